@@ -1,0 +1,24 @@
+"""`python -m superres.params [FILE]`: check every section of a params file; silent when it is right."""
+
+from __future__ import annotations
+
+import sys
+
+from superres.errors import SuperresError
+from superres.params.check import check_params
+from superres.params.section import PARAMS_FILE
+
+
+def main() -> int:
+    """Return the exit status: 0 where the file is right, 1 after listing its faults."""
+    path = sys.argv[1] if len(sys.argv) > 1 else PARAMS_FILE
+    try:
+        check_params(path)
+    except SuperresError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,110 @@
+"""Checking a whole params file, before any stage spends time on part of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from superres.errors import SuperresError
+from superres.params.data import DataParams
+from superres.params.degrade import DegradeParams
+from superres.params.diffusion import DiffusionParams
+from superres.params.evaluate import EvaluateParams
+from superres.params.explore import ExploreParams
+from superres.params.model import ModelParams
+from superres.params.report import ReportParams
+from superres.params.sampler import SamplerParams
+from superres.params.section import PARAMS_FILE, closest, load_section, read_params
+from superres.params.select import SelectParams
+from superres.params.train import TrainParams
+
+
+class Params(NamedTuple):
+    """Every section of a params file."""
+
+    data: DataParams
+    degrade: DegradeParams
+    model: ModelParams
+    diffusion: DiffusionParams
+    train: TrainParams
+    select: SelectParams
+    sampler: SamplerParams
+    explore: ExploreParams
+    evaluate: EvaluateParams
+    report: ReportParams
+
+
+def check_params(path: str | Path = PARAMS_FILE) -> Params:
+    """Return every section of a params file, typed.
+
+    Raises:
+        SuperresError: every fault of every section and between sections, one per line.
+    """
+    sections = Params.__annotations__
+    raw = read_params(path)
+    faults = [
+        f"{path}: unknown section '{name}'{closest(str(name), list(sections))}"
+        for name in raw
+        if name not in sections
+    ]
+    loaded = {}
+    for name, section in _section_classes().items():
+        try:
+            loaded[name] = load_section(name, section, path)
+        except SuperresError as error:
+            faults.append(str(error))
+    if faults:
+        raise SuperresError("\n".join(faults))
+    params = Params(**loaded)  # type: ignore[arg-type]
+    faults = [f"{path}: {fault}" for fault in _conflicts(params)]
+    if faults:
+        raise SuperresError("\n".join(faults))
+    return params
+
+
+def _section_classes() -> dict[str, type]:
+    return {
+        "data": DataParams,
+        "degrade": DegradeParams,
+        "model": ModelParams,
+        "diffusion": DiffusionParams,
+        "train": TrainParams,
+        "select": SelectParams,
+        "sampler": SamplerParams,
+        "explore": ExploreParams,
+        "evaluate": EvaluateParams,
+        "report": ReportParams,
+    }
+
+
+def _conflicts(params: Params) -> list[str]:
+    """Return what is wrong between sections whose values are each allowed."""
+    faults = []
+    tile, scale = params.data.tile_size, params.degrade.scale
+    if tile % scale:
+        faults.append(f"data.tile_size: must be a multiple of degrade.scale {scale}, got {tile}")
+    if params.data.split.val + params.data.split.test >= 1:
+        faults.append("data.split: val and test must leave photographs to train on (sum below 1)")
+    if params.train.batch % params.train.micro_batches:
+        faults.append(
+            f"train.batch: must be a multiple of train.micro_batches "
+            f"{params.train.micro_batches}, got {params.train.batch}"
+        )
+    limit = params.diffusion.timesteps
+    steps = {
+        "select.steps": params.select.steps,
+        "sampler.steps": params.sampler.steps,
+        "explore.grid_steps": params.explore.grid_steps,
+        "explore.steps": max(params.explore.steps),
+    }
+    faults += [
+        f"{key}: must be at most diffusion.timesteps {limit}, got {value}"
+        for key, value in steps.items()
+        if value > limit
+    ]
+    if 2 * params.evaluate.border_crop >= tile:
+        faults.append(
+            f"evaluate.border_crop: must be less than half of data.tile_size {tile}, "
+            f"got {params.evaluate.border_crop}"
+        )
+    return faults

@@ -1,0 +1,58 @@
+"""The `train` section: optimisation, averaging and checkpoints."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from superres.params.section import Section
+
+Positive = Annotated[int, Field(ge=1, le=100_000_000)]
+
+
+class LossParams(Section):
+    """What is minimised."""
+
+    kind: Literal["mse", "rescaled_mse", "kl", "rescaled_kl"]
+    vb_weight: Annotated[float, Field(ge=0, le=1000)]
+    """Weight of the variational term that trains a learned variance (guided-diffusion: 1 in its
+    `mse`, timesteps / 1000 in its `rescaled_mse`; the recipe: 0.001)."""
+    timesteps: Literal["uniform", "high_noise"]
+    """How timesteps are drawn: uniformly, or half of them from the noisiest tenth."""
+
+
+class LearningRateParams(Section):
+    """Linear warm-up, then constant, cosine decay, or halving at given steps."""
+
+    peak: Annotated[float, Field(gt=0, le=1)]
+    warmup_steps: Annotated[int, Field(ge=0)]
+    decay: Literal["constant", "cosine", "step"]
+    final_fraction: Annotated[float, Field(ge=0, le=1)]
+    """Where `cosine` ends, as a fraction of the peak."""
+    halve_at: list[Positive]
+    """Steps at which `step` halves the learning rate."""
+
+
+class TrainParams(Section):
+    """Read by the `train` stage."""
+
+    steps: Positive
+    batch: Annotated[int, Field(ge=1, le=65536)]
+    """Tiles per optimiser step, over all micro-batches and processes."""
+    micro_batches: Annotated[int, Field(ge=1, le=4096)]
+    """Forward and backward passes that one optimiser step is divided into."""
+    learning_rate: LearningRateParams
+    betas: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)]
+    weight_decay: Annotated[float, Field(ge=0, le=10)]
+    clip_norm: Annotated[float, Field(gt=0)] | None
+    """Gradients are scaled down to this norm; null leaves them alone."""
+    ema: Annotated[float, Field(ge=0, lt=1)]
+    """Decay of the weights' exponential moving average, min(ema, (1 + step) / (10 + step))."""
+    loss: LossParams
+    precision: Literal["fp32", "bf16"]
+    activation_checkpointing: bool
+    checkpoint_every: Positive
+    """Steps between checkpoints, each a candidate for `select`; the last step is always one."""
+    log_every: Positive
+    seed: Annotated[int, Field(ge=0)]

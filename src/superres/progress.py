@@ -1,0 +1,23 @@
+"""Progress bars with a rate and the time left, readable in a terminal and in a log file."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from tqdm import tqdm
+
+
+def progress_bar(total: int, description: str, unit: str, **options: Any) -> tqdm:
+    """Return a tqdm bar on standard error; a log file gets a line's worth every 10 seconds."""
+    interval = 0.2 if sys.stderr.isatty() else 10.0
+    return tqdm(
+        total=total,
+        desc=description,
+        unit=unit,
+        mininterval=interval,
+        maxinterval=interval,
+        smoothing=0.1,
+        dynamic_ncols=True,
+        **options,
+    )
