@@ -69,7 +69,7 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
-    """Write a table as CSV; floats keep 8 significant digits, so that files are small and stable."""
+    """Write a table as CSV; floats keep 8 significant digits: small, stable files."""
     write_text(path, frame.to_csv(index=False, float_format="%.8g", lineterminator="\n"))
 
 

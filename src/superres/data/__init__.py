@@ -1,0 +1,1 @@
+"""Photographs to tiles, tiles to degraded pairs, pairs to training batches."""

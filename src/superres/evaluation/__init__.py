@@ -1,0 +1,1 @@
+"""What is measured: per-tile fidelity and distances between distributions."""

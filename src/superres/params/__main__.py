@@ -1,4 +1,4 @@
-"""`python -m superres.params [FILE]`: check every section of a params file; silent when it is right."""
+"""`python -m superres.params [FILE]`: check every section; silent when the file is right."""
 
 from __future__ import annotations
 
