@@ -1,0 +1,55 @@
+"""The U-Net conditioned on a low-resolution picture and on how strongly it was corrupted."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody uses
+from torch import Tensor
+
+from superres.models.unet import UNet
+from superres.params.model import ModelParams
+
+
+def upsample(low: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+    """Return low-resolution pictures at a size (H, W), bilinear, as the recipe's network does."""
+    return F.interpolate(low, size, mode="bilinear", align_corners=False)
+
+
+class SuperResUNet(UNet):
+    """A U-Net whose input is the noisy picture, the upsampled input and entropy planes.
+
+    Args:
+        params: widths, blocks and options.
+        entropies: number of corruption entropies.
+        out_channels: 3, or 6 where the variance is learned.
+    """
+
+    def __init__(self, params: ModelParams, entropies: int, out_channels: int) -> None:
+        super().__init__(params, 3 + 3 + entropies, out_channels)
+        self.entropies = entropies
+
+    def forward(  # type: ignore[override]
+        self, x: Tensor, timesteps: Tensor, low: Tensor, entropy: Tensor
+    ) -> Tensor:
+        """Predict.
+
+        Args:
+            x: noisy pictures, (B, 3, H, W).
+            timesteps: (B,).
+            low: low-resolution pictures in [-1, 1], (B, 3, h, w); upsampled to H x W.
+            entropy: corruption entropies in [0, 1], (B, K), in the model's order.
+
+        Returns:
+            (B, out_channels, H, W).
+
+        Raises:
+            ValueError: not as many entropies as the model knows.
+        """
+        if entropy.shape != (x.shape[0], self.entropies):
+            raise ValueError(
+                f"expected entropies of shape {(x.shape[0], self.entropies)}, "
+                f"got {tuple(entropy.shape)}"
+            )
+        size = x.shape[-2:]
+        planes = entropy[:, :, None, None].to(x.dtype).expand(-1, -1, *size)
+        return super().forward(torch.cat([x, upsample(low, size), planes], dim=1), timesteps)
