@@ -113,6 +113,10 @@ class ShardWriter:
         header = {"descr": "|u1", "fortran_order": False, "shape": (self._count, *self._shape)}
         np.lib.format.write_array_header_1_0(self._file, header)
 
+    def close(self) -> None:
+        """Finish the last shard."""
+        self._finish_shard()
+
     def _finish_shard(self) -> None:
         if self._file is not None:
             self._write_header()

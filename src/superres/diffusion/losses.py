@@ -26,6 +26,7 @@ def loss_terms(
     noise: Tensor,
     kind: str = "mse",
     vb_weight: float = 1.0,
+    vb_limit: float | None = None,
 ) -> dict[str, Tensor]:
     """Return the loss of each sample and its parts, each of shape (B,).
 
@@ -40,6 +41,7 @@ def loss_terms(
             (the hybrid loss of Improved DDPM); `kl`: the variational term alone; `rescaled_kl`:
             times T.
         vb_weight: a further factor on the variational term of the two squared errors.
+        vb_limit: bits per dimension from which on that term is constant and trains nothing.
 
     Returns:
         `loss`, and as far as they are part of it `mse` (unweighted) and `vb` (as added).
@@ -64,7 +66,10 @@ def loss_terms(
         return {"loss": mse, "mse": mse}
     # The variance alone learns from the variational term: it would pull at the mean otherwise.
     frozen = torch.cat([output[:, :channels].detach(), output[:, channels:]], dim=1)
-    vb = variational_term(diffusion, frozen, x0, x_t, t, clip_denoised=False) * vb_weight
+    vb = variational_term(diffusion, frozen, x0, x_t, t, clip_denoised=False)
+    if vb_limit is not None:
+        vb = vb.clamp(max=vb_limit)
+    vb = vb * vb_weight
     if kind == "rescaled_mse":
         vb = vb * (diffusion.timesteps / 1000)
     return {"loss": mse + vb, "mse": mse, "vb": vb}

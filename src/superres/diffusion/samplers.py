@@ -7,7 +7,7 @@ function and one row in `SAMPLERS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,11 +17,12 @@ from superres.diffusion.process import Clip, Denoiser, GaussianDiffusion, Predic
 Draw = Callable[[], Tensor]
 """Returns fresh standard normal noise of the images' shape."""
 
-Watch = Callable[[int, Tensor, Tensor], None]
+Watch = Callable[[int, Tensor, Tensor], object]
 """Called after every step with (steps done, x, predicted x0); must not change them."""
 
 
-class Step(NamedTuple):
+@dataclass(frozen=True)
+class Step:
     """Where a sampler stands: the respaced process, its timestep index and that as a tensor."""
 
     diffusion: GaussianDiffusion

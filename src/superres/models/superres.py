@@ -10,9 +10,9 @@ from superres.models.unet import UNet
 from superres.params.model import ModelParams
 
 
-def upsample(low: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
-    """Return low-resolution pictures at a size (H, W), bilinear, as the recipe's network does."""
-    return F.interpolate(low, size, mode="bilinear", align_corners=False)
+def upsample(low: Tensor, size: tuple[int, int] | torch.Size, mode: str = "bilinear") -> Tensor:
+    """Return low-resolution pictures at a size (H, W); `bilinear`, as the recipe, or `bicubic`."""
+    return F.interpolate(low, size, mode=mode, align_corners=False)
 
 
 class SuperResUNet(UNet):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from superres.errors import SuperresError
 from superres.params.data import DataParams
@@ -47,7 +47,7 @@ def check_params(path: str | Path = PARAMS_FILE) -> Params:
         for name in raw
         if name not in sections
     ]
-    loaded = {}
+    loaded: dict[str, Any] = {}
     for name, section in _section_classes().items():
         try:
             loaded[name] = load_section(name, section, path)
@@ -55,7 +55,7 @@ def check_params(path: str | Path = PARAMS_FILE) -> Params:
             faults.append(str(error))
     if faults:
         raise SuperresError("\n".join(faults))
-    params = Params(**loaded)  # type: ignore[arg-type]
+    params = Params(**loaded)
     faults = [f"{path}: {fault}" for fault in _conflicts(params)]
     if faults:
         raise SuperresError("\n".join(faults))

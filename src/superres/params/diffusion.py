@@ -18,6 +18,8 @@ class DiffusionParams(Section):
     variance: Literal["learned_range", "learned", "fixed_small", "fixed_large"]
     target: Literal["picture", "residual"]
     """Diffuse the picture itself, or its difference from the upsampled low-resolution image."""
+    residual_base: Literal["bilinear", "bicubic"]
+    """How that image is upsampled; unused for `picture`."""
     residual_scale: Annotated[float, Field(gt=0, le=100)]
     """The residual is multiplied by this; unused for `picture`."""
     rescale_timesteps: bool

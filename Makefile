@@ -1,0 +1,44 @@
+# make repro   the whole pipeline in its own environment
+# make test    tests in the same environment
+# make lint    ruff and mypy
+# make deps    write the stages' code dependencies into dvc.yaml
+PYTHON ?= python3
+BIN := $(CURDIR)/.venv/bin
+export PATH := $(BIN):$(PATH)
+INSTALLED := .venv/.installed
+
+.PHONY: env repro test lint deps constraints clean
+.DEFAULT_GOAL := repro
+
+env: $(INSTALLED)
+
+# torch first and alone: it is pinned to one exact version.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "superres needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+repro: $(INSTALLED)
+	dvc repro
+	@PYTHONPATH=src python -m superres.reporting
+
+test: $(INSTALLED)
+	python -m pytest
+
+lint: $(INSTALLED)
+	ruff check .
+	ruff format --check .
+	mypy
+
+deps: $(INSTALLED)
+	python tests/graph.py
+
+constraints: $(INSTALLED)
+	{ echo "# Exact versions that the Makefile installs with; \`make constraints\` writes them anew."; \
+	  python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > constraints.txt
+
+clean:
+	rm -rf .venv data/[!.]* models/[!.]* models/.progress reports/[!.]* .dvc/cache .dvc/tmp

@@ -1,0 +1,68 @@
+"""Which photographs train the model and which are held out: a stable function of their pixels."""
+
+from __future__ import annotations
+
+import hashlib
+
+from superres.errors import SuperresError
+from superres.params.data import SplitParams
+
+SPLITS = ("train", "val", "test")
+
+
+def position(content: str, salt: str) -> float:
+    """Return a photograph's place in [0, 1): uniform over contents, fixed for content and salt."""
+    digest = hashlib.blake2b(f"{salt}\x1f{content}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def needed_splits(params: SplitParams) -> list[str]:
+    """Return the splits that must not be empty: train, and those with a fraction above 0."""
+    fractions = {"train": 1.0, "val": params.val, "test": params.test}
+    return [split for split in SPLITS if fractions[split] > 0]
+
+
+def assign_splits(contents: list[str], params: SplitParams) -> list[str]:
+    """Return the split of each photograph, by its content hash (all different).
+
+    A photograph at position u is for test where u < test, for val where u < test + val, else for
+    training, so that further photographs never move it. Few photographs may leave a split
+    empty: it then takes the photograph whose position is nearest to its range from a split
+    that can spare one.
+
+    Raises:
+        SuperresError: val and test leave nothing to train on, or there are fewer photographs
+            than splits.
+    """
+    if params.val + params.test >= 1:
+        raise SuperresError(
+            "data.split: val and test must leave photographs to train on (sum below 1), "
+            f"got {params.val} and {params.test}"
+        )
+    needed = needed_splits(params)
+    if len(contents) < len(needed):
+        raise SuperresError(
+            f"{len(contents)} photographs cannot be split into {', '.join(needed)}: "
+            f"at least {len(needed)} are needed"
+        )
+    ranges = {
+        "test": (0.0, params.test),
+        "val": (params.test, params.test + params.val),
+        "train": (params.test + params.val, 1.0),
+    }
+    places = [position(content, params.salt) for content in contents]
+    splits = [_split_at(place, ranges) for place in places]
+    for split in needed:
+        if split not in splits:
+            low, high = ranges[split]
+            spare = [i for i, taken in enumerate(splits) if splits.count(taken) > 1]
+            distances = [(max(low - places[i], places[i] - high), contents[i], i) for i in spare]
+            splits[min(distances)[2]] = split
+    return splits
+
+
+def _split_at(place: float, ranges: dict[str, tuple[float, float]]) -> str:
+    for split in ("test", "val"):
+        if place < ranges[split][1]:
+            return split
+    return "train"

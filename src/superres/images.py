@@ -1,0 +1,114 @@
+"""Any image file as 8-bit RGB pixels, and pixels as a PNG file.
+
+How a file becomes RGB:
+
+- the EXIF orientation is applied, so that pixels are the way the photographer saw them;
+- transparent pixels are composited on white, the paper most such pictures are drawn for;
+- 16-bit greyscale is scaled to 8 bits (Pillow by itself would clip it to white);
+- palette, 1-bit, greyscale and CMYK go through Pillow's conversion; colour profiles are ignored;
+- of an animation or a file of several pages, the first picture counts;
+- floating-point pictures are refused: nothing in the file says which value is white.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from superres.errors import SuperresError
+from superres.storage import write_bytes
+
+SUFFIXES = frozenset(
+    (
+        *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
+        *(".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+    )
+)
+"""What the names of image files end in, in lower case."""
+
+_warning_filters = threading.Lock()
+
+
+class UnreadableImage(SuperresError):  # noqa: N818 - it names the file's state, as FileNotFound
+    """A file that cannot be decoded whole: `path`, and `reason` in one line."""
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        super().__init__(path, reason)  # both, so that it survives pickling between processes
+        self.path = Path(path)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Return the pixels of an image file as RGB: uint8, H x W x 3, in [0, 255], contiguous.
+
+    Raises:
+        UnreadableImage: not there, empty, no image, truncated, a mode without a defined range, or
+            more pixels than Pillow agrees to decode (`2 * PIL.Image.MAX_IMAGE_PIXELS`, 179
+            megapixels), a bound that keeps decompression bombs out of memory.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size == 0:
+            raise UnreadableImage(path, "the file is empty")
+        with _open(path) as image:
+            return _rgb(image, path)
+    except UnreadableImage:
+        raise
+    except Exception as error:  # decoders raise anything, from struct.error to IndexError
+        raise UnreadableImage(path, _reason(error)) from error
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """Return pixels (uint8, H x W x 3 or H x W) as a PNG file; equal pixels give equal bytes."""
+    if image.dtype != np.uint8:
+        raise ValueError(f"a PNG is written from uint8, got {image.dtype}")
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
+def write_png(path: str | Path, image: np.ndarray) -> None:
+    """Write pixels (uint8, H x W x 3 or H x W) as a PNG file, all or nothing."""
+    write_bytes(path, encode_png(image))
+
+
+def _open(path: Path) -> Image.Image:
+    """Open without Pillow's warning at half its limit: 100-megapixel cameras are no attack."""
+    with _warning_filters, warnings.catch_warnings():  # the filters are shared by all threads
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(path)
+
+
+def _rgb(image: Image.Image, path: Path) -> np.ndarray:
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode == "F":
+        raise UnreadableImage(path, "floating-point pixels have no defined range")
+    if upright.mode.startswith("I"):
+        return _rgb_of_16_bits(np.asarray(upright), path)
+    if upright.has_transparency_data:
+        paper = Image.new("RGBA", upright.size, "white")
+        upright = Image.alpha_composite(paper, upright.convert("RGBA"))
+    return np.array(upright.convert("RGB"))
+
+
+def _rgb_of_16_bits(grey: np.ndarray, path: Path) -> np.ndarray:
+    if grey.min() < 0 or grey.max() > 65535:
+        raise UnreadableImage(path, "integer pixels beyond 16 bits have no defined range")
+    levels = ((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)  # 257 = 65535 / 255
+    return np.repeat(levels[:, :, np.newaxis], 3, axis=2)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "not an image in a known format"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,194 @@
+"""A trained model on disk, and in memory: a network joined with its diffusion.
+
+A model folder holds `weights.safetensors` and `model.json`: the network's and the diffusion's
+configuration, the scale, the entropies' names in order, how inputs were degraded, and where the
+model came from. Nothing else is needed to use it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from superres.diffusion.process import Clip, Denoiser, GaussianDiffusion
+from superres.diffusion.schedule import make_betas
+from superres.errors import SuperresError
+from superres.models.superres import SuperResUNet, upsample
+from superres.params.diffusion import DiffusionParams
+from superres.params.model import ModelParams
+from superres.params.section import Section
+from superres.storage import replacing_folder, write_json
+
+WEIGHTS = "weights.safetensors"
+DESCRIPTION = "model.json"
+
+
+class ModelSpec(Section):
+    """Everything about a model but its weights."""
+
+    format: Literal["superres-1"]
+    model: ModelParams
+    diffusion: DiffusionParams
+    scale: Annotated[int, Field(ge=1)]
+    entropies: list[str]
+    """Names in the order of the network's planes."""
+    degradation: dict[str, Any]
+    """How the inputs it was trained on were made."""
+    provenance: dict[str, Any]
+    """Step, data, parameters, scores: for people and reports, never for computing."""
+
+
+class SuperResolver:
+    """A network with its diffusion: what training, sampling and restoring build on.
+
+    Args:
+        spec: the description.
+        network: built from it; by default a new one.
+
+    Raises:
+        SuperresError: a configuration that no network can be built from.
+    """
+
+    def __init__(self, spec: ModelSpec, network: SuperResUNet | None = None) -> None:
+        self.spec = spec
+        settings = spec.diffusion
+        try:
+            self.diffusion = GaussianDiffusion(
+                make_betas(settings.schedule, settings.timesteps),
+                settings.prediction,
+                settings.variance,
+                model_timesteps_scale=(
+                    1000 / settings.timesteps if settings.rescale_timesteps else None
+                ),
+            )
+            channels = 6 if self.diffusion.learns_variance else 3
+            self.network = network or SuperResUNet(spec.model, len(spec.entropies), channels)
+        except ValueError as error:
+            raise SuperresError(f"model or diffusion params: {error}") from error
+        self.device = torch.device("cpu")
+
+    def to(self, device: torch.device) -> SuperResolver:
+        """Move network and tables to a device, channels last; return self."""
+        self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.diffusion.to(device)
+        self.device = device
+        return self
+
+    def denoiser(self, low: Tensor, entropy: Tensor) -> Denoiser:
+        """Return the network with its conditions bound, as the diffusion sees it.
+
+        Args:
+            low: low-resolution pictures in [-1, 1], (B, 3, h, w).
+            entropy: corruption entropies, (B, K).
+        """
+
+        def denoise(x_t: Tensor, timesteps: Tensor) -> Tensor:
+            return self.network(x_t, timesteps, low, entropy)
+
+        return denoise
+
+    def size(self, low: Tensor) -> tuple[int, int]:
+        """Return the height and width of the restored pictures."""
+        return low.shape[-2] * self.spec.scale, low.shape[-1] * self.spec.scale
+
+    def encode(self, high: Tensor, low: Tensor) -> Tensor:
+        """Return what is diffused for originals in [-1, 1], (B, 3, H, W): them or the residual."""
+        if self.spec.diffusion.target == "picture":
+            return high
+        return (high - self._base(low, high.shape[-2:])) * self.spec.diffusion.residual_scale
+
+    def decode(self, x: Tensor, low: Tensor) -> Tensor:
+        """Return pictures from what is diffused; the inverse of `encode`."""
+        if self.spec.diffusion.target == "picture":
+            return x
+        return self._base(low, x.shape[-2:]) + x / self.spec.diffusion.residual_scale
+
+    def clip(self, low: Tensor) -> Clip:
+        """Return the limit on predicted x0 that keeps decoded pictures in [-1, 1]."""
+        if self.spec.diffusion.target == "picture":
+            return True
+        base = self._base(low, self.size(low))
+        scale = self.spec.diffusion.residual_scale
+        lowest, highest = (-1 - base) * scale, (1 - base) * scale
+        return lambda x0: torch.clamp(x0, lowest, highest)
+
+    def check_pairs(self, scale: int, entropies: Sequence[str], folder: str | Path) -> None:
+        """Refuse inputs of another scale or with other entropies than the model knows.
+
+        Raises:
+            SuperresError: naming the model's folder and what differs.
+        """
+        if (self.spec.scale, self.spec.entropies) != (scale, list(entropies)):
+            raise SuperresError(
+                f"{folder}: the model restores scale {self.spec.scale} with the entropies "
+                f"{self.spec.entropies}; the pairs have scale {scale} with {list(entropies)}"
+            )
+
+    def _base(self, low: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+        return upsample(low, size, self.spec.diffusion.residual_base)
+
+    def parameters(self) -> int:
+        """Return the number of weights."""
+        return sum(weight.numel() for weight in self.network.parameters())
+
+
+def save_model(folder: str | Path, spec: ModelSpec, weights: dict[str, Tensor]) -> None:
+    """Write a model folder, all or nothing."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    with replacing_folder(folder) as partial:
+        save_file(tensors, partial / WEIGHTS)
+        write_json(partial / DESCRIPTION, spec.model_dump())
+
+
+def read_spec(folder: str | Path) -> ModelSpec:
+    """Return a model folder's description.
+
+    Raises:
+        SuperresError: no such folder, not a model folder, or of another kind.
+    """
+    path = Path(folder) / DESCRIPTION
+    if not path.is_file():
+        raise SuperresError(f"{folder}: not a model folder (no {DESCRIPTION})")
+    try:
+        return ModelSpec.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise SuperresError(f"{path}: not JSON: {error}") from error
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in fault["loc"])
+        raise SuperresError(f"{path}: {key}: {fault['msg']}") from error
+
+
+def load_model(folder: str | Path, device: torch.device | None = None) -> SuperResolver:
+    """Return the model of a folder, ready to evaluate.
+
+    Raises:
+        SuperresError: a missing, damaged or foreign file; tensors that do not fit, by name.
+    """
+    resolver = SuperResolver(read_spec(folder))
+    path = Path(folder) / WEIGHTS
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise SuperresError(f"{path}: not readable: {error}") from error
+    expected = resolver.network.state_dict()
+    faults = [f"missing {name}" for name in expected.keys() - weights.keys()]
+    faults += [f"surplus {name}" for name in weights.keys() - expected.keys()]
+    faults += [
+        f"{name} is {tuple(weights[name].shape)}, not {tuple(expected[name].shape)}"
+        for name in expected.keys() & weights.keys()
+        if weights[name].shape != expected[name].shape
+    ]
+    if faults:
+        raise SuperresError(f"{path}: does not fit its model.json: {'; '.join(sorted(faults))}")
+    resolver.network.load_state_dict(weights)
+    resolver.network.eval().requires_grad_(False)
+    return resolver.to(device or torch.device("cpu"))

@@ -1,0 +1,186 @@
+"""Figures of the report: functions from data frames to matplotlib figures, without pyplot's state.
+
+Each is called within `superres.reporting.style.styled()`; `render_svg` turns it into text.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, ScalarFormatter
+
+from superres.reporting.style import COLORS, MARKERS, WIDTH_IN
+
+Box = tuple[float, float, float, float]
+"""Left, bottom, right and top."""
+
+_LOSSES = {
+    "loss": ("training", "estimate"),
+    "val_loss": ("validation", "model"),
+    "val_mse": ("validation, squared error", "mean"),
+}
+
+
+def training_curve(train: pd.DataFrame) -> Figure:
+    """Return the losses against the step; long runs get a running mean over the raw values.
+
+    Args:
+        train: `step` and any of `loss`, `val_loss`, `val_mse`, empty where not measured.
+    """
+    figure, axes = new_figure(3.0)
+    lowest = np.inf
+    for column, (label, color) in _LOSSES.items():
+        if column not in train.columns:
+            continue
+        rows = train[["step", column]].dropna()
+        values = rows[column]
+        if rows.empty:
+            continue
+        lowest = min(lowest, float(values.min()))
+        if len(rows) >= 40:
+            axes.plot(rows["step"], values, color=COLORS[color], alpha=0.3, linewidth=0.8)
+            values = values.rolling(max(5, len(rows) // 20), min_periods=1, center=True).mean()
+        marker = "o" if len(rows) < 20 else None
+        axes.plot(rows["step"], values, color=COLORS[color], label=label, marker=marker)
+    if 0 < lowest < np.inf:
+        axes.set_yscale("log")
+        # Plain numbers: matplotlib's own labels of a logarithmic axis are mathematical markup.
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_minor_locator(NullLocator())
+    axes.set(xlabel="optimiser steps", ylabel="loss")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    if axes.lines:
+        axes.legend()
+    return figure
+
+
+def selection_curve(selection: pd.DataFrame) -> Figure:
+    """Return how every checkpoint scored on validation pairs, the chosen one marked.
+
+    Args:
+        selection: `step`, `psnr_estimate`, `psnr_sample`, `swd`, `chosen` (0 or 1).
+    """
+    figure, (above, below) = _figures(3.8)
+    rows = selection.sort_values("step")
+    _line(above, rows, "step", "psnr_estimate", "estimate", "estimate")
+    _line(above, rows, "step", "psnr_sample", "model", "one sample")
+    _line(below, rows, "step", "swd", "model", "one sample")
+    above.set(ylabel="PSNR, dB")
+    below.set(ylabel="SWD, levels", xlabel="optimiser steps")
+    below.xaxis.set_major_locator(FixedLocator(_thinned(rows["step"])))
+    for step in rows.loc[rows["chosen"].astype(float) > 0, "step"]:
+        for axes in (above, below):
+            axes.axvline(step, color=COLORS["quiet"], linestyle=":", linewidth=1.2)
+        above.set_title(f"chosen: step {int(step)}")
+    above.legend()
+    return figure
+
+
+def steps_curve(steps: pd.DataFrame) -> Figure:
+    """Return quality against the number of sampling steps.
+
+    Args:
+        steps: `steps`, `psnr` in dB, `swd` in 8-bit levels.
+    """
+    figure, (above, below) = _figures(3.8)
+    rows = steps.sort_values("steps")
+    _line(above, rows, "steps", "psnr", "estimate", "PSNR")
+    _line(below, rows, "steps", "swd", "model", "SWD")
+    above.set(ylabel="PSNR, dB")
+    below.set(ylabel="SWD, levels", xlabel="sampling steps")
+    below.set_xscale("log")
+    below.xaxis.set_major_locator(FixedLocator(_thinned(rows["steps"])))
+    below.xaxis.set_minor_locator(NullLocator())
+    below.xaxis.set_major_formatter(ScalarFormatter())
+    return figure
+
+
+def perception_distortion(points: pd.DataFrame) -> Figure:
+    """Return the plane of Blau and Michaeli 2018: distortion (PSNR) against perception (SWD).
+
+    Args:
+        points: `contender`, `label`, `psnr` in dB, `swd` in 8-bit levels; rows with an empty figure
+            are left out.
+    """
+    figure, axes = new_figure(3.6)
+    shown = points.dropna(subset=["psnr", "swd"])
+    axes.set(xlabel="PSNR, dB (right is closer)", ylabel="SWD, levels (lower is closer)")
+    if shown.empty:
+        return figure
+    axes.set_xlim(*_padded(shown["psnr"], 0.18))
+    axes.set_ylim(*_padded(shown["swd"], 0.14))
+    for contender, x, y in zip(shown["contender"], shown["psnr"], shown["swd"], strict=True):
+        marker, color = MARKERS.get(contender, "o"), COLORS.get(contender, COLORS["ink"])
+        axes.plot(x, y, marker, color=color, markersize=8)
+    _label_points(axes, shown)
+    return figure
+
+
+def new_figure(height_in: float) -> tuple[Figure, Axes]:
+    """Return a figure of the common width and its axes."""
+    figure = Figure(figsize=(WIDTH_IN, height_in))
+    return figure, figure.add_subplot()
+
+
+def _figures(height_in: float) -> tuple[Figure, tuple[Axes, Axes]]:
+    figure = Figure(figsize=(WIDTH_IN, height_in))
+    above, below = figure.subplots(2, 1, sharex=True)
+    return figure, (above, below)
+
+
+def _line(axes: Axes, rows: pd.DataFrame, x: str, y: str, contender: str, label: str) -> None:
+    axes.plot(rows[x], rows[y], color=COLORS[contender], marker=MARKERS[contender], label=label)
+
+
+def _thinned(values: pd.Series) -> list[float]:
+    """Return at most about eight of the values, for the marks of an axis."""
+    distinct = sorted({float(value) for value in values})
+    return distinct[:: max(1, -(-len(distinct) // 8))]
+
+
+def _padded(values: pd.Series, share: float) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    margin = share * (high - low) or 0.5
+    return low - margin, high + margin
+
+
+def _label_points(axes: Axes, points: pd.DataFrame) -> None:
+    """Write each point's label beside, above or below it: the first place that is still free.
+
+    Places are boxes in shares of the axes' width and height; the size of text is estimated.
+    """
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    across = (points["psnr"].to_numpy() - left) / (right - left)
+    up = (points["swd"].to_numpy() - bottom) / (top - bottom)
+    taken = [(x - 0.02, y - 0.03, x + 0.02, y + 0.03) for x, y in zip(across, up, strict=True)]
+    for label, x, y in zip(points["label"], across, up, strict=True):
+        width = 0.0175 * len(label)
+        boxes = {
+            "left": (x + 0.025, y - 0.03, x + 0.025 + width, y + 0.03),
+            "right": (x - 0.025 - width, y - 0.03, x - 0.025, y + 0.03),
+            "above": (x - width / 2, y + 0.035, x + width / 2, y + 0.095),
+            "below": (x - width / 2, y - 0.095, x + width / 2, y - 0.035),
+        }
+        side = next((name for name, box in boxes.items() if _is_free(box, taken)), "left")
+        box = boxes[side]
+        taken.append(box)
+        align = side if side in ("left", "right") else "center"
+        anchor = {"left": box[0], "right": box[2], "center": x}[align]
+        axes.text(
+            *(anchor, (box[1] + box[3]) / 2, label),
+            transform=axes.transAxes,
+            ha=align,
+            va="center",
+            size=9.5,
+        )
+
+
+def _is_free(box: Box, taken: list[Box]) -> bool:
+    inside = box[0] >= 0 and box[2] <= 1 and box[1] >= 0 and box[3] <= 1
+    return inside and not any(
+        box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
+        for other in taken
+    )

@@ -1,0 +1,132 @@
+"""Which tiles the page shows, and their pixels as data that stands inside the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from superres.errors import SuperresError
+from superres.evaluation.contenders import upsample
+from superres.reporting.gains import signed, tile_gains
+from superres.reporting.run import Run
+from superres.reporting.words import labels
+
+SHOWN = ("estimate", "mean", "model")
+"""Restorations shown between bicubic and the original, from the smoothest to the most detailed."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image of the page."""
+
+    uri: str
+    width: int
+    height: int
+    label: str
+    detail: str = ""
+    """What stands beside the label, for example a PSNR."""
+
+
+@dataclass(frozen=True)
+class TileCard:
+    """One test tile in every version."""
+
+    source: str
+    x: int
+    y: int
+    pictures: list[Picture]
+    gains: list[tuple[str, str]]
+    """Label of a contender and its PSNR gain over bicubic."""
+    entropies: list[tuple[str, str]]
+
+
+def cards(run: Run, count: int) -> list[TileCard]:
+    """Return `count` test tiles spread evenly from the estimate's largest gain to its smallest.
+
+    Raises:
+        SuperresError: a tile of `per_tile.csv` is not among the pairs or the samples.
+    """
+    gains = tile_gains(run.per_tile, "estimate").sort_values(
+        ["gain", "id"], ascending=[False, True], na_position="last"
+    )
+    places = np.unique(np.linspace(0, len(gains) - 1, min(count, len(gains))).round().astype(int))
+    return [tile_card(run, pair) for pair in gains["id"].iloc[places]]
+
+
+def sharpest(run: Run) -> TileCard:
+    """Return the sharpest test tile: a choice that knows nothing of the results."""
+    order = run.test.sort_values(["sharpness", "id"], ascending=[False, True])
+    return tile_card(run, order["id"].iloc[0])
+
+
+def tile_card(run: Run, pair: str) -> TileCard:
+    """Return one pair with its input, bicubic, every restoration and the original."""
+    found = run.test[run.test["id"] == pair]
+    if found.empty:
+        raise SuperresError(f"data/pairs/manifest.csv: has no test pair {pair}")
+    row = found.iloc[0]
+    # Short, so that name and figure share a line under a small picture.
+    names = {key: name.removesuffix(" samples") for key, name in labels(run.sampling).items()}
+    figures = run.per_tile[run.per_tile["id"] == pair]
+    psnr = dict(zip(figures["contender"], figures["psnr"].astype(float), strict=True))
+    contenders = [name for name in SHOWN if name in run.metrics]
+    missing = [name for name in ("bicubic", *contenders) if name not in psnr]
+    if missing:
+        raise SuperresError(f"reports/per_tile.csv: lacks {missing[0]} of the pair {pair}")
+    original = run.originals[row["tile_shard"], int(row["tile_index"])]
+    low = run.inputs[row["shard"], int(row["index"])]
+    height, width = original.shape[:2]
+    versions = {"bicubic": upsample(low, (height, width), "bicubic")}
+    versions |= {name: _restored(run, pair, name) for name in contenders}
+    shown = [(low, "input", f"{low.shape[1]} × {low.shape[0]} px")]
+    shown += [(tile, names[name], f"{psnr[name]:.2f} dB") for name, tile in versions.items()]
+    shown += [(original, "original", "")]
+    return TileCard(
+        source=str(row["source"]),
+        x=int(row["x"]),
+        y=int(row["y"]),
+        pictures=[Picture(png_uri(p), width, height, label, text) for p, label, text in shown],
+        gains=[(names[name], signed(psnr[name] - psnr["bicubic"])) for name in contenders],
+        entropies=[(name, f"{float(row[f'entropy_{name}']):.2f}") for name in run.entropies],
+    )
+
+
+def explored(run: Run) -> list[Picture]:
+    """Return the pictures of `explore` with their captions, as they are."""
+    found = []
+    for name, caption in run.explored.items():
+        content, (width, height) = _read_png(run.explore_folder / name)
+        uri = "data:image/png;base64," + base64.b64encode(content).decode()
+        found.append(Picture(uri, width, height, caption))
+    return found
+
+
+def png_uri(pixels: np.ndarray) -> str:
+    """Return a picture (uint8, H x W x 3) as a PNG data URI; same pixels, same text."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", compress_level=9)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _restored(run: Run, pair: str, contender: str) -> Any:
+    rows = run.samples[(run.samples["id"] == pair) & (run.samples["contender"] == contender)]
+    if rows.empty:
+        raise SuperresError(
+            f"data/samples/manifest.csv: has no tile of pair {pair} by '{contender}'"
+        )
+    return run.restored[rows["shard"].iloc[0], int(rows["index"].iloc[0])]
+
+
+def _read_png(path: Path) -> tuple[bytes, tuple[int, int]]:
+    content = path.read_bytes()
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+            return content, image.size
+    except (OSError, ValueError) as error:
+        raise SuperresError(f"{path}: not a PNG picture: {error}") from error

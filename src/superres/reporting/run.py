@@ -1,0 +1,128 @@
+"""Reads what a finished run left behind, so that the page is made of typed, checked inputs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from superres.errors import SuperresError
+from superres.storage import Shards, read_manifest, rows_of_split
+
+NEEDED = ("model", "estimate", "bicubic")
+"""Contenders that every run has; the page compares them."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything the report shows."""
+
+    metrics: dict[str, dict[str, float | None]]
+    """Figures by contender, the contents of `metrics.json` but for `tiles`."""
+    tiles: int
+    notes: list[dict[str, Any]]
+    per_tile: pd.DataFrame
+    swd: pd.DataFrame
+    """Sliced Wasserstein distance by contender and pyramid level."""
+    photographs: pd.DataFrame
+    train: pd.DataFrame
+    selection: pd.DataFrame
+    steps: pd.DataFrame
+    """Quality by number of sampling steps, from `explore`."""
+    explored: dict[str, str]
+    """File name of a picture of `explore` to its caption."""
+    explore_folder: Path
+    sampling: dict[str, Any]
+    test: pd.DataFrame
+    """Test rows of the pairs' manifest."""
+    samples: pd.DataFrame
+    originals: Shards
+    inputs: Shards
+    restored: Shards
+
+    @property
+    def entropies(self) -> list[str]:
+        """Names of the corruptions, in the manifest's order."""
+        names = [name for name in self.per_tile.columns if name.startswith("entropy_")]
+        return [name.removeprefix("entropy_") for name in names]
+
+
+def read_run(data: Path = Path("data"), reports: Path = Path("reports")) -> Run:
+    """Return a run's outputs.
+
+    Raises:
+        SuperresError: a file is missing or not what it should be; the message names it.
+    """
+    metrics = _read_json(reports / "metrics.json", dict)
+    tiles = metrics.pop("tiles", None)
+    missing = [name for name in NEEDED if not isinstance(metrics.get(name), dict)]
+    if missing or not isinstance(tiles, int):
+        raise SuperresError(
+            f"{reports / 'metrics.json'}: lacks {', '.join(missing) or 'tiles'}; "
+            "run the stage evaluate"
+        )
+    pairs = data / "pairs"
+    place = ("id", "split", "shard", "index")
+    original = ("tile_shard", "tile_index", "source", "x", "y", "sharpness")
+    explore = reports / "explore"
+    return Run(
+        metrics=metrics,
+        tiles=tiles,
+        notes=_read_json(reports / "notes.json", list),
+        per_tile=_read_table(reports / "per_tile.csv", ("id", "source", "contender", "psnr")),
+        swd=_read_table(reports / "swd.csv", ("contender", "level_px", "swd")),
+        photographs=_read_table(
+            reports / "photographs.csv", ("source", "status", "reason", "split", "tiles", "dropped")
+        ),
+        train=_read_table(reports / "train.csv", ("step",)),
+        selection=_read_table(
+            reports / "selection.csv", ("step", "psnr_estimate", "psnr_sample", "swd", "chosen")
+        ),
+        steps=_read_table(explore / "steps.csv", ("steps", "psnr", "swd")),
+        explored=_captions(explore),
+        explore_folder=explore,
+        sampling=_read_json(data / "samples" / "sampling.json", dict),
+        test=rows_of_split(read_manifest(pairs, place + original), "test", pairs),
+        samples=read_manifest(data / "samples", ("id", "contender", "shard", "index")),
+        originals=Shards(data / "tiles"),
+        inputs=Shards(pairs),
+        restored=Shards(data / "samples"),
+    )
+
+
+def _read_json(path: Path, kind: type) -> Any:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SuperresError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(value, kind):
+        raise SuperresError(f"{path}: must hold a {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
+def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    names = {"id": str, "source": str, "status": str, "reason": str, "split": str}
+    try:
+        # A photograph may be called "NA": only an empty cell is a missing number.
+        frame = pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
+    except (OSError, ValueError) as error:
+        raise SuperresError(f"{path}: cannot be read: {error}") from error
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise SuperresError(f"{path}: lacks the columns {', '.join(missing)}")
+    if frame.empty:
+        raise SuperresError(f"{path}: has no rows")
+    texts = [name for name in names if name in frame.columns]
+    frame[texts] = frame[texts].fillna("")
+    return frame
+
+
+def _captions(folder: Path) -> dict[str, str]:
+    captions = _read_json(folder / "explore.json", dict)
+    for name in captions:
+        if Path(name).name != name or not (folder / name).is_file():
+            raise SuperresError(f"{folder / 'explore.json'}: names {name!r}, which is not there")
+    return {name: str(caption) for name, caption in captions.items()}

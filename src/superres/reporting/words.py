@@ -1,0 +1,204 @@
+"""What the page says in words and tables: names, the verdict, figures with the best in bold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from superres.errors import SuperresError
+from superres.reporting.gains import signed
+from superres.reporting.run import Run
+
+TRADE_OFF = (
+    "A perfect sample of all the pictures that fit an input has twice the squared error of their "
+    "mean, that is 3 dB less PSNR, so a single sample may fall below bicubic in PSNR while its "
+    "statistics (SWD) come closer to the originals’; one network gives both ends."
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One figure of the table of contenders."""
+
+    key: str
+    title: str
+    unit: str
+    digits: int
+    better: Literal["higher", "lower", "nearer zero"]
+    meaning: str
+
+
+COLUMNS = (
+    Column("psnr", "PSNR", "dB", 2, "higher", "Peak signal-to-noise ratio over RGB, of 8 bits."),
+    Column(
+        "swd",
+        "SWD",
+        "levels",
+        2,
+        "lower",
+        "Sliced Wasserstein distance between 7 × 7 px patches of the restored and of the original "
+        "tiles, mean over the levels of a Laplacian pyramid: whether fine detail is there in the "
+        "right amount, wherever it lies.",
+    ),
+    Column("ssim", "SSIM", "", 3, "higher", "Structural similarity, Gaussian window of 11 px."),
+    Column("psnr_y", "PSNR-Y", "dB", 2, "higher", "PSNR of BT.601 luma (16 to 235)."),
+    Column(
+        "lr_psnr",
+        "LR-PSNR",
+        "dB",
+        2,
+        "higher",
+        "The restored tile degraded again, against its input: whether it stays true to it.",
+    ),
+    Column(
+        "color_shift",
+        "colour",
+        "levels",
+        2,
+        "nearer zero",
+        "Mean of restored minus original over all pixels and channels: drift of colour.",
+    ),
+    Column("fid", "FID", "", 2, "lower", "Fréchet inception distance."),
+    Column("kid", "KID", "", 4, "lower", "Kernel inception distance."),
+)
+
+
+def labels(sampling: dict[str, Any]) -> dict[str, str]:
+    """Return what each contender is called on the page."""
+    return {
+        "estimate": "estimate",
+        "model": "one sample",
+        "mean": f"mean of {sampling.get('repeats', 'several')} samples",
+        "bicubic": "bicubic",
+        "bilinear": "bilinear",
+        "lanczos": "Lanczos",
+    }
+
+
+def evaluations(sampling: dict[str, Any]) -> dict[str, int]:
+    """Return how often each contender evaluates the network for one tile."""
+    steps, repeats = int(sampling.get("steps", 0)), int(sampling.get("repeats", 1))
+    return {"estimate": 1, "model": steps, "mean": steps * repeats}
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 tile`, `2 tiles`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def verdict(run: Run) -> str:
+    """Return the run's result in one sentence, whatever it is."""
+    photographs = run.per_tile["source"].nunique()
+    bicubic = run.metrics["bicubic"]
+    begin = (
+        f"On {counted(run.tiles, 'tile')} of {counted(photographs, 'photograph')} that training "
+        "never saw, "
+    )
+    gain = _difference(run.metrics["estimate"]["psnr"], bicubic["psnr"])
+    steps = run.sampling.get("steps", "?")
+    return begin + f"{_gain_words(gain)}, {_swd_words(run.metrics['model'], bicubic, steps)}."
+
+
+def _gain_words(gain: float | None) -> str:
+    if gain is None:
+        return "the estimate of one network evaluation cannot be compared in PSNR"
+    where = "above" if gain >= 0 else "below"
+    return (
+        f"the estimate of one network evaluation lies {abs(gain):.2f} dB {where} bicubic "
+        "interpolation in PSNR"
+    )
+
+
+def _swd_words(model: dict[str, Any], bicubic: dict[str, Any], steps: object) -> str:
+    sample = f"a single sample of {steps} steps"
+    mine, other = model["swd"], bicubic["swd"]
+    if mine is None or not other:
+        return f"and {sample} cannot be compared in SWD"
+    share = 1 - mine / other
+    where = "closer to" if share >= 0 else "farther from"
+    link = "and" if share >= 0 else "while"
+    return (
+        f"{link} the statistics of {sample} are {abs(share):.0%} {where} the originals’ than "
+        "bicubic’s (SWD)"
+    )
+
+
+def contender_table(run: Run) -> dict[str, Any]:
+    """Return the table of contenders: its columns that have figures, and a row per contender.
+
+    The best of a column is marked as it reads: contenders that show the same digits share it.
+    """
+    columns = [c for c in COLUMNS if any(m.get(c.key) is not None for m in run.metrics.values())]
+    names, costs = labels(run.sampling), evaluations(run.sampling)
+    best = {column.key: _best(column, run.metrics) for column in columns}
+    rows = []
+    for contender in (name for name in names if name in run.metrics):
+        cells = []
+        for column in columns:
+            text = _cell(column, run.metrics[contender].get(column.key))
+            cells.append({"text": text, "best": text in best[column.key]})
+        cost = costs.get(contender)
+        rows.append(
+            {"key": contender, "label": names[contender], "evaluations": cost, "cells": cells}
+        )
+    return {"columns": columns, "rows": rows}
+
+
+def level_table(run: Run) -> dict[str, Any]:
+    """Return SWD by pyramid level: `sizes` (edges in pixels, fine to coarse) and `rows`.
+
+    Raises:
+        SuperresError: `swd.csv` lacks a contender or a level of one.
+    """
+    column = next(column for column in COLUMNS if column.key == "swd")
+    table = run.swd.pivot_table(index="contender", columns="level_px", values="swd")
+    table = table.reindex(list(run.metrics))[sorted(table.columns, reverse=True)]
+    if table.isna().any(axis=None):
+        missing = table.index[table.isna().any(axis=1)][0]
+        raise SuperresError(f"reports/swd.csv: lacks figures of the contender '{missing}'")
+    best = [_cell(column, value) for value in table.min().to_numpy(np.float64)]
+    rows = []
+    for key, name in labels(run.sampling).items():
+        if key in run.metrics:
+            texts = [_cell(column, value) for value in table.loc[key].to_numpy(np.float64)]
+            cells = [{"text": t, "best": t == b} for t, b in zip(texts, best, strict=True)]
+            rows.append({"key": key, "label": name, "cells": cells})
+    return {"sizes": [int(size) for size in table.columns], "rows": rows}
+
+
+def plain_table(run: Run) -> str:
+    """Return the same table as text for a terminal."""
+    table = contender_table(run)
+    head = ["contender", *(f"{c.title} {c.unit}".strip() for c in table["columns"])]
+    lines = [head] + [[r["label"], *(cell["text"] for cell in r["cells"])] for r in table["rows"]]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            text.ljust(width) if i == 0 else text.rjust(width)
+            for i, (text, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )
+
+
+def _best(column: Column, metrics: dict[str, dict[str, float | None]]) -> set[str]:
+    values = [value for m in metrics.values() if (value := m.get(column.key)) is not None]
+    orders = {"higher": lambda v: -v, "lower": lambda v: v, "nearer zero": abs}
+    best = min(values, key=orders[column.better])
+    texts = {_cell(column, best)}
+    # +0.10 and −0.10 are equally near.
+    return texts | {_cell(column, -best)} if column.better == "nearer zero" else texts
+
+
+def _cell(column: Column, value: float | None) -> str:
+    if value is None:
+        return "–"
+    if column.better == "nearer zero":
+        return signed(value, column.digits)
+    return f"{value:.{column.digits}f}"
+
+
+def _difference(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one - other

@@ -1,0 +1,104 @@
+"""The state of an unfinished training, kept where DVC does not delete it.
+
+`models/.progress/<fingerprint>/` holds `state/` (weights, average, optimiser, log) and the
+checkpoints made so far. The fingerprint covers params, data and code: what was trained on something
+else is never picked up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from superres.storage import replacing_folder, write_json
+
+EDGE_BYTES = 65536
+
+
+class State(NamedTuple):
+    """Everything that the next step follows from."""
+
+    step: int
+    tensors: dict[str, Tensor]
+    log: list[dict[str, float]]
+
+
+class Progress:
+    """The folder of one unfinished training.
+
+    Args:
+        root: holds a folder per fingerprint.
+        fingerprint: identifies params, data and code.
+    """
+
+    def __init__(self, root: str | Path, fingerprint: str) -> None:
+        self.root = Path(root)
+        self.folder = self.root / fingerprint
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def save(self, state: State) -> None:
+        """Write the state, all or nothing; a full disk leaves the last one as it was."""
+        with replacing_folder(self.folder / "state") as partial:
+            save_file(state.tensors, partial / "state.safetensors")
+            write_json(partial / "state.json", {"step": state.step, "log": state.log})
+
+    def load(self) -> State | None:
+        """Return the last complete state, or None where there is none."""
+        folder = self.folder / "state"
+        if not folder.is_dir():
+            # Killed between the two renames of a replacement, the last state has this name.
+            folder = self.folder / ".state.previous"
+        try:
+            facts = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+            tensors = load_file(folder / "state.safetensors")
+        except FileNotFoundError:
+            return None
+        except (json.JSONDecodeError, SafetensorError) as error:
+            print(f"train: {folder} is damaged ({error}); starting afresh", file=sys.stderr)
+            return None
+        return State(facts["step"], tensors, facts["log"])
+
+    def others(self) -> list[Path]:
+        """Return the folders of other unfinished trainings."""
+        return sorted(path for path in self.root.iterdir() if path != self.folder)
+
+    def discard(self) -> None:
+        """Delete this training's folder, once its results are in their place."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def fingerprint(params: Iterable[BaseModel], folders: Iterable[str | Path]) -> str:
+    """Return 16 hex digits that change with the params, the data or the code.
+
+    Data are known by file names, sizes, and each file's first and last 64 KiB: a set of any size
+    is covered in no time. Code is every module of superres that is loaded.
+    """
+    digest = hashlib.sha256()
+    for section in params:
+        digest.update(section.model_dump_json().encode())
+    for folder in folders:
+        for path in sorted(Path(folder).iterdir()):
+            digest.update(f"{path.name}:{path.stat().st_size}".encode())
+            digest.update(_edges(path))
+    for name, module in sorted(sys.modules.items()):
+        source: Any = getattr(module, "__file__", None)
+        if name.split(".")[0] == "superres" and source:
+            digest.update(Path(source).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _edges(path: Path) -> bytes:
+    with path.open("rb") as file:
+        first = file.read(EDGE_BYTES)
+        file.seek(max(0, path.stat().st_size - EDGE_BYTES))
+        return first + file.read(EDGE_BYTES)

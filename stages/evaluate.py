@@ -1,0 +1,18 @@
+"""evaluate: measure the restored test tiles and the baselines against the originals."""
+
+from __future__ import annotations
+
+from superres.measurement import Folders, measure
+from superres.params.evaluate import EvaluateParams
+from superres.params.section import load_section
+from superres.stage import run_stage
+
+
+def main() -> dict[str, int]:
+    """Read `data/{tiles,pairs,samples,reference}`, write figures and tables into `reports`."""
+    params = load_section("evaluate", EvaluateParams)
+    return {"tiles": measure(params, Folders())}
+
+
+if __name__ == "__main__":
+    run_stage("evaluate", main)

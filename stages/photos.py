@@ -1,0 +1,17 @@
+"""Copy the photographs bundled in scikit-image and matplotlib to `data/photos/`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from superres.data.photographs import copy_photographs
+from superres.stage import run_stage
+
+
+def main() -> dict[str, Any]:
+    """Write `data/photos/`."""
+    return copy_photographs("data/photos")
+
+
+if __name__ == "__main__":
+    run_stage("photos", main)

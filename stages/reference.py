@@ -1,0 +1,18 @@
+"""reference: describe the original test tiles once, for every later measurement."""
+
+from __future__ import annotations
+
+from superres.evaluation.reference import write_reference
+from superres.params.evaluate import FeaturesParams
+from superres.params.section import load_section
+from superres.stage import run_stage
+
+
+def main() -> dict[str, int]:
+    """Read `data/tiles`, write `data/reference`."""
+    params = load_section("evaluate.features", FeaturesParams)
+    return {"tiles": write_reference(params, "data/tiles", "data/reference")}
+
+
+if __name__ == "__main__":
+    run_stage("reference", main)

@@ -1,0 +1,18 @@
+"""report: show everything under `reports` as one page, and the figures in the terminal."""
+
+from __future__ import annotations
+
+from superres.params.report import ReportParams
+from superres.params.section import load_section
+from superres.reporting.page import write_report
+from superres.stage import run_stage
+
+
+def main() -> None:
+    """Read `data/{tiles,pairs,samples}` and `reports`, write `reports/index.html`."""
+    params = load_section("report", ReportParams)
+    print(write_report(params))
+
+
+if __name__ == "__main__":
+    run_stage("report", main)

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from superres.data.grid import cut, laplacian, luma, positions, sharpness
+
+edges = st.integers(16, 48)
+
+
+@given(edges, st.integers(0, 150), st.integers(1, 64), st.booleans())
+def test_no_tile_crosses_the_border_and_counts_are_as_computed(tile, extra, stride, flush):
+    starts = positions(tile + extra, tile, stride, flush)
+    assert starts[0] == 0 and starts == sorted(set(starts))
+    assert starts[-1] + tile <= tile + extra
+    assert len(starts) == extra // stride + 1 + (flush and extra % stride > 0)
+
+
+@given(edges, st.integers(0, 150), st.data())
+def test_a_flush_grid_covers_every_pixel(tile, extra, data):
+    stride = data.draw(st.integers(1, tile))
+    covered = np.zeros(tile + extra, bool)
+    for start in positions(tile + extra, tile, stride, flush=True):
+        covered[start : start + tile] = True
+    assert covered.all()
+
+
+@given(edges, st.integers(0, 150))
+def test_held_out_tiles_never_overlap(tile, extra):
+    starts = positions(tile + extra, tile, tile, flush=False)
+    assert np.diff(starts).tolist() == [tile] * (len(starts) - 1)
+
+
+def test_cut_gives_each_tile_its_own_sharpness():
+    image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+    tiles = cut(image, 16, 12, flush=True)
+    assert [(tile.x, tile.y) for tile in tiles[:6]] == [(x, 0) for x in (0, 12, 24, 36, 48, 54)]
+    assert len(tiles) == 6 * 4
+    for x, y, value in tiles:
+        assert value == pytest.approx(sharpness(image[y : y + 16, x : x + 16]), rel=1e-12)
+
+
+def test_sharpness_by_hand():
+    assert sharpness(np.full((16, 16, 3), 77, np.uint8)) == pytest.approx(0, abs=1e-4)
+    ramp = np.arange(16, dtype=np.uint8)[:, None, None] * np.ones((16, 16, 3), np.uint8)
+    assert sharpness(ramp) == pytest.approx(0, abs=1e-4)  # no second derivative
+    checks = (np.indices((16, 16)).sum(0) % 2 * 100).astype(np.uint8)
+    # 4 * 100 where it is black, -4 * 100 where it is white, as many of each
+    assert sharpness(np.dstack([checks] * 3)) == pytest.approx(400, rel=1e-5)
+
+
+def test_luma_is_bt601():
+    primaries = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]]], np.uint8)
+    np.testing.assert_allclose(luma(primaries)[0], [76.245, 149.685, 29.07, 255], rtol=1e-6)
+
+
+def test_laplacian_of_a_point():
+    grey = np.zeros((5, 5), np.float32)
+    grey[2, 2] = 1
+    np.testing.assert_array_equal(laplacian(grey), [[0, 1, 0], [1, -4, 1], [0, 1, 0]])

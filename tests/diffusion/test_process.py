@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from superres.diffusion import GaussianDiffusion, make_betas
+from support import GOLDEN
+
+PROCESS = np.load(GOLDEN / "process.npz")
+LOSSES = np.load(GOLDEN / "losses.npz")
+BETAS = make_betas("linear", 4000)
+
+
+def golden(name: str) -> Tensor:
+    return torch.from_numpy(PROCESS[name])
+
+
+@pytest.mark.parametrize("row", [0, 1, 2])
+def test_noising_and_posterior_are_the_references(row: int) -> None:
+    diffusion = GaussianDiffusion(BETAS)
+    t = golden("t")[row]
+    x_t = diffusion.q_sample(golden("x_start"), t, golden("noise"))
+    torch.testing.assert_close(x_t, golden(f"q_sample_{row}"), rtol=1e-6, atol=1e-7)
+    posterior = diffusion.q_posterior(golden("x_start"), x_t, t)
+    for ours, theirs in {
+        "mean": "mean",
+        "variance": "variance",
+        "log_variance": "log_variance_clipped",
+    }.items():
+        expected = golden(f"q_posterior_{theirs}_{row}")
+        actual = getattr(posterior, ours).expand_as(expected)
+        torch.testing.assert_close(actual, expected, rtol=1e-6, atol=1e-7)
+    epsilon = diffusion.epsilon_from_x0(golden("x_start"), x_t, t)
+    torch.testing.assert_close(epsilon, golden(f"eps_from_xstart_{row}"), rtol=1e-5, atol=1e-5)
+
+
+CASES = sorted(name.removesuffix("_mean_0") for name in PROCESS if name.endswith("_mean_0"))
+# Predicting x_{t-1} is the one thing of the reference that nobody uses and superres lacks.
+CASES = [case for case in CASES if case.startswith("pmv_") and "PREVIOUS_X" not in case]
+NAMES = {
+    "EPSILON": "epsilon",
+    "START_X": "x0",
+    "LEARNED_RANGE": "learned_range",
+    "LEARNED": "learned",
+    "FIXED_SMALL": "fixed_small",
+    "FIXED_LARGE": "fixed_large",
+}
+
+
+@pytest.mark.parametrize("row", [0, 1, 2])
+@pytest.mark.parametrize("case", CASES)
+def test_predictions_are_the_references(case: str, row: int) -> None:
+    words = case.removeprefix("pmv_")
+    prediction = next(name for name in ("EPSILON", "START_X") if words.startswith(name))
+    variance, clip = words.removeprefix(prediction + "_").rsplit("_", 1)
+    diffusion = GaussianDiffusion(BETAS, NAMES[prediction], NAMES[variance])
+    output = golden("model_output" if prediction == "EPSILON" else "model_output_start")
+    said = diffusion.p_mean_variance(
+        lambda *_: output, golden(f"q_sample_{row}"), golden("t")[row], clip == "clip1"
+    )
+    for ours, theirs in {
+        "mean": "mean",
+        "variance": "variance",
+        "log_variance": "log_variance",
+        "x0": "pred_xstart",
+    }.items():
+        expected = golden(f"{case}_{theirs}_{row}")
+        actual = getattr(said, ours).expand_as(expected)
+        torch.testing.assert_close(actual, expected, rtol=1e-6, atol=1e-7)
+
+
+def tiny(x: Tensor, t: Tensor) -> Tensor:
+    weight = torch.from_numpy(LOSSES["tiny_w"])[:, :, None, None]
+    bias = torch.from_numpy(LOSSES["tiny_b"])
+    told = 0.01 * t.float() / 1000
+    return torch.nn.functional.conv2d(x, weight, bias) + told[:, None, None, None]
+
+
+LOSS_CASES = [
+    name
+    for name in LOSSES
+    if name.split("_full")[0].split("_spaced")[0] in ("mse", "rescaled_mse", "kl", "rescaled_kl")
+]
+
+
+@pytest.mark.parametrize("name", LOSS_CASES)
+def test_losses_are_the_references(name: str) -> None:
+    spaced = "_spaced_" in name
+    kind, rest = name.split("_spaced_" if spaced else "_full_")
+    rescale, term = rest.split("_", 1)
+    diffusion = GaussianDiffusion(
+        BETAS, model_timesteps_scale=0.25 if rescale == "rescale1" else None
+    )
+    if spaced:
+        diffusion = diffusion.respaced(50)
+    terms = diffusion.loss_terms(
+        tiny,
+        torch.from_numpy(LOSSES["x_start"]),
+        torch.from_numpy(LOSSES["t_spaced" if spaced else "t"]),
+        torch.from_numpy(LOSSES["noise"]),
+        kind,
+    )
+    torch.testing.assert_close(terms[term], torch.from_numpy(LOSSES[name]), rtol=1e-5, atol=1e-6)
+
+
+def test_loss_cases_were_found() -> None:
+    assert len(LOSS_CASES) > 20
+    assert len(CASES) >= 6
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "x0", "v"])
+def test_the_target_gives_back_x0(prediction: str) -> None:
+    diffusion = GaussianDiffusion(make_betas("cosine", 100), prediction, "fixed_small")
+    generator = torch.Generator().manual_seed(0)
+    x0, noise = torch.randn(2, 4, 3, 5, 5, generator=generator, dtype=torch.float64)
+    t = torch.tensor([0, 10, 50, 98])
+    x_t = diffusion.q_sample(x0, t, noise)
+    output = diffusion.target(x0, noise, t)
+    torch.testing.assert_close(diffusion.x0_from_output(output, x_t, t), x0)
+    terms = diffusion.loss_terms(lambda *_: output, x0, t, noise)
+    torch.testing.assert_close(terms["loss"], torch.zeros(4, dtype=torch.float64))
+
+
+def test_the_variational_term_does_not_move_the_mean() -> None:
+    diffusion = GaussianDiffusion(make_betas("linear", 100))
+    output = torch.randn(2, 6, 4, 4, generator=torch.Generator().manual_seed(0))
+    output.requires_grad_()
+    x0, t = torch.zeros(2, 3, 4, 4), torch.tensor([3, 60])
+    diffusion.loss_terms(lambda *_: output, x0, t, torch.ones_like(x0))["vb"].sum().backward()
+    assert output.grad is not None
+    assert output.grad[:, :3].abs().max() == 0
+    assert output.grad[:, 3:].abs().min() > 0
+
+
+def test_vb_limit_leaves_hopeless_samples_out() -> None:
+    diffusion = GaussianDiffusion(make_betas("linear", 1000), prediction="x0")
+    output = torch.full((2, 6, 4, 4), 0.5, requires_grad=True)
+    x0, t = torch.zeros(2, 3, 4, 4), torch.tensor([2, 990])
+    noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0))
+    free = diffusion.loss_terms(lambda *_: output, x0, t, noise)["vb"]
+    limited = diffusion.loss_terms(lambda *_: output, x0, t, noise, vb_limit=1.0)["vb"]
+    assert free[0] > 10
+    assert limited[0] == 1
+    assert limited[1] == free[1] < 1
+    limited.sum().backward()
+    assert output.grad is not None
+    assert output.grad[0].abs().max() == 0
+    assert output.grad[1, 3:].abs().max() > 0
+
+
+def test_bad_configurations_are_refused() -> None:
+    betas = make_betas("linear", 100)
+    with pytest.raises(ValueError, match="prediction must be one of"):
+        GaussianDiffusion(betas, prediction="eps")
+    with pytest.raises(ValueError, match="variance must be one of"):
+        GaussianDiffusion(betas, variance="big")
+    with pytest.raises(ValueError, match=r"\(0, 1\]"):
+        GaussianDiffusion(np.array([0.1, 1.5]))
+    x = torch.zeros(1, 3, 2, 2)
+    with pytest.raises(ValueError, match="needs 6 output channels, got 3"):
+        GaussianDiffusion(betas).p_mean_variance(lambda *_: x, x, torch.tensor([1]))
+    with pytest.raises(ValueError, match="loss must be one of"):
+        GaussianDiffusion(betas).loss_terms(lambda *_: x, x, torch.tensor([1]), x, "l1")

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from superres.diffusion import SAMPLERS, GaussianDiffusion, make_betas, sample
+from superres.diffusion.noise import ItemNoise
+from superres.diffusion.samplers import posterior_mean
+from support import GOLDEN
+
+SAMPLING = np.load(GOLDEN / "sampling.npz")
+
+
+def tiny(x: Tensor, t: Tensor) -> Tensor:
+    weight = torch.from_numpy(SAMPLING["tiny_w"])[:, :, None, None]
+    bias = torch.from_numpy(SAMPLING["tiny_b"])
+    told = 0.01 * t.float() / 1000
+    return torch.nn.functional.conv2d(x, weight, bias) + told[:, None, None, None]
+
+
+def stored_noise() -> Callable[[], Tensor]:
+    draws = iter([SAMPLING["init_noise"], *SAMPLING["step_noise"]])
+    return lambda: torch.from_numpy(next(draws))
+
+
+@pytest.mark.parametrize(
+    ("case", "sampler", "steps", "eta", "scale"),
+    [
+        ("p_clip1", "ddpm", 10, 0.0, None),
+        ("p_clip0", "ddpm", 10, 0.0, None),
+        ("p_clip1_rescale1", "ddpm", 10, 0.0, 0.25),
+        ("ddim_eta0.0_clip1", "ddim", "ddim10", 0.0, None),
+        ("ddim_eta0.5_clip1", "ddim", "ddim10", 0.5, None),
+        ("ddim_eta0.0_clip0", "ddim", "ddim10", 0.0, None),
+        ("ddim_eta0.5_clip0", "ddim", "ddim10", 0.5, None),
+    ],
+)
+def test_trajectories_are_the_references(
+    case: str, sampler: str, steps: int | str, eta: float, scale: float | None
+) -> None:
+    diffusion = GaussianDiffusion(make_betas("linear", 4000), model_timesteps_scale=scale)
+    seen: list[tuple[Tensor, Tensor]] = []
+    diffusion.sample(
+        tiny,
+        (2, 3, 16, 16),
+        draw=stored_noise(),
+        sampler=sampler,
+        steps=steps,
+        eta=eta,
+        clip_denoised="clip1" in case,
+        watch=lambda _, x, x0: seen.append((x, x0)),
+    )
+    assert len(seen) == 10
+    for step, (x, x0) in enumerate(seen):
+        expected = torch.from_numpy(SAMPLING[f"{case}_samples"][step])
+        torch.testing.assert_close(x, expected, rtol=1e-5, atol=1e-5)
+        expected = torch.from_numpy(SAMPLING[f"{case}_pred_xstart"][step])
+        torch.testing.assert_close(x0, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("steps", [1, 7])
+def test_a_perfect_denoiser_gives_the_data_back(sampler: str, steps: int) -> None:
+    data = torch.rand(2, 3, 6, 6, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    diffusion = GaussianDiffusion(make_betas("cosine", 50), "x0", "fixed_small")
+    noise = ItemNoise([1, 2], (3, 6, 6))
+    restored = sample(
+        diffusion, lambda *_: data, data.shape, draw=noise, sampler=sampler, steps=steps, eta=1.0
+    )
+    torch.testing.assert_close(restored, data, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_tile_alone_equals_the_tile_in_a_batch(sampler: str) -> None:
+    diffusion = GaussianDiffusion(make_betas("linear", 100))
+
+    def restore(seeds: list[int]) -> Tensor:
+        noise = ItemNoise(seeds, (3, 8, 8))
+        shape = (len(seeds), 3, 8, 8)
+        return sample(diffusion, tiny, shape, draw=noise, sampler=sampler, steps=5, eta=0.5)
+
+    batch = restore([10, 11, 12])
+    torch.testing.assert_close(restore([11])[0], batch[1], rtol=1e-5, atol=1e-6)
+    assert (batch[0] - batch[1]).abs().max() > 0.01
+
+
+def test_predictions_are_clipped_as_asked() -> None:
+    diffusion = GaussianDiffusion(make_betas("linear", 100), "x0", "fixed_small")
+    large = torch.full((1, 3, 4, 4), 5.0)
+
+    def restore(clip: bool | Callable[[Tensor], Tensor]) -> float:
+        noise = ItemNoise([0], (3, 4, 4))
+        return posterior_mean(diffusion, lambda *_: large, noise, clip).max().item()
+
+    assert restore(True) == 1
+    assert restore(False) == 5
+    assert restore(lambda x: x.clamp(max=2)) == 2
+
+
+def test_errors() -> None:
+    diffusion = GaussianDiffusion(make_betas("linear", 100))
+    noise = ItemNoise([0], (3, 4, 4))
+    with pytest.raises(ValueError, match="sampler must be one of ddpm, ddim"):
+        sample(diffusion, tiny, (1, 3, 4, 4), draw=noise, sampler="euler")
+    with pytest.raises(ValueError, match="at most 100 would work"):
+        sample(diffusion, tiny, (1, 3, 4, 4), draw=noise, steps=101)
+    with pytest.raises(ValueError, match="the noise is"):
+        sample(diffusion, tiny, (2, 3, 4, 4), draw=noise)

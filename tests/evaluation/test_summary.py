@@ -1,0 +1,58 @@
+import json
+import math
+
+import pandas as pd
+import pytest
+
+from superres.evaluation.summary import summarize
+from superres.storage import write_json
+
+COLUMNS = ("psnr", "psnr_y", "ssim", "lr_psnr", "color_shift")
+
+
+def table(psnr_of_model=(30.0, 32.0)):
+    rows = []
+    for number, psnr in enumerate(psnr_of_model):
+        for contender, value in (("model", psnr), ("bicubic", 28.0 + number)):
+            figures = dict.fromkeys(COLUMNS, 0.5) | {"psnr": value}
+            rows.append({"id": f"p{number}", "contender": contender, **figures})
+    return pd.DataFrame(rows)
+
+
+SWD = pd.DataFrame(
+    {"contender": ["model", "model", "bicubic", "bicubic"], "swd": [1.0, 2.0, 3.0, 5.0]}
+)
+
+
+def test_figures_are_means_over_tiles_and_levels():
+    metrics, _ = summarize(table(), SWD)
+    assert list(metrics) == ["model", "bicubic", "tiles"]
+    assert metrics["tiles"] == 2
+    assert metrics["model"]["psnr"] == pytest.approx(31)
+    assert metrics["bicubic"]["psnr"] == pytest.approx(28.5)
+    assert metrics["model"]["swd"] == pytest.approx(1.5)
+    assert set(metrics["model"]) == {*COLUMNS, "fid", "kid", "swd"}
+
+
+def test_fid_and_kid_are_null_with_a_reason():
+    metrics, notes = summarize(table(), SWD)
+    assert metrics["bicubic"]["fid"] is None and metrics["bicubic"]["kid"] is None
+    assert [note["metric"] for note in notes] == ["fid", "kid"]
+    assert all("not part of this version yet" in note["text"] for note in notes)
+    assert notes[0]["contenders"] == ["model", "bicubic"]
+
+
+def test_an_infinite_mean_is_valid_json_with_a_note(tmp_path):
+    metrics, notes = summarize(table((math.inf, 30.0)), SWD)
+    assert metrics["model"]["psnr"] is None
+    assert metrics["bicubic"]["psnr"] == pytest.approx(28.5)
+    infinite = notes[-1]
+    assert infinite["metric"] == "psnr" and infinite["contenders"] == ["model"]
+    assert "equals" in infinite["text"]
+    write_json(tmp_path / "metrics.json", metrics)
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    text = (tmp_path / "metrics.json").read_text()
+    assert json.loads(text, parse_constant=refuse) == metrics

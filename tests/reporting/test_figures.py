@@ -1,0 +1,156 @@
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from superres.reporting import figures, gains
+from superres.reporting.page import HERE
+from superres.reporting.style import COLORS, render_svg, styled
+
+TRAIN = pd.DataFrame(
+    {"step": [20, 40, 60], "loss": [0.5, 0.3, 0.2], "val_loss": [np.nan, 0.35, np.nan]}
+)
+SELECTION = pd.DataFrame(
+    {
+        "step": [800, 400],
+        "psnr_estimate": [29.0, 28.5],
+        "psnr_sample": [27.5, 26.5],
+        "swd": [1.3, 1.6],
+        "chosen": [1, 0],
+    }
+)
+STEPS = pd.DataFrame({"steps": [50, 1], "psnr": [27.0, 29.0], "swd": [1.0, 1.5]})
+POINTS = pd.DataFrame(
+    {
+        "contender": ["model", "estimate", "bicubic", "lanczos"],
+        "label": ["one sample", "estimate", "bicubic", "Lanczos"],
+        "psnr": [27.0, 29.3, 28.9, 28.95],
+        "swd": [1.04, 1.51, 1.9, 1.89],
+    }
+)
+
+
+def per_tile(by_strength):
+    """Rows of tiles whose estimate gains `by_strength`: (blur, jpeg) -> dB."""
+    rows = []
+    for number, ((blur, jpeg), gain) in enumerate(by_strength):
+        place = {"id": f"p{number}", "entropy_blur": blur, "entropy_jpeg": jpeg}
+        rows += [{**place, "contender": "bicubic", "psnr": 28.0}]
+        rows += [{**place, "contender": "estimate", "psnr": 28.0 + gain}]
+    return pd.DataFrame(rows)
+
+
+def svg(draw, *arguments):
+    with styled():
+        figure = draw(*arguments)
+    return render_svg(figure, "test", "a <label>")
+
+
+ALL = [
+    (figures.training_curve, (TRAIN,)),
+    (figures.selection_curve, (SELECTION,)),
+    (figures.steps_curve, (STEPS,)),
+    (figures.perception_distortion, (POINTS,)),
+    (gains.gain_heat_map, (per_tile([((0.1, 0.9), 1.0)]), ["blur", "jpeg"])),
+]
+
+
+@pytest.mark.parametrize(("draw", "arguments"), ALL)
+def test_svg_is_text_without_references_and_the_same_each_time(draw, arguments):
+    text = svg(draw, *arguments)
+    assert text == svg(draw, *arguments)
+    ElementTree.fromstring(text)  # well formed
+    assert "http" not in text and "xmlns" not in text and "<style" not in text
+    assert "<text" in text and "<image" not in text
+    assert 'aria-label="a &lt;label&gt;"' in text
+    assert "mathdefault" not in text
+    ids = re.findall(r'\bid="([^"]*)"', text)
+    assert ids and all(name.startswith("test-") for name in ids)
+    used = re.findall(r'(?:url\(#|href="#)([^")]*)', text)
+    assert set(used) <= set(ids)
+
+
+@pytest.mark.parametrize(
+    ("draw", "arguments", "unit"),
+    [(*row, unit) for row, unit in zip(ALL, ("loss", "dB", "levels", "levels", "dB"), strict=True)],
+)
+def test_axes_say_what_they_are(draw, arguments, unit):
+    assert unit in svg(draw, *arguments)
+
+
+def test_every_colour_is_a_variable_of_the_page_in_light_and_dark():
+    css = (HERE / "page.css").read_text(encoding="utf-8")
+    for name, color in COLORS.items():
+        assert re.findall(rf"--{name}: (#\w+);", css)[0] == color
+        assert css.count(f"--{name}: #") == 2
+    text = svg(figures.steps_curve, STEPS)
+    assert "var(--estimate, #0072b2)" in text
+    assert not re.search(r"[^,] #0072b2", text)
+
+
+def test_steps_are_drawn_in_order():
+    with styled():
+        axes = figures.steps_curve(STEPS).axes
+    assert axes[0].lines[0].get_xdata().tolist() == [1, 50]
+    assert axes[0].lines[0].get_ydata().tolist() == [29.0, 27.0]
+    assert axes[1].lines[0].get_ydata().tolist() == [1.5, 1.0]
+
+
+def test_training_curve_draws_the_losses_that_are_there():
+    with styled():
+        figure = figures.training_curve(TRAIN)
+    assert [line.get_label() for line in figure.axes[0].lines] == ["training", "validation"]
+    assert figure.axes[0].lines[1].get_xdata().tolist() == [40]
+    assert figure.axes[0].get_yscale() == "log"
+    with styled():
+        negative = figures.training_curve(TRAIN.assign(loss=[-1.0, 0.0, 1.0]))
+        none = figures.training_curve(TRAIN[["step"]])
+    assert negative.axes[0].get_yscale() == "linear"
+    assert not none.axes[0].lines
+
+
+def test_selection_marks_the_chosen_checkpoint():
+    assert "chosen: step 800" in svg(figures.selection_curve, SELECTION)
+    one = SELECTION.head(1)
+    assert "chosen: step 800" in svg(figures.selection_curve, one)
+
+
+def test_labels_of_near_points_do_not_overlap():
+    with styled():
+        axes = figures.perception_distortion(POINTS).axes[0]
+    places = {(round(t.get_position()[1], 2), t.get_ha()) for t in axes.texts}
+    assert len(places) == len(POINTS)
+
+
+def test_contenders_without_a_figure_are_left_out_of_the_plane():
+    with styled():
+        axes = figures.perception_distortion(POINTS.assign(psnr=[None, 29.0, None, None])).axes[0]
+        empty = figures.perception_distortion(POINTS.assign(psnr=None)).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["estimate"]
+    assert not empty.texts
+
+
+def test_heat_map_holds_the_mean_gain_of_each_bin():
+    table = per_tile([((0.1, 0.9), 1.0), ((0.2, 1.0), 2.0), ((0.6, 0.0), -0.5)])
+    text = svg(gains.gain_heat_map, table, ["blur", "jpeg"])
+    assert "+1.50 dB" in text and "−0.50 dB" in text
+    assert text.count(">n = ") == 2 and ">n = 2<" in text
+    assert text.count("no tiles") == 14
+
+
+def test_heat_map_of_one_corruption_and_of_none():
+    table = per_tile([((0.1, 0.9), 1.0), ((0.6, 0.9), -0.5)])
+    text = svg(gains.gain_heat_map, table, ["blur"])
+    assert text.count("no tiles") == 2
+    assert gains.gain_heat_map(table, []) is None
+    equal = table.assign(psnr=np.inf)
+    assert gains.gain_heat_map(equal, ["blur"]) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.336, "+0.34"), (-1.2, "−1.20"), (0.001, "±0.00"), (-0.001, "±0.00")]
+)
+def test_signed(value, text):
+    assert gains.signed(value) == text

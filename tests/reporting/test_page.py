@@ -1,0 +1,258 @@
+import base64
+import hashlib
+import io
+import json
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from tiny_run import SOURCES, build
+
+from superres.errors import SuperresError
+from superres.params.report import ReportParams
+from superres.reporting import words
+from superres.reporting.page import write_report
+from superres.reporting.pictures import cards
+from superres.reporting.run import read_run
+
+PARAMS = ReportParams(title="A <title> & more", tiles=4, zoom=3)
+
+
+class Page(HTMLParser):
+    """The page as a browser would take it apart."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.text = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def write(folder, params=PARAMS):
+    said = write_report(params, folder / "data", folder / "reports")
+    return said, (folder / "reports" / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    folder = build(tmp_path_factory.mktemp("run"))
+    said, text = write(folder)
+    return folder, said, text, Page(text)
+
+
+def test_the_page_fetches_nothing(report):
+    _, _, text, page = report
+    assert "http://" not in text and "https://" not in text and "@import" not in text
+    tags = {tag for tag, _ in page.elements}
+    assert not tags & {"script", "link", "iframe", "object", "embed", "form", "base"}
+    for _, attributes in page.elements:
+        for name, value in attributes.items():
+            assert not name.startswith("on")
+            if name in ("src", "href", "xlink:href", "srcset", "data"):
+                assert value.startswith(("data:image/png;base64,", "#"))
+
+
+def test_the_security_policy_allows_nothing_from_outside(report):
+    text, page = report[2:]
+    policies = [a["content"] for tag, a in page.elements if tag == "meta" and "http-equiv" in a]
+    assert len(policies) == 1 and policies[0].startswith("default-src 'none'; img-src data:;")
+    # The only style sheet is the one whose hash the policy names.
+    assert text.count("<style>") == 1
+    css = text.split("<style>")[1].split("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in policies[0]
+
+
+def test_hostile_and_foreign_names_are_text(report):
+    text, page = report[2:]
+    assert "<img src=x" not in text and "<b>broken" not in text and "<jpeg>" not in text
+    for name in (*SOURCES, "<b>broken</b>.jpg", "A <title> & more"):
+        assert name in page.text
+
+
+def test_anchors_lead_somewhere(report):
+    page = report[3]
+    ids = {a["id"] for _, a in page.elements if "id" in a}
+    links = {a["href"][1:] for tag, a in page.elements if tag == "a"}
+    assert links and links <= ids
+
+
+def test_pictures_are_the_run_s_pixels(report):
+    folder, _, _, page = report
+    images = [a for tag, a in page.elements if tag == "img"]
+    assert len(images) == 6 * (1 + PARAMS.tiles) + 1
+    sharpest = next(a for a in images if a["alt"].startswith("original"))
+    content = base64.b64decode(sharpest["src"].split(",")[1])
+    shard = np.load(folder / "data" / "tiles" / "test-00000.npy")
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(content))), shard[8])
+    assert (sharpest["width"], sharpest["height"]) == ("96", "96")
+    low = base64.b64decode(images[0]["src"].split(",")[1])
+    assert Image.open(io.BytesIO(low)).size == (16, 16)
+
+
+def test_cards_go_from_the_largest_gain_to_the_smallest(report):
+    run = read_run(report[0] / "data", report[0] / "reports")
+
+    def shown(count):
+        texts = [dict(card.gains)["estimate"] for card in cards(run, count)]
+        return [float(text.replace("−", "-").replace("±", "")) for text in texts]
+
+    gains = shown(9)
+    assert len(gains) == 9
+    assert gains == sorted(gains, reverse=True)
+    assert shown(3) == [gains[0], gains[4], gains[8]]
+    assert len(cards(run, 100)) == 9
+
+
+def test_the_terminal_gets_a_table_and_the_path(report):
+    folder, said = report[:2]
+    assert "estimate" in said and "LR-PSNR dB" in said
+    assert said.endswith(f"9 tiles; report: {folder}/reports/index.html")
+    lines = said.splitlines()[2:9]
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_what_was_left_out_is_said(report):
+    text = report[3].text
+    assert "cannot be decoded" in text
+    assert "25 tiles were dropped" in text
+    assert "FID is not computed" in text and "KID is not computed" in text
+    assert "model.trained_on.tiles" in text
+
+
+def test_the_same_run_gives_the_same_bytes(report):
+    folder, _, text, _ = report
+    before = (folder / "reports" / "index.html").stat().st_size
+    assert write(folder)[1] == text
+    assert before == len(text.encode())
+
+
+def test_the_best_of_a_column_is_bold():
+    run_metrics = {"a": {"psnr": 29.001}, "b": {"psnr": 29.004}, "c": {"psnr": None}}
+    assert words._best(words.COLUMNS[0], run_metrics) == {"29.00"}
+    shift = next(column for column in words.COLUMNS if column.key == "color_shift")
+    best = words._best(shift, {"a": {"color_shift": -0.2}, "b": {"color_shift": 0.9}})
+    assert "−0.20" in best and "+0.90" not in best
+
+
+def test_swd_by_level_goes_from_fine_to_coarse(report):
+    run = read_run(report[0] / "data", report[0] / "reports")
+    table = words.level_table(run)
+    assert table["sizes"] == [32, 16]
+    assert [row["key"] for row in table["rows"][:2]] == ["estimate", "model"]
+    assert [cell["text"] for cell in table["rows"][1]["cells"]] == ["1.26", "0.84"]
+    assert [cell["best"] for cell in table["rows"][1]["cells"]] == [True, True]
+    assert not any(cell["best"] for cell in table["rows"][0]["cells"])
+
+
+def change_json(path, change):
+    value = json.loads(path.read_text())
+    change(value)
+    path.write_text(json.dumps(value))
+
+
+def test_the_verdict_says_what_happened_either_way(tmp_path):
+    folder = build(tmp_path)
+
+    def verdict(**figures):
+        def change(metrics):
+            for name, value in figures.items():
+                contender, metric = name.rsplit("_", 1)
+                metrics[contender][metric] = value
+
+        change_json(folder / "reports" / "metrics.json", change)
+        return words.verdict(read_run(folder / "data", folder / "reports"))
+
+    good = verdict(estimate_psnr=29.26, bicubic_psnr=28.92, model_swd=1.04, bicubic_swd=1.9)
+    assert good.startswith("On 9 tiles of 3 photographs that training never saw,")
+    assert "0.34 dB above bicubic" in good and "50 steps are 45% closer" in good
+    bad = verdict(estimate_psnr=28.0, model_swd=3.8)
+    assert "0.92 dB below bicubic" in bad and "100% farther from" in bad
+    none = verdict(estimate_psnr=None, bicubic_swd=0)
+    assert "cannot be compared in PSNR" in none and "cannot be compared in SWD" in none
+
+
+def test_null_figures_and_a_run_without_mean(tmp_path):
+    folder = build(tmp_path)
+    change_json(folder / "reports" / "metrics.json", lambda m: m.pop("mean"))
+    change_json(folder / "reports" / "metrics.json", lambda m: m["model"].update(psnr=None))
+    page = Page(write(folder)[1])
+    assert "mean of 2" not in page.text
+    assert len([tag for tag, _ in page.elements if tag == "img"]) == 5 * 5 + 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "data/samples/sampling.json",
+        "data/samples/manifest.csv",
+        "data/samples/test-00000.npy",
+        "data/pairs/manifest.csv",
+        "data/tiles/test-00000.npy",
+        "reports/metrics.json",
+        "reports/notes.json",
+        "reports/per_tile.csv",
+        "reports/swd.csv",
+        "reports/photographs.csv",
+        "reports/train.csv",
+        "reports/selection.csv",
+        "reports/explore/explore.json",
+        "reports/explore/steps.csv",
+        "reports/explore/strengths.png",
+    ],
+)
+def test_a_missing_or_spoilt_input_is_named(tmp_path, name):
+    folder = build(tmp_path)
+    (folder / "reports" / "index.html").write_text("the old page")
+    path = folder / name
+    for spoil in (lambda: path.write_text("no,\n"), path.unlink):
+        spoil()
+        with pytest.raises(SuperresError, match=path.name):
+            write(folder)
+    assert (folder / "reports" / "index.html").read_text() == "the old page"
+
+
+def test_metrics_without_a_contender_are_refused(tmp_path):
+    folder = build(tmp_path)
+    change_json(folder / "reports" / "metrics.json", lambda m: m.pop("estimate"))
+    with pytest.raises(SuperresError, match=r"metrics\.json: lacks estimate"):
+        write(folder)
+
+
+def test_levels_without_a_contender_are_refused(tmp_path):
+    folder = build(tmp_path)
+    path = folder / "reports" / "swd.csv"
+    rows = pd.read_csv(path)
+    rows[rows["contender"] != "model"].to_csv(path, index=False)
+    with pytest.raises(SuperresError, match=r"swd\.csv: lacks .* 'model'"):
+        write(folder)
+
+
+def test_explore_may_not_name_files_elsewhere(tmp_path):
+    folder = build(tmp_path)
+    (folder / "reports" / "explore" / "explore.json").write_text('{"../notes.json": "x"}')
+    with pytest.raises(SuperresError, match=r"explore\.json: names '\.\./notes\.json'"):
+        write(folder)
+
+
+def test_a_restored_tile_that_is_missing_is_named(tmp_path):
+    folder = build(tmp_path)
+    path = folder / "data" / "samples" / "manifest.csv"
+    rows = pd.read_csv(path)
+    rows[rows["id"] != "t8-0"].to_csv(path, index=False)
+    with pytest.raises(SuperresError, match=r"no tile of pair t8-0 by 'estimate'"):
+        write(folder)
+
+
+def test_the_report_needs_no_torch():
+    code = "import sys, superres.reporting.page; raise SystemExit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,159 @@
+"""A finished run at tiny size, in the shape that the stages leave it, without any model."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from superres.evaluation.contenders import upsample
+from superres.evaluation.fidelity import measure_tile
+from superres.evaluation.summary import summarize
+from superres.storage import ShardWriter, write_csv, write_json
+
+SOURCES = ("cat.png", "<img src=x onerror=alert(1)>.png", "写真 & фото.jpg")
+
+
+def smooth_noise(seed, size):
+    generator = np.random.default_rng(seed)
+    coarse = generator.integers(0, 256, (size // 8, size // 8, 3), dtype=np.uint8)
+    tile = upsample(coarse, (size, size), "bicubic").astype(int)
+    return np.clip(tile + generator.integers(-25, 26, tile.shape), 0, 255).astype(np.uint8)
+
+
+def halve(tile):
+    blocks = tile.reshape(tile.shape[0] // 2, 2, tile.shape[1] // 2, 2, 3)
+    return blocks.mean(axis=(1, 3)).round().astype(np.uint8)
+
+
+def build(root: Path, originals=None, sources=SOURCES, seed=0):
+    """Write data/ and reports/ of a run; `originals` are tiles, each of `sources` in turn."""
+    if originals is None:
+        originals = [smooth_noise(number, 32) for number in range(9)]
+    data, reports = root / "data", root / "reports"
+    for name in ("tiles", "pairs", "samples"):
+        (data / name).mkdir(parents=True)
+    (reports / "explore").mkdir(parents=True)
+    generator = np.random.default_rng(seed)
+    tiles, pairs, samples, measured, distances = [], [], [], [], []
+    with (
+        ShardWriter(data / "tiles", "test") as tile_writer,
+        ShardWriter(data / "pairs", "test") as pair_writer,
+        ShardWriter(data / "samples", "test") as sample_writer,
+    ):
+        for number, original in enumerate(originals):
+            place = {
+                "source": sources[number % len(sources)],
+                "x": 32 * number,
+                "y": 0,
+                "sharpness": float(number),
+            }
+            shard, index = tile_writer.append(original)
+            tile_id, pair_id = f"t{number}", f"t{number}-0"
+            tiles.append({"id": tile_id, "split": "test", "shard": shard, "index": index, **place})
+            low = halve(original)
+            entropies = dict(
+                zip(("entropy_blur", "entropy_jpeg"), generator.random(2), strict=True)
+            )
+            low_shard, low_index = pair_writer.append(low)
+            pairs.append(
+                {"id": pair_id, "split": "test", "shard": low_shard, "index": low_index}
+                | {"tile_id": tile_id, "tile_shard": shard, "tile_index": index, **place}
+                | {"variant": 0, **entropies}
+            )
+            bicubic = upsample(low, original.shape[:2], "bicubic")
+            estimate = bicubic + generator.uniform(-0.05, 0.4) * (original - bicubic.astype(float))
+            noise = generator.normal(0, 6, original.shape)
+            versions = {
+                "model": estimate + noise,
+                "estimate": estimate,
+                "mean": estimate + noise / 2,
+                "bicubic": bicubic,
+                "bilinear": upsample(low, original.shape[:2], "bilinear"),
+                "lanczos": upsample(low, original.shape[:2], "lanczos"),
+            }
+            for name, version in versions.items():
+                restored = np.clip(version, 0, 255).round().astype(np.uint8)
+                figures = measure_tile(restored, original, low, halve)
+                measured.append({"id": pair_id, **place, **entropies, "contender": name, **figures})
+                if name in ("model", "estimate", "mean"):
+                    where = sample_writer.append(restored)
+                    samples.append(
+                        {"id": pair_id, "split": "test", "contender": name}
+                        | {"shard": where[0], "index": where[1], "source": place["source"]}
+                    )
+    swd = {"model": 1.05, "estimate": 1.5, "mean": 1.3, "bicubic": 1.9, "bilinear": 2.25}
+    for name in versions:
+        for size, share in ((32, 1.2), (16, 0.8)):
+            distance = share * swd.get(name, 1.86)
+            distances += [{"contender": name, "level_px": size, "swd": distance}]
+    per_tile = pd.DataFrame(measured).drop(columns="sharpness")
+    metrics, notes = summarize(per_tile, pd.DataFrame(distances))
+    for name, rows in (("tiles", tiles), ("pairs", pairs), ("samples", samples)):
+        write_csv(data / name / "manifest.csv", pd.DataFrame(rows))
+    write_json(data / "samples" / "sampling.json", _sampling())
+    write_json(reports / "metrics.json", metrics)
+    write_json(reports / "notes.json", notes)
+    write_csv(reports / "per_tile.csv", per_tile)
+    write_csv(reports / "swd.csv", pd.DataFrame(distances))
+    write_csv(reports / "photographs.csv", _photographs(sources))
+    _write_curves(reports, generator)
+    return root
+
+
+def _sampling():
+    model = {"step": 1200, "parameters": 700_000, "trained_on": {"tiles": 900, "photographs": 6}}
+    return {
+        "sampler": "ddpm",
+        "steps": 50,
+        "eta": 0.0,
+        "repeats": 2,
+        "scale": 2,
+        "entropies": ["blur", "jpeg"],
+        "model": model,
+    }
+
+
+def _photographs(sources):
+    rows = [
+        {"source": name, "status": "used", "reason": "", "split": "test"}
+        | {"width": 400, "height": 300, "tiles": 3, "dropped": 0}
+        for name in sources
+    ]
+    rows.append(
+        {"source": "astronaut.png", "status": "used", "reason": "", "split": "train"}
+        | {"width": 512, "height": 512, "tiles": 200, "dropped": 25}
+    )
+    rows.append(
+        {"source": "<b>broken</b>.jpg", "status": "left out", "reason": "cannot be decoded"}
+        | {"split": "", "width": None, "height": None, "tiles": 0, "dropped": 0}
+    )
+    return pd.DataFrame(rows)
+
+
+def _write_curves(reports, generator):
+    steps = np.arange(20, 1601, 20)
+    loss = 0.4 * np.exp(-steps / 300) + 0.08 + 0.03 * generator.random(len(steps))
+    train = pd.DataFrame({"step": steps, "loss": loss, "learning_rate": 1e-3})
+    train["val_loss"] = np.where(steps % 400 == 0, loss + 0.02, np.nan)
+    write_csv(reports / "train.csv", train)
+    selection = {
+        "step": [400, 800, 1200, 1600],
+        "psnr_estimate": [28.6, 29.0, 29.2, 29.24],
+        "psnr_sample": [26.5, 27.4, 28.0, 28.1],
+        "swd": [1.9, 1.5, 1.32, 1.35],
+        "chosen": [0, 0, 1, 0],
+    }
+    write_csv(reports / "selection.csv", pd.DataFrame(selection))
+    quality = {
+        "steps": [1, 2, 5, 10, 25, 50],
+        "psnr": [29.26, 29.2, 28.8, 28.2, 27.6, 27.1],
+        "ssim": [0.76, 0.76, 0.75, 0.73, 0.7, 0.69],
+        "swd": [1.51, 1.5, 1.42, 1.34, 1.15, 1.04],
+    }
+    write_csv(reports / "explore" / "steps.csv", pd.DataFrame(quality))
+    grid = np.concatenate([smooth_noise(number, 64) for number in range(5)], axis=1)
+    Image.fromarray(np.concatenate([grid, grid])).save(reports / "explore" / "strengths.png")
+    captions = {"strengths.png": "Correction told to the model: blur across, <jpeg> down."}
+    (reports / "explore" / "explore.json").write_text(json.dumps(captions))

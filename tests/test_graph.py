@@ -1,0 +1,83 @@
+"""The graph is honest: stages declare what they read, run with nothing else, and repeat."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from graph import import_closure, is_code, script_of, sections_read, stages, templates_of
+from support import run
+
+STAGES = stages()
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_declared_code_is_what_the_script_imports(name: str) -> None:
+    stage = STAGES[name]
+    declared = [dependency for dependency in stage["deps"] if is_code(dependency)]
+    script = script_of(stage)
+    assert sorted(declared) == sorted(import_closure(script) + templates_of(script)), (
+        "run `make deps`"
+    )
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_declared_params_are_what_the_script_loads(name: str) -> None:
+    assert sorted(STAGES[name].get("params", [])) == sections_read(script_of(STAGES[name]))
+
+
+def test_closure_sees_imports_in_functions_but_not_those_for_types_only(tmp_path: Path) -> None:
+    closure = import_closure(script_of(STAGES["photos"]))
+    assert "src/superres/storage.py" in closure
+    train = import_closure(script_of(STAGES["train"]))
+    assert "src/superres/diffusion/samplers.py" not in train
+    assert "src/superres/data/degradation.py" not in train
+
+
+def test_sampler_changes_nothing_but_sample_evaluate_report(project: Path) -> None:
+    done = run(project, "dvc", "exp", "run", "-S", "sampler.steps=3")
+    ran = [line.split("'")[1] for line in done.stdout.splitlines() if "Running stage" in line]
+    assert ran == ["sample", "evaluate", "report"]
+    run(project, "git", "checkout", "--quiet", "--", ".")
+    run(project, "dvc", "checkout")
+
+
+def test_nothing_to_do_after_repro(project: Path) -> None:
+    assert "up to date" in run(project, "dvc", "status").stdout
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_stage_runs_with_its_declared_inputs_alone_and_repeats(
+    name: str, project: Path, tmp_path: Path
+) -> None:
+    """Run from the same inputs in another folder, a stage writes the same bytes."""
+    stage = yaml.safe_load((project / "dvc.yaml").read_text())["stages"][name]
+    for declared in stage["deps"]:
+        dependency = "photographs" if declared == "${data.source}" else declared
+        source, target = project / dependency, tmp_path / dependency
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+    shutil.copy(project / "params.yaml", tmp_path)
+    run(tmp_path, sys.executable, script_of(STAGES[name]).relative_to(_root()).as_posix())
+    outs = [*stage.get("outs", []), *stage.get("metrics", [])]
+    for out in outs:
+        path = next(iter(out)) if isinstance(out, dict) else out
+        assert _digest(tmp_path / path) == _digest(project / path), path
+
+
+def _root() -> Path:
+    return Path(__file__).resolve().parent.parent
+
+
+def _digest(path: Path) -> dict[str, str]:
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    assert files, path
+    return {
+        file.relative_to(path).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in files
+    }

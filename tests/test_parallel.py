@@ -1,0 +1,39 @@
+import pytest
+
+from superres.errors import SuperresError
+from superres.parallel import WORKERS_VARIABLE, in_order
+
+
+def _square(x):
+    if x == 70:
+        raise ValueError("seventy")
+    return x * x
+
+
+@pytest.mark.parametrize("prefer", ["threads", "processes"])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_results_come_in_order(monkeypatch, prefer, workers):
+    monkeypatch.setenv(WORKERS_VARIABLE, workers)
+    assert list(in_order(_square, range(50), prefer)) == [x * x for x in range(50)]
+
+
+def test_items_are_taken_a_window_at_a_time(monkeypatch):
+    monkeypatch.setenv(WORKERS_VARIABLE, "2")
+    taken = []
+    results = in_order(abs, (taken.append(x) or x for x in range(1000)), "threads")
+    assert next(results) == 0
+    assert len(taken) <= 8
+    results.close()
+
+
+def test_an_error_comes_through(monkeypatch):
+    monkeypatch.setenv(WORKERS_VARIABLE, "2")
+    with pytest.raises(ValueError, match="seventy"):
+        list(in_order(_square, range(100), "threads"))
+
+
+@pytest.mark.parametrize("value", ["0", "-2", "many", "1.5"])
+def test_the_number_of_workers_is_checked(monkeypatch, value):
+    monkeypatch.setenv(WORKERS_VARIABLE, value)
+    with pytest.raises(SuperresError, match=f"{WORKERS_VARIABLE}: .*'{value}'"):
+        list(in_order(abs, [1], "threads"))

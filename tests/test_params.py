@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from superres.errors import SuperresError
+from superres.params.check import Params, check_params
+from superres.params.evaluate import FeaturesParams
+from superres.params.sampler import SamplerParams
+from superres.params.section import load_section, read_params
+from superres.params.train import TrainParams
+from support import ROOT, tiny_params
+
+
+def write(path: Path, params: Any) -> Path:
+    path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def changed(tmp_path: Path, key: str, value: Any) -> Path:
+    params = tiny_params()
+    *parts, last = key.split(".")
+    holder = params
+    for part in parts:
+        holder = holder[part]
+    if value is ...:
+        del holder[last]
+    else:
+        holder[last] = value
+    return write(tmp_path / "params.yaml", params)
+
+
+def test_the_projects_own_params_are_right() -> None:
+    params = check_params(ROOT / "params.yaml")
+    assert params.sampler.steps == 50
+    assert isinstance(params, Params)
+
+
+def test_a_section_is_loaded_and_frozen() -> None:
+    sampler = load_section("sampler", SamplerParams, ROOT / "params.yaml")
+    with pytest.raises(ValueError, match="frozen"):
+        sampler.steps = 3
+
+
+def test_a_part_of_a_section_is_loaded() -> None:
+    features = load_section("evaluate.features", FeaturesParams, ROOT / "params.yaml")
+    assert features.swd.projections > 0
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("sampler.steps", 0, "sampler.steps: must be between 1 and 4000, got 0"),
+        ("sampler.steps", 50.5, "sampler.steps: must be a valid integer, got 50.5"),
+        ("sampler.steps", "50", "sampler.steps: must be a valid integer, got '50'"),
+        ("sampler.steps", True, "sampler.steps: must be a valid integer, got True"),
+        ("sampler.steps", ..., "sampler: missing key 'steps'"),
+        (
+            "train.learning_rat",
+            1,
+            "train: unknown key 'learning_rat' (did you mean 'learning_rate'?)",
+        ),
+        ("train.loss.knd", 1, "train.loss: unknown key 'knd' (did you mean 'kind'?)"),
+        ("train.loss.kind", "mae", "train.loss.kind: must be one of"),
+        ("train.ema", 1.0, "train.ema: must be at least 0 and less than 1, got 1.0"),
+        ("report.title", "", "report.title"),
+        ("samplr", {}, "unknown section 'samplr' (did you mean 'sampler'?)"),
+        ("report", ..., "missing section 'report'"),
+        ("data.tile_size", 33, "data.tile_size: must be a multiple of degrade.scale 2, got 33"),
+        ("sampler.steps", 101, "sampler.steps: must be at most diffusion.timesteps 100, got 101"),
+        ("train.micro_batches", 3, "train.batch: must be a multiple of train.micro_batches 3"),
+        ("data.split.val", 0.9, "val and test must leave photographs to train on"),
+        ("evaluate.border_crop", 16, "evaluate.border_crop: must be less than half of"),
+    ],
+)
+def test_faults_name_file_key_value_and_what_is_allowed(
+    tmp_path: Path, key: str, value: Any, message: str
+) -> None:
+    path = changed(tmp_path, key, value)
+    with pytest.raises(SuperresError) as caught:
+        check_params(path)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_corruption_faults_name_their_place_in_the_list(tmp_path: Path) -> None:
+    params = tiny_params()
+    params["degrade"]["corruptions"][1]["kind"] = "jpg"
+    params["degrade"]["corruptions"][0]["low"] = 2
+    with pytest.raises(SuperresError) as caught:
+        check_params(write(tmp_path / "params.yaml", params))
+    assert "degrade.corruptions.1.kind: must be one of" in str(caught.value)
+    assert "degrade.corruptions.0.low: must be between 0 and 1, got 2" in str(caught.value)
+
+
+def test_two_corruptions_of_one_name_are_refused(tmp_path: Path) -> None:
+    params = tiny_params()
+    params["degrade"]["corruptions"][1]["name"] = "blur"
+    with pytest.raises(SuperresError, match="'blur' stands twice"):
+        check_params(write(tmp_path / "params.yaml", params))
+
+
+def test_all_faults_are_listed_at_once(tmp_path: Path) -> None:
+    params = tiny_params()
+    params["sampler"]["steps"] = 0
+    params["report"]["zoom"] = 99
+    with pytest.raises(SuperresError) as caught:
+        check_params(write(tmp_path / "params.yaml", params))
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [1", "not YAML"),
+        ("train: 1\ntrain: 2", "stands twice"),
+        ("- 1", "must hold sections"),
+        ("!!python/object/apply:os.system ['true']", "not YAML"),
+    ],
+)
+def test_a_file_that_is_no_params_file(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(SuperresError, match=message) as caught:
+        read_params(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SuperresError, match=r"nowhere\.yaml: cannot be read"):
+        read_params(tmp_path / "nowhere.yaml")
+
+
+def test_numbers_in_scientific_notation_are_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("a: {b: 3e-4, c: 1.5E+2, d: 12}")
+    assert read_params(path) == {"a": {"b": 3e-4, "c": 150.0, "d": 12}}
+
+
+def test_the_check_exits_with_one_line_per_fault(tmp_path: Path) -> None:
+    path = changed(tmp_path, "train.steps", 0)
+    done = subprocess.run(
+        [sys.executable, "-m", "superres.params", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(ROOT / "src")},
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip() == (f"{path}: train.steps: must be between 1 and 100000000, got 0")
+
+
+def test_checking_does_not_import_torch() -> None:
+    code = "import superres.params.check, sys; sys.exit('torch' in sys.modules)"
+    env = {"PYTHONPATH": str(ROOT / "src")}
+    assert subprocess.run([sys.executable, "-c", code], check=False, env=env).returncode == 0
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "presets").glob("*.yaml")), ids=lambda p: p.stem)
+def test_presets_are_complete(path: Path) -> None:
+    params = check_params(path)
+    assert isinstance(params.train, TrainParams)
