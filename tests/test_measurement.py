@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from superres.data.degradation import Degradation
+from superres.data.chain import Degradation
+from superres.data.degradation import degrade
 from superres.errors import SuperresError
 from superres.evaluation.contenders import upsample
 from superres.evaluation.reference import write_reference
@@ -44,7 +45,7 @@ def folders(tmp_path):
             where = {"split": "test", "shard": shard, "index": index}
             rows["tiles"].append({"id": f"t{number}", **where, **place})
             strengths = dict(zip(("blur", "jpeg"), generator.random(2).round(6), strict=True))
-            low, applied = DEGRADATION.apply(tile, strengths)
+            low, applied = degrade(DEGRADATION, tile, strengths)
             shard, index = pairs.append(low)
             entropies = {f"entropy_{name}": strength for name, strength in applied.items()}
             origin = {

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from superres.data.dataset import PairSet
+from superres.data.degradation import degrade
 from superres.errors import SuperresError
 from superres.evaluation.contenders import BASELINES, upsample
 from superres.evaluation.distribution import descriptors, sliced_distances
@@ -77,14 +78,14 @@ def _measure_pair(
     columns = {name: f"entropy_{name}" for name in pairs.entropy_names}
     strengths = {name: float(row[column]) for name, column in columns.items()}
 
-    def degrade(tile: np.ndarray) -> np.ndarray:
-        return pairs.degradation.apply(tile, strengths)[0]
+    def degrade_again(tile: np.ndarray) -> np.ndarray:
+        return degrade(pairs.degradation, tile, strengths)[0]
 
     figures = measure_tile(
         restored,
         pairs.high([number])[0],
         pairs.low([number])[0],
-        degrade,
+        degrade_again,
         params.border_crop,
     )
     place = {name: row[name] for name in ("id", "source", "x", "y", *columns.values())}

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from superres.data.dataset import PairSet
-from superres.data.degradation import Degradation
+from superres.data.chain import Degradation
 from superres.data.manifests import PAIR_COLUMNS
+from superres.data.degradation import degrade
 from superres.data.pairs import degradation_of, degrade_tiles, draw_strengths
 from superres.data.tiling import tile_photographs
 from superres.errors import SuperresError
@@ -71,7 +72,7 @@ def test_inputs_follow_from_their_tiles_and_the_manifests_entropies(tiles, pairs
     columns = [f"entropy_{name}" for name in data.entropy_names]
     for i, row in enumerate(data.rows.to_dict("records")):
         strengths = {name: row[f"entropy_{name}"] for name in data.entropy_names}
-        again, _ = data.degradation.apply(high[i], strengths)
+        again, _ = degrade(data.degradation, high[i], strengths)
         np.testing.assert_array_equal(low[i], again)
         assert strengths == draw_strengths(degrade_params(), row["tile_id"], row["variant"])
     np.testing.assert_array_equal(entropies, data.rows[columns].to_numpy(np.float32))

@@ -42,13 +42,21 @@ def test_fid_and_kid_are_null_with_a_reason():
     assert notes[0]["contenders"] == ["model", "bicubic"]
 
 
-def test_an_infinite_mean_is_valid_json_with_a_note(tmp_path):
+def test_an_infinite_tile_is_left_out_of_every_mean_with_a_note():
     metrics, notes = summarize(table((math.inf, 30.0)), SWD)
+    assert metrics["model"]["psnr"] == pytest.approx(30)
+    assert metrics["bicubic"]["psnr"] == pytest.approx(29)  # of the same tile, not of both
+    assert metrics["model"]["ssim"] == pytest.approx(0.5)
+    assert metrics["tiles"] == 2
+    assert notes[-1]["metric"] == "psnr" and notes[-1]["contenders"] == ["model", "bicubic"]
+    assert notes[-1]["text"].startswith("PSNR is the mean of 1 of 2 tiles")
+
+
+def test_a_contender_that_is_always_exact_is_null_and_leaves_the_others_alone(tmp_path):
+    metrics, notes = summarize(table((math.inf, math.inf)), SWD)
     assert metrics["model"]["psnr"] is None
     assert metrics["bicubic"]["psnr"] == pytest.approx(28.5)
-    infinite = notes[-1]
-    assert infinite["metric"] == "psnr" and infinite["contenders"] == ["model"]
-    assert "equals" in infinite["text"]
+    assert notes[-1]["contenders"] == ["model"] and "every tile equals" in notes[-1]["text"]
     write_json(tmp_path / "metrics.json", metrics)
 
     def refuse(constant):
@@ -56,3 +64,11 @@ def test_an_infinite_mean_is_valid_json_with_a_note(tmp_path):
 
     text = (tmp_path / "metrics.json").read_text()
     assert json.loads(text, parse_constant=refuse) == metrics
+
+
+def test_no_tile_that_is_finite_for_all():
+    rows = table((math.inf, 30.0))
+    rows.loc[(rows["contender"] == "bicubic") & (rows["id"] == "p1"), "psnr"] = math.inf
+    metrics, notes = summarize(rows, SWD)
+    assert metrics["model"]["psnr"] is None and metrics["bicubic"]["psnr"] is None
+    assert "mean of 0 of 2 tiles" in notes[-1]["text"]

@@ -150,7 +150,16 @@ def test_heat_map_of_one_corruption_and_of_none():
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.336, "+0.34"), (-1.2, "−1.20"), (0.001, "±0.00"), (-0.001, "±0.00")]
+    ("value", "text"),
+    [
+        (0.336, "+0.34"),
+        (-1.2, "−1.20"),
+        (0.001, "±0.00"),
+        (-0.001, "±0.00"),
+        (np.inf, "+∞"),
+        (-np.inf, "−∞"),
+        (np.nan, "–"),
+    ],
 )
 def test_signed(value, text):
     assert gains.signed(value) == text

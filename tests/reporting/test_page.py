@@ -181,6 +181,19 @@ def test_the_verdict_says_what_happened_either_way(tmp_path):
     assert "cannot be compared in PSNR" in none and "cannot be compared in SWD" in none
 
 
+def test_tiles_that_are_exact_do_no_harm(tmp_path):
+    folder = build(tmp_path)
+    path = folder / "reports" / "per_tile.csv"
+    rows = pd.read_csv(path)
+    exact = rows["id"].isin(["t0-0", "t3-0", "t6-0"]) & (rows["contender"] == "bicubic")
+    also = (rows["id"] == "t8-0") & rows["contender"].isin(["bicubic", "estimate"])
+    rows.loc[exact | also, "psnr"] = np.inf
+    rows.to_csv(path, index=False)
+    page = Page(write(folder, PARAMS.model_copy(update={"tiles": 9}))[1])
+    assert "exact" in page.text and "−∞ dB" in page.text
+    assert "nan" not in page.text and "inf dB" not in page.text
+
+
 def test_null_figures_and_a_run_without_mean(tmp_path):
     folder = build(tmp_path)
     change_json(folder / "reports" / "metrics.json", lambda m: m.pop("mean"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from superres.data.degradation import Degradation
+from superres.data.chain import Degradation
 from superres.data.manifests import DEGRADATION, PAIR_COLUMNS, TILE_COLUMNS, entropy_columns
 from superres.errors import SuperresError
 from superres.storage import MANIFEST, Shards, read_manifest, rows_of_split

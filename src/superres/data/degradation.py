@@ -11,14 +11,13 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from PIL import Image
 from scipy.ndimage import correlate1d
 
+from superres.data.chain import Degradation
 from superres.errors import SuperresError
 
 Corruption = Callable[[np.ndarray, float, float], tuple[np.ndarray, float]]
@@ -118,81 +117,36 @@ def draw_entropy(rng: np.random.Generator, distribution: str, low: float, high: 
     return min(max(round(low + (high - low) * unit, 6), low), high)
 
 
-@dataclass(frozen=True)
-class Degradation:
-    """From a tile to its low-resolution input, given a strength for each corruption."""
+def degrade(
+    degradation: Degradation, tile: np.ndarray, strengths: Mapping[str, float]
+) -> tuple[np.ndarray, dict[str, float]]:
+    """Return the low-resolution input and the strengths actually applied, in `names`' order.
 
-    scale: int
-    blur_scale: float
-    corruptions: tuple[tuple[str, str], ...]
-    """(name, kind) in the order they are applied in; kinds are keys of `CORRUPTIONS`."""
+    Between corruptions pixels stay float32; they are rounded to 8 bits once, at the end (and
+    inside each JPEG).
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the corruptions: the order of every entropy vector."""
-        return tuple(name for name, _ in self.corruptions)
+    Args:
+        degradation: scale and corruptions.
+        tile: uint8, H x W x 3.
+        strengths: for each of the degradation's `names` and nothing else, a number in [0, 1].
 
-    def apply(
-        self, tile: np.ndarray, strengths: Mapping[str, float]
-    ) -> tuple[np.ndarray, dict[str, float]]:
-        """Return the low-resolution input and the strengths actually applied, in `names`' order.
+    Returns:
+        uint8, H/scale x W/scale x 3, and a strength in [0, 1] by name.
 
-        Between corruptions pixels stay float32; they are rounded to 8 bits once, at the end (and
-        inside each JPEG).
-
-        Args:
-            tile: uint8, H x W x 3.
-            strengths: for each of `names` and nothing else, a number in [0, 1].
-
-        Returns:
-            uint8, H/scale x W/scale x 3, and a strength in [0, 1] by name.
-        """
-        if set(strengths) != set(self.names):
-            raise ValueError(f"strengths are for {list(strengths)}, wanted {list(self.names)}")
-        image = area_downsample(tile, self.scale)
-        applied = {}
-        for name, kind in self.corruptions:
-            strength = float(strengths[name])
-            if not 0 <= strength <= 1:
-                raise ValueError(f"the strength of {name} must be in [0, 1], got {strength}")
-            image, applied[name] = CORRUPTIONS[kind](image, strength, self.blur_scale)
-        return quantise(image), applied
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` takes: numbers, strings and lists only."""
-        corruptions = [{"name": name, "kind": kind} for name, kind in self.corruptions]
-        return {
-            "scale": self.scale,
-            "blur_scale": self.blur_scale,
-            "corruptions": corruptions,
-        }
-
-    @classmethod
-    def from_json(cls, value: Any) -> Degradation:
-        """Return the degradation that `to_json` described.
-
-        Raises:
-            SuperresError: a missing or unknown key, a wrong type, an unknown kind, a name twice.
-        """
-        _check_keys("degradation", value, {"scale": int, "blur_scale": float, "corruptions": list})
-        for row in value["corruptions"]:
-            _check_keys("degradation: corruptions", row, {"name": str, "kind": str})
-            if row["kind"] not in CORRUPTIONS:
-                known = ", ".join(CORRUPTIONS)
-                raise SuperresError(f"degradation: unknown kind {row['kind']!r}, known: {known}")
-        pairs = tuple((row["name"], row["kind"]) for row in value["corruptions"])
-        if len({name for name, _ in pairs}) < len(pairs):
-            raise SuperresError(
-                f"degradation: a name stands twice in {[name for name, _ in pairs]}"
-            )
-        if value["scale"] < 1 or not value["blur_scale"] > 0:
-            raise SuperresError("degradation: scale and blur_scale must be above 0")
-        return cls(value["scale"], value["blur_scale"], pairs)
-
-
-def _check_keys(what: str, value: Any, types: dict[str, type]) -> None:
-    if not isinstance(value, dict) or set(value) != set(types):
-        raise SuperresError(f"{what}: wanted the keys {', '.join(types)}, got {value!r}")
-    for key, kind in types.items():
-        if type(value[key]) is not kind:
-            raise SuperresError(f"{what}: {key} must be {kind.__name__}, got {value[key]!r}")
+    Raises:
+        SuperresError: a kind of corruption that this version does not know.
+    """
+    names = degradation.names
+    if set(strengths) != set(names):
+        raise ValueError(f"strengths are for {list(strengths)}, wanted {list(names)}")
+    image = area_downsample(tile, degradation.scale)
+    applied = {}
+    for name, kind in degradation.corruptions:
+        strength = float(strengths[name])
+        if not 0 <= strength <= 1:
+            raise ValueError(f"the strength of {name} must be in [0, 1], got {strength}")
+        if kind not in CORRUPTIONS:
+            known = ", ".join(CORRUPTIONS)
+            raise SuperresError(f"degradation: unknown kind {kind!r}, known: {known}")
+        image, applied[name] = CORRUPTIONS[kind](image, strength, degradation.blur_scale)
+    return quantise(image), applied

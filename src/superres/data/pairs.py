@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from superres.data.degradation import Degradation, draw_entropy
+from superres.data.chain import Degradation
+from superres.data.degradation import degrade, draw_entropy
 from superres.data.manifests import DEGRADATION, PAIR_COLUMNS, TILE_COLUMNS, entropy_columns
 from superres.errors import SuperresError
 from superres.parallel import in_order
@@ -127,7 +128,7 @@ def _degrade_batch(
         high = shards[tile.shard, tile.position]
         inputs = []
         for variant in range(tile.variants):
-            low, applied = degradation.apply(high, draw_strengths(params, tile.id, variant))
+            low, applied = degrade(degradation, high, draw_strengths(params, tile.id, variant))
             inputs.append(_Input(low, tuple(applied.values())))
         results.append(inputs)
     return results

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -91,7 +93,9 @@ def tile_gains(per_tile: pd.DataFrame, contender: str) -> pd.DataFrame:
 
 
 def signed(value: float, digits: int = 2) -> str:
-    """Return a number with its sign, a true minus where it is negative: `+0.34`, `−1.20`."""
+    """Return a number with its sign, with a true minus: `+0.34`, `−1.20`, `+∞`."""
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else f"{'+' if value > 0 else '−'}∞"
     text = f"{value:+.{digits}f}"
     if float(text) == 0:
         return f"±{abs(value):.{digits}f}"

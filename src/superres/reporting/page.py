@@ -7,6 +7,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -119,6 +120,8 @@ def _by_photograph(run: Run) -> list[dict[str, Any]]:
     """Return tiles and mean PSNR gains of each test photograph, the largest gain first."""
     estimate = gains.tile_gains(run.per_tile, "estimate").set_index("id")
     estimate["model"] = gains.tile_gains(run.per_tile, "model").set_index("id")["gain"]
+    # Where both equal the original there is no difference to speak of, where one does it is infinite.
+    estimate = estimate.replace([np.inf, -np.inf], np.nan)
     groups = estimate.groupby("source")
     table = groups[["gain", "model"]].mean().assign(tiles=groups.size()).reset_index()
     table = table.sort_values(["gain", "source"], ascending=[False, True])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ def tile_card(run: Run, pair: str) -> TileCard:
     versions = {"bicubic": upsample(low, (height, width), "bicubic")}
     versions |= {name: _restored(run, pair, name) for name in contenders}
     shown = [(low, "input", f"{low.shape[1]} × {low.shape[0]} px")]
-    shown += [(tile, names[name], f"{psnr[name]:.2f} dB") for name, tile in versions.items()]
+    shown += [(tile, names[name], _decibels(psnr[name])) for name, tile in versions.items()]
     shown += [(original, "original", "")]
     return TileCard(
         source=str(row["source"]),
@@ -112,6 +113,10 @@ def png_uri(pixels: np.ndarray) -> str:
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", compress_level=9)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _decibels(psnr: float) -> str:
+    return f"{psnr:.2f} dB" if math.isfinite(psnr) else "exact"
 
 
 def _restored(run: Run, pair: str, contender: str) -> Any:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-
 from superres.errors import SuperresError
 from superres.reporting.gains import signed
 from superres.reporting.run import Run
@@ -158,11 +156,11 @@ def level_table(run: Run) -> dict[str, Any]:
     if table.isna().any(axis=None):
         missing = table.index[table.isna().any(axis=1)][0]
         raise SuperresError(f"reports/swd.csv: lacks figures of the contender '{missing}'")
-    best = [_cell(column, value) for value in table.min().to_numpy(np.float64)]
+    best = [_cell(column, float(value)) for value in table.min().to_numpy()]
     rows = []
     for key, name in labels(run.sampling).items():
         if key in run.metrics:
-            texts = [_cell(column, value) for value in table.loc[key].to_numpy(np.float64)]
+            texts = [_cell(column, float(value)) for value in table.loc[key].to_numpy()]
             cells = [{"text": t, "best": t == b} for t, b in zip(texts, best, strict=True)]
             rows.append({"key": key, "label": name, "cells": cells})
     return {"sizes": [int(size) for size in table.columns], "rows": rows}

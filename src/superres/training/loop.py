@@ -65,7 +65,7 @@ class Trainer:
             diffusion=diffusion,
             scale=training.scale,
             entropies=list(training.entropy_names),
-            degradation=training.degradation,
+            degradation=training.degradation.to_json(),
             provenance={},
         )
         torch.manual_seed(derive_seed(train.seed, "weights"))
