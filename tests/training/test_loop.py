@@ -20,8 +20,9 @@ from superres.errors import SuperresError
 from superres.params.check import Params, check_params
 from superres.training.batches import Batches, validation_batch
 from superres.training.checkpoints import Progress, State, fingerprint
-from superres.training.loop import Trainer, train
+from superres.training.loop import train
 from superres.training.optimization import ema_decay, learning_rate, update_average
+from superres.training.trainer import Trainer
 from support import ROOT, environment, tiny_params, write_yaml
 
 

@@ -61,7 +61,7 @@ def _means(
     finite = np.isfinite(table)
     some = [contender for contender in contenders if finite[contender].any()]
     none = [contender for contender in contenders if contender not in some]
-    shared = table.loc[finite[some].all(axis=1), some]
+    shared = table[some][finite[some].all(axis=1)]
     title = name.upper().replace("_", "-")
     equals = "equals what it is compared with, pixel for pixel"
     notes = []

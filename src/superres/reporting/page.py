@@ -120,7 +120,7 @@ def _by_photograph(run: Run) -> list[dict[str, Any]]:
     """Return tiles and mean PSNR gains of each test photograph, the largest gain first."""
     estimate = gains.tile_gains(run.per_tile, "estimate").set_index("id")
     estimate["model"] = gains.tile_gains(run.per_tile, "model").set_index("id")["gain"]
-    # Where both equal the original there is no difference to speak of, where one does it is infinite.
+    # A tile that one of them has exactly has no finite gain.
     estimate = estimate.replace([np.inf, -np.inf], np.nan)
     groups = estimate.groupby("source")
     table = groups[["gain", "model"]].mean().assign(tiles=groups.size()).reset_index()
