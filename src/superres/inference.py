@@ -45,6 +45,7 @@ class Batch:
         sampler: str,
         steps: int,
         eta: float = 0.0,
+        temperature: float = 1.0,
         repeat: int = 0,
         watch: Watch | None = None,
     ) -> Tensor:
@@ -54,6 +55,7 @@ class Batch:
             sampler: a name from `superres.diffusion.samplers.SAMPLERS`.
             steps: network evaluations.
             eta: noise of `ddim`.
+            temperature: factor on the noise added in each step.
             repeat: which of a picture's samples; each has noise of its own.
             watch: called after every step.
         """
@@ -66,6 +68,7 @@ class Batch:
             sampler=sampler,
             steps=steps,
             eta=eta,
+            temperature=temperature,
             clip_denoised=model.clip(self.low),
             watch=watch,
         )

@@ -101,24 +101,25 @@ class SuperResolver:
 
     def encode(self, high: Tensor, low: Tensor) -> Tensor:
         """Return what is diffused for originals in [-1, 1], (B, 3, H, W): them or the residual."""
-        if self.spec.diffusion.target == "picture":
+        settings = self.spec.diffusion
+        if settings.target == "picture":
             return high
-        return (high - self._base(low, high.shape[-2:])) * self.spec.diffusion.residual_scale
+        residual = high - self._base(low, high.shape[-2:])
+        return _scale_luma_chroma(residual, settings.luma_scale, settings.chroma_scale)
 
     def decode(self, x: Tensor, low: Tensor) -> Tensor:
         """Return pictures from what is diffused; the inverse of `encode`."""
-        if self.spec.diffusion.target == "picture":
+        settings = self.spec.diffusion
+        if settings.target == "picture":
             return x
-        return self._base(low, x.shape[-2:]) + x / self.spec.diffusion.residual_scale
+        residual = _scale_luma_chroma(x, 1 / settings.luma_scale, 1 / settings.chroma_scale)
+        return self._base(low, x.shape[-2:]) + residual
 
     def clip(self, low: Tensor) -> Clip:
         """Return the limit on predicted x0 that keeps decoded pictures in [-1, 1]."""
         if self.spec.diffusion.target == "picture":
             return True
-        base = self._base(low, self.size(low))
-        scale = self.spec.diffusion.residual_scale
-        lowest, highest = (-1 - base) * scale, (1 - base) * scale
-        return lambda x0: torch.clamp(x0, lowest, highest)
+        return lambda x0: self.encode(self.decode(x0, low).clamp(-1, 1), low)
 
     def check_pairs(self, scale: int, entropies: Sequence[str], folder: str | Path) -> None:
         """Refuse inputs of another scale or with other entropies than the model knows.
@@ -138,6 +139,11 @@ class SuperResolver:
     def parameters(self) -> int:
         """Return the number of weights."""
         return sum(weight.numel() for weight in self.network.parameters())
+
+
+def _scale_luma_chroma(x: Tensor, luma_scale: float, chroma_scale: float) -> Tensor:
+    luma = x.mean(dim=1, keepdim=True)
+    return luma * luma_scale + (x - luma) * chroma_scale
 
 
 def save_model(folder: str | Path, spec: ModelSpec, weights: dict[str, Tensor]) -> None:

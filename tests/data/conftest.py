@@ -31,6 +31,7 @@ def data_params(tmp_path):
             "tile_size": 32,
             "stride": 16,
             "min_sharpness": 2.0,
+            "max_tiles": 1000,
             "max_bad_fraction": 0.25,
             "split": SplitParams(val=0.2, test=0.3, salt="0"),
         }

@@ -85,6 +85,19 @@ def test_flat_tiles_are_dropped_from_training_only(photos, data_params, tile, ca
     assert out.count("\n") == 1
 
 
+def test_a_large_photograph_gets_its_share_of_tiles(photos, data_params, tile, capsys):
+    _, before = tile(data_params())
+    manifest, photographs = tile(data_params(max_tiles=4))
+    train = photographs["split"] == "train"
+    assert (photographs["tiles"][train] == 4).all()
+    assert (photographs["thinned"][train] == before["tiles"][train] - 4).all()
+    assert (photographs["tiles"][~train] == before["tiles"][~train]).all()
+    rows = manifest[manifest["split"] == "train"]
+    spread = rows.groupby("source")["y"].agg(lambda y: y.max() - y.min())
+    assert (spread >= 32).all()
+    assert "where a photograph has over 4" in capsys.readouterr().out
+
+
 def test_a_flat_training_photograph_is_left_out_with_the_reason(photos, data_params, tile):
     _, before = tile(data_params())
     # a flat picture that falls to training by its content

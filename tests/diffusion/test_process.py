@@ -100,7 +100,7 @@ def test_losses_are_the_references(name: str) -> None:
         torch.from_numpy(LOSSES["x_start"]),
         torch.from_numpy(LOSSES["t_spaced" if spaced else "t"]),
         torch.from_numpy(LOSSES["noise"]),
-        kind,
+        kind=kind,
     )
     torch.testing.assert_close(terms[term], torch.from_numpy(LOSSES[name]), rtol=1e-5, atol=1e-6)
 
@@ -150,6 +150,23 @@ def test_vb_limit_leaves_hopeless_samples_out() -> None:
     assert output.grad[1, 3:].abs().max() > 0
 
 
+@pytest.mark.parametrize("prediction", ["epsilon", "x0", "v"])
+def test_errors_can_be_weighted_as_those_of_x0(prediction: str) -> None:
+    diffusion = GaussianDiffusion(make_betas("cosine", 100), prediction, "fixed_small")
+    generator = torch.Generator().manual_seed(0)
+    x0, noise, output = torch.randn(3, 2, 3, 5, 5, generator=generator, dtype=torch.float64)
+    t = torch.tensor([10, 60])
+    loss = diffusion.loss_terms(lambda *_: output, x0, t, noise, weighting="x0")["mse"]
+    implied = diffusion.x0_from_output(output, diffusion.q_sample(x0, t, noise), t)
+    torch.testing.assert_close(loss, (implied - x0).square().flatten(1).mean(1))
+    if prediction == "v":
+        plain = diffusion.loss_terms(lambda *_: output, x0, t, noise)["mse"]
+        noise_share = torch.from_numpy(1 - diffusion.alphas_cumprod)[t]
+        torch.testing.assert_close(loss, plain * noise_share)
+    with pytest.raises(ValueError, match="weighting must be one of"):
+        diffusion.loss_terms(lambda *_: output, x0, t, noise, weighting="snr")
+
+
 def test_bad_configurations_are_refused() -> None:
     betas = make_betas("linear", 100)
     with pytest.raises(ValueError, match="prediction must be one of"):
@@ -162,4 +179,4 @@ def test_bad_configurations_are_refused() -> None:
     with pytest.raises(ValueError, match="needs 6 output channels, got 3"):
         GaussianDiffusion(betas).p_mean_variance(lambda *_: x, x, torch.tensor([1]))
     with pytest.raises(ValueError, match="loss must be one of"):
-        GaussianDiffusion(betas).loss_terms(lambda *_: x, x, torch.tensor([1]), x, "l1")
+        GaussianDiffusion(betas).loss_terms(lambda *_: x, x, torch.tensor([1]), x, kind="l1")

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,11 @@ from tiny_run import SOURCES, build
 from superres.errors import SuperresError
 from superres.params.report import ReportParams
 from superres.reporting import words
+from superres.reporting.__main__ import main as reporting_main
 from superres.reporting.page import write_report
 from superres.reporting.pictures import cards
 from superres.reporting.run import read_run
+from superres.storage import write_json
 
 PARAMS = ReportParams(title="A <title> & more", tiles=4, zoom=3)
 
@@ -113,12 +116,27 @@ def test_cards_go_from_the_largest_gain_to_the_smallest(report):
     assert len(cards(run, 100)) == 9
 
 
-def test_the_terminal_gets_a_table_and_the_path(report):
+def test_the_terminal_gets_the_verdict_and_the_path(report):
     folder, said = report[:2]
-    assert "estimate" in said and "LR-PSNR dB" in said
-    assert said.endswith(f"9 tiles; report: {folder}/reports/index.html")
-    lines = said.splitlines()[2:9]
-    assert len({len(line) for line in lines}) == 1
+    assert "above bicubic" in said and str(folder / "reports" / "index.html") in said
+
+
+def test_the_figures_can_be_printed_again(report, monkeypatch, capsys):
+    folder = report[0]
+    monkeypatch.chdir(folder)
+    write_json(Path("reports/timing.json"), {"train": {"seconds": 12.0}})
+    assert reporting_main() == 0
+    said = capsys.readouterr().out
+    assert "LR-PSNR dB" in said and "train 12" in said
+    assert str(folder / "reports" / "index.html") in said
+    monkeypatch.chdir(folder / "data")
+    assert reporting_main() == 1
+    assert "metrics.json" in capsys.readouterr().err
+
+
+def test_the_overview_shows_every_version(report):
+    with Image.open(report[0] / "reports" / "restored.png") as picture:
+        assert picture.width > 5 * 100
 
 
 def test_what_was_left_out_is_said(report):

@@ -118,16 +118,16 @@ def _sampling():
 def _photographs(sources):
     rows = [
         {"source": name, "status": "used", "reason": "", "split": "test"}
-        | {"width": 400, "height": 300, "tiles": 3, "dropped": 0}
+        | {"width": 400, "height": 300, "tiles": 3, "dropped": 0, "thinned": 0}
         for name in sources
     ]
     rows.append(
         {"source": "astronaut.png", "status": "used", "reason": "", "split": "train"}
-        | {"width": 512, "height": 512, "tiles": 200, "dropped": 25}
+        | {"width": 512, "height": 512, "tiles": 200, "dropped": 25, "thinned": 7}
     )
     rows.append(
         {"source": "<b>broken</b>.jpg", "status": "left out", "reason": "cannot be decoded"}
-        | {"split": "", "width": None, "height": None, "tiles": 0, "dropped": 0}
+        | {"split": "", "width": None, "height": None, "tiles": 0, "dropped": 0, "thinned": 0}
     )
     return pd.DataFrame(rows)
 

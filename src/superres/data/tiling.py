@@ -25,7 +25,7 @@ from superres.progress import progress_bar
 from superres.storage import MANIFEST, ShardWriter, replacing_folder, write_csv
 
 PHOTOGRAPH_COLUMNS = (
-    *("source", "status", "reason", "split", "width", "height", "tiles", "dropped"),
+    *("source", "status", "reason", "split", "width", "height", "tiles", "dropped", "thinned"),
 )
 LISTED = 10
 """How many files an error names; `photographs.csv` and longer lists are for the rest."""
@@ -45,13 +45,17 @@ class Photograph:
     split: str = ""
     tiles: int = 0
     dropped: int = 0
+    """Tiles below `min_sharpness`."""
+    thinned: int = 0
+    """Sharp tiles beyond `max_tiles`."""
 
 
 class _Cut(NamedTuple):
     image: np.ndarray
     """The photograph itself, uint8, H x W x 3: overlapping tiles would take several times it."""
     tiles: list[Tile]
-    dropped: int
+    dropped: int = 0
+    thinned: int = 0
 
 
 def tile_photographs(
@@ -86,7 +90,7 @@ def tile_photographs(
     tiles = Counter[str]()
     for photograph in used:
         tiles[photograph.split] += photograph.tiles
-    _summarise(photographs, tiles, params.min_sharpness)
+    _summarise(photographs, tiles, params)
     megapixels = sum(photograph.width * photograph.height for photograph in used) / 1e6
     return {
         "photographs": sum(not photograph.reason for photograph in photographs),
@@ -177,7 +181,8 @@ def _write_tiles(used: list[Photograph], params: DataParams, folder: Path) -> pd
     with ExitStack() as stack, progress_bar(len(used), "tile", "photograph") as bar:
         writers = {split: stack.enter_context(ShardWriter(folder, split)) for split in SPLITS}
         for photograph, short, done in zip(used, ids, cuts, strict=True):
-            photograph.tiles, photograph.dropped = len(done.tiles), done.dropped
+            photograph.tiles = len(done.tiles)
+            photograph.dropped, photograph.thinned = done.dropped, done.thinned
             if not done.tiles:
                 photograph.reason = f"all {done.dropped} tiles below the sharpness threshold"
             name, split = photograph.source.name, photograph.split
@@ -199,10 +204,17 @@ def _cut(photograph: Photograph, params: DataParams) -> _Cut:
     image = read_image(photograph.source.path)
     size = params.tile_size
     if photograph.split != "train":
-        return _Cut(image, cut(image, size, stride=size, flush=False), dropped=0)
+        return _Cut(image, cut(image, size, stride=size, flush=False))
     tiles = cut(image, size, params.stride, flush=True)
     sharp = [tile for tile in tiles if tile.sharpness >= params.min_sharpness]
-    return _Cut(image, sharp, dropped=len(tiles) - len(sharp))
+    # Evenly over the photograph, not the sharpest: those would all be of one texture.
+    kept = np.linspace(0, len(sharp) - 1, min(len(sharp), params.max_tiles)).round().astype(int)
+    return _Cut(
+        image,
+        [sharp[place] for place in kept],
+        dropped=len(tiles) - len(sharp),
+        thinned=len(sharp) - len(kept),
+    )
 
 
 def _table(photographs: list[Photograph]) -> pd.DataFrame:
@@ -210,17 +222,19 @@ def _table(photographs: list[Photograph]) -> pd.DataFrame:
     for p in photographs:
         status = "left out" if p.reason else "used"
         fate = (p.source.name, status, p.reason, p.split)
-        rows.append((*fate, p.width, p.height, p.tiles, p.dropped))
+        rows.append((*fate, p.width, p.height, p.tiles, p.dropped, p.thinned))
     return pd.DataFrame(rows, columns=list(PHOTOGRAPH_COLUMNS))
 
 
-def _summarise(photographs: list[Photograph], tiles: Counter[str], min_sharpness: float) -> None:
+def _summarise(photographs: list[Photograph], tiles: Counter[str], params: DataParams) -> None:
     left_out = sum(bool(photograph.reason) for photograph in photographs)
     dropped = sum(photograph.dropped for photograph in photographs)
+    thinned = sum(photograph.thinned for photograph in photographs)
     print(
         f"{len(photographs) - left_out} photographs used, {left_out} left out; "
         f"tiles: {', '.join(f'{tiles[split]} {split}' for split in SPLITS)}; "
-        f"{dropped} training tiles dropped (sharpness below {min_sharpness:g})"
+        f"{dropped} training tiles dropped (sharpness below {params.min_sharpness:g}), "
+        f"{thinned} more where a photograph has over {params.max_tiles}"
     )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from superres.diffusion.process import Clip, Denoiser, GaussianDiffusion
 
 LOSSES = ("mse", "rescaled_mse", "kl", "rescaled_kl")
+WEIGHTINGS = ("prediction", "x0")
 
 
 def loss_terms(
@@ -25,6 +26,7 @@ def loss_terms(
     t: Tensor,
     noise: Tensor,
     kind: str = "mse",
+    weighting: str = "prediction",
     vb_weight: float = 1.0,
     vb_limit: float | None = None,
 ) -> dict[str, Tensor]:
@@ -40,15 +42,18 @@ def loss_terms(
             variational term with the mean held fixed; `rescaled_mse`: that term times T / 1000
             (the hybrid loss of Improved DDPM); `kl`: the variational term alone; `rescaled_kl`:
             times T.
+        weighting: squared error of the `prediction`, or of the `x0` that follows from it.
         vb_weight: a further factor on the variational term of the two squared errors.
         vb_limit: bits per dimension from which on that term is constant and trains nothing.
 
     Returns:
-        `loss`, and as far as they are part of it `mse` (unweighted) and `vb` (as added).
+        `loss`, and as far as they are part of it `mse` and `vb`, as added.
 
     Raises:
-        ValueError: an unknown kind.
+        ValueError: an unknown kind or weighting.
     """
+    if weighting not in WEIGHTINGS:
+        raise ValueError(f"weighting must be one of {', '.join(WEIGHTINGS)}, got {weighting!r}")
     if kind not in LOSSES:
         raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {kind!r}")
     x_t = diffusion.q_sample(x0, t, noise)
@@ -60,7 +65,10 @@ def loss_terms(
         return {"loss": vb, "vb": vb}
 
     channels = x0.shape[1]
-    error = diffusion.target(x0, noise, t) - output[:, :channels]
+    if weighting == "x0":
+        error = x0 - diffusion.x0_from_output(output[:, :channels], x_t, t)
+    else:
+        error = diffusion.target(x0, noise, t) - output[:, :channels]
     mse = mean_over_pixels(error.square())
     if not diffusion.learns_variance:
         return {"loss": mse, "mse": mse}

@@ -212,12 +212,10 @@ class GaussianDiffusion:
         x0: Tensor,
         t: Tensor,
         noise: Tensor,
-        kind: str = "mse",
-        vb_weight: float = 1.0,
-        vb_limit: float | None = None,
+        **options: Any,
     ) -> dict[str, Tensor]:
         """Return per-sample terms, each (B,); see `superres.diffusion.losses.loss_terms`."""
-        return loss_terms(self, denoiser, x0, t, noise, kind, vb_weight, vb_limit)
+        return loss_terms(self, denoiser, x0, t, noise, **options)
 
     def sample(self, denoiser: Denoiser, shape: Sequence[int], **options: Any) -> Tensor:
         """Draw samples; takes the options of `superres.diffusion.samplers.sample`.

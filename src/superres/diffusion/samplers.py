@@ -29,13 +29,14 @@ class Step:
     index: int
     t: Tensor
     eta: float
+    temperature: float
 
 
 def _ddpm(step: Step, x: Tensor, said: Prediction, draw: Draw) -> Tensor:
     # Ancestral sampling (DDPM, algorithm 2) with the process's own variance.
     if step.index == 0:
         return said.mean
-    return said.mean + (0.5 * said.log_variance).exp() * draw()
+    return said.mean + step.temperature * (0.5 * said.log_variance).exp() * draw()
 
 
 def _ddim(step: Step, x: Tensor, said: Prediction, draw: Draw) -> Tensor:
@@ -45,7 +46,7 @@ def _ddim(step: Step, x: Tensor, said: Prediction, draw: Draw) -> Tensor:
     before = step.diffusion.at("alphas_cumprod_before", step.t, x)
     sigma = step.eta * ((1 - before) / (1 - now)).sqrt() * (1 - now / before).sqrt()
     x = said.x0 * before.sqrt() + (1 - before - sigma**2).sqrt() * epsilon
-    return x + sigma * draw() if step.eta > 0 and step.index else x
+    return x + step.temperature * sigma * draw() if step.eta > 0 and step.index else x
 
 
 SAMPLERS: dict[str, Callable[[Step, Tensor, Prediction, Draw], Tensor]] = {
@@ -64,6 +65,7 @@ def sample(
     sampler: str = "ddpm",
     steps: int | str | Sequence[int] = 50,
     eta: float = 0.0,
+    temperature: float = 1.0,
     clip_denoised: Clip = True,
     watch: Watch | None = None,
 ) -> Tensor:
@@ -77,6 +79,7 @@ def sample(
         sampler: a name from `SAMPLERS`.
         steps: number of network evaluations, or any spacing of `space_timesteps`.
         eta: noise of `ddim`.
+        temperature: factor on the noise added in each step; x_T keeps unit variance.
         clip_denoised: how predictions of x0 are limited.
         watch: called after every step.
 
@@ -95,7 +98,7 @@ def sample(
     for index in reversed(range(respaced.timesteps)):
         t = indices[index].expand(x.shape[0])
         said = respaced.p_mean_variance(denoiser, x, t, clip_denoised)
-        x = advance(Step(respaced, index, t, eta), x, said, draw)
+        x = advance(Step(respaced, index, t, eta, temperature), x, said, draw)
         if watch is not None:
             watch(respaced.timesteps - index, x, said.x0)
     return x

@@ -25,7 +25,7 @@ class SuperResUNet(UNet):
     """
 
     def __init__(self, params: ModelParams, entropies: int, out_channels: int) -> None:
-        super().__init__(params, 3 + 3 + entropies, out_channels)
+        super().__init__(params, 3 + 3 + entropies, out_channels + 2 * params.input_gain)
         self.entropies = entropies
 
     def forward(  # type: ignore[override]
@@ -52,4 +52,12 @@ class SuperResUNet(UNet):
             )
         size = x.shape[-2:]
         planes = entropy[:, :, None, None].to(x.dtype).expand(-1, -1, *size)
-        return super().forward(torch.cat([x, upsample(low, size), planes], dim=1), timesteps)
+        output = super().forward(torch.cat([x, upsample(low, size), planes], dim=1), timesteps)
+        if not self.params.input_gain:
+            return output
+        # A linear estimate of clean from noisy pixels with a gain for each pixel (Wiener's, were
+        # its statistics known), one for luma and one for chroma.
+        output, chroma_gain, luma_gain = output.split([output.shape[1] - 2, 1, 1], dim=1)
+        luma = x.mean(dim=1, keepdim=True)
+        copied = luma_gain * luma + chroma_gain * (x - luma)
+        return torch.cat([output[:, :3] + copied, output[:, 3:]], dim=1)

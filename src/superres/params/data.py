@@ -33,6 +33,9 @@ class DataParams(Section):
     min_sharpness: Annotated[float, Field(ge=0, le=1e6)]
     """Training tiles whose Laplacian's standard deviation (8-bit levels of luma) is lower are
     dropped."""
+    max_tiles: Annotated[int, Field(ge=1)]
+    """Training tiles per photograph at most, spread evenly over it, so that a large photograph
+    does not outweigh the others."""
     max_bad_fraction: Fraction
     """More unreadable files than this share of all end the run."""
     split: SplitParams

@@ -19,6 +19,9 @@ class SamplerParams(Section):
     """Network evaluations per sample; at most `diffusion.timesteps` of the trained model."""
     eta: Annotated[float, Field(ge=0, le=1)]
     """Noise of `ddim`: 0 is deterministic, 1 is as noisy as ancestral sampling."""
+    temperature: Annotated[float, Field(ge=0, le=1)]
+    """Factor on the noise added in each step: 1 samples the posterior, less gives smoother
+    pictures, nearer to its mean."""
     repeats: Annotated[int, Field(ge=1, le=64)]
     """Samples per tile; with more than one, their mean is measured too."""
     batch: Annotated[int, Field(ge=1, le=4096)]

@@ -15,6 +15,8 @@ class LossParams(Section):
     """What is minimised."""
 
     kind: Literal["mse", "rescaled_mse", "kl", "rescaled_kl"]
+    weighting: Literal["prediction", "x0"]
+    """Squared error of what is predicted, or of the x0 that follows from it."""
     vb_weight: Annotated[float, Field(ge=0, le=1000)]
     """Factor on the variational term that trains a learned variance. guided-diffusion and the
     recipe have 1: unscaled in `mse`, times timesteps / 1000 in `rescaled_mse`."""

@@ -16,7 +16,7 @@ from superres.params.report import ReportParams
 from superres.reporting import figures, gains, pictures, words
 from superres.reporting.run import Run, read_run
 from superres.reporting.style import render_svg, styled
-from superres.storage import write_text
+from superres.storage import write_bytes, write_text
 
 HERE = Path(__file__).parent
 
@@ -26,7 +26,7 @@ def write_report(
     data: Path = Path("data"),
     reports: Path = Path("reports"),
 ) -> str:
-    """Write `reports/index.html` and return what a terminal should say of it.
+    """Write `index.html` and `restored.png`, and return the verdict and where the page is.
 
     Raises:
         SuperresError: an input is missing or not what it should be.
@@ -34,7 +34,8 @@ def write_report(
     run = read_run(data, reports)
     page = reports / "index.html"
     write_text(page, render_page(run, params))
-    return f"{words.verdict(run)}\n\n{words.plain_table(run)}\n\n{run.tiles} tiles; report: {page}"
+    write_bytes(reports / "restored.png", pictures.overview(run))
+    return f"{words.verdict(run)}\nreport: {page}"
 
 
 def render_page(run: Run, params: ReportParams) -> str:
@@ -58,7 +59,7 @@ def render_page(run: Run, params: ReportParams) -> str:
         table=words.contender_table(run),
         levels=words.level_table(run),
         tiles=run.tiles,
-        hero=pictures.sharpest(run),
+        hero=pictures.tile_card(run, pictures.sharpest(run, 1)[0]),
         cards=pictures.cards(run, params.tiles),
         plots=_plots(run),
         by_photograph=_by_photograph(run),
@@ -66,6 +67,7 @@ def render_page(run: Run, params: ReportParams) -> str:
         photographs=run.photographs.to_dict("records"),
         left_out=run.photographs[run.photographs["status"] != "used"].to_dict("records"),
         dropped=int(run.photographs["dropped"].fillna(0).sum()),
+        thinned=int(run.photographs["thinned"].fillna(0).sum()),
         notes=run.notes,
         made=_flat(run.sampling),
     )

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from superres.errors import SuperresError
 from superres.evaluation.contenders import upsample
 from superres.reporting.gains import signed, tile_gains
+from superres.reporting.grids import draw_grid
 from superres.reporting.run import Run
 from superres.reporting.words import labels
 
@@ -60,34 +62,38 @@ def cards(run: Run, count: int) -> list[TileCard]:
     return [tile_card(run, pair) for pair in gains["id"].iloc[places]]
 
 
-def sharpest(run: Run) -> TileCard:
-    """Return the sharpest test tile: a choice that knows nothing of the results."""
+def sharpest(run: Run, count: int) -> list[str]:
+    """Return the sharpest test pairs: a choice that knows nothing of the results."""
     order = run.test.sort_values(["sharpness", "id"], ascending=[False, True])
-    return tile_card(run, order["id"].iloc[0])
+    return list(order["id"].iloc[:count])
+
+
+def overview(run: Run) -> bytes:
+    """Return a PNG of the sharpest test tiles in every version, for READMEs and `dvc plots`."""
+    rows = [list(_versions(run, _test_row(run, pair)).values()) for pair in sharpest(run, 6)]
+    rows[:] = [[_enlarged(picture, row[-1].shape) for picture in row] for row in rows]
+    names = _names(run)
+    shown = ["input", "bicubic", *(names[name] for name in _contenders(run)), "original"]
+    return draw_grid(rows, [""] * len(rows), shown)
 
 
 def tile_card(run: Run, pair: str) -> TileCard:
     """Return one pair with its input, bicubic, every restoration and the original."""
-    found = run.test[run.test["id"] == pair]
-    if found.empty:
-        raise SuperresError(f"data/pairs/manifest.csv: has no test pair {pair}")
-    row = found.iloc[0]
-    # Short, so that name and figure share a line under a small picture.
-    names = {key: name.removesuffix(" samples") for key, name in labels(run.sampling).items()}
+    row = _test_row(run, pair)
+    names, contenders = _names(run), _contenders(run)
     figures = run.per_tile[run.per_tile["id"] == pair]
     psnr = dict(zip(figures["contender"], figures["psnr"].astype(float), strict=True))
-    contenders = [name for name in SHOWN if name in run.metrics]
     missing = [name for name in ("bicubic", *contenders) if name not in psnr]
     if missing:
         raise SuperresError(f"reports/per_tile.csv: lacks {missing[0]} of the pair {pair}")
-    original = run.originals[row["tile_shard"], int(row["tile_index"])]
-    low = run.inputs[row["shard"], int(row["index"])]
-    height, width = original.shape[:2]
-    versions = {"bicubic": upsample(low, (height, width), "bicubic")}
-    versions |= {name: _restored(run, pair, name) for name in contenders}
+    pixels = _versions(run, row)
+    height, width = pixels["original"].shape[:2]
+    low = pixels["input"]
     shown = [(low, "input", f"{low.shape[1]} × {low.shape[0]} px")]
-    shown += [(tile, names[name], _decibels(psnr[name])) for name, tile in versions.items()]
-    shown += [(original, "original", "")]
+    shown += [
+        (pixels[name], names[name], _decibels(psnr[name])) for name in ("bicubic", *contenders)
+    ]
+    shown += [(pixels["original"], "original", "")]
     return TileCard(
         source=str(row["source"]),
         x=int(row["x"]),
@@ -113,6 +119,37 @@ def png_uri(pixels: np.ndarray) -> str:
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", compress_level=9)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _test_row(run: Run, pair: str) -> pd.Series:
+    found = run.test[run.test["id"] == pair]
+    if found.empty:
+        raise SuperresError(f"data/pairs/manifest.csv: has no test pair {pair}")
+    return found.iloc[0]
+
+
+def _contenders(run: Run) -> list[str]:
+    return [name for name in SHOWN if name in run.metrics]
+
+
+def _names(run: Run) -> dict[str, str]:
+    # Short, so that name and figure share a line under a small picture.
+    return {key: name.removesuffix(" samples") for key, name in labels(run.sampling).items()}
+
+
+def _versions(run: Run, row: pd.Series) -> dict[str, np.ndarray]:
+    """Return a test pair's pixels: input, bicubic, every restoration and the original."""
+    original = run.originals[row["tile_shard"], int(row["tile_index"])]
+    low = run.inputs[row["shard"], int(row["index"])]
+    restored = {name: _restored(run, row["id"], name) for name in _contenders(run)}
+    bicubic = upsample(low, original.shape[:2], "bicubic")
+    return {"input": low, "bicubic": bicubic, **restored, "original": original}
+
+
+def _enlarged(picture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a picture with its pixels repeated up to a shape."""
+    rows, columns = shape[0] // picture.shape[0], shape[1] // picture.shape[1]
+    return picture.repeat(rows, axis=0).repeat(columns, axis=1)
 
 
 def _decibels(psnr: float) -> str:

@@ -75,7 +75,8 @@ def read_run(data: Path = Path("data"), reports: Path = Path("reports")) -> Run:
         per_tile=_read_table(reports / "per_tile.csv", ("id", "source", "contender", "psnr")),
         swd=_read_table(reports / "swd.csv", ("contender", "level_px", "swd")),
         photographs=_read_table(
-            reports / "photographs.csv", ("source", "status", "reason", "split", "tiles", "dropped")
+            reports / "photographs.csv",
+            ("source", "status", "reason", "split", "tiles", "dropped", "thinned"),
         ),
         train=_read_table(reports / "train.csv", ("step",)),
         selection=_read_table(

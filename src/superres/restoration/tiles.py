@@ -73,6 +73,7 @@ def restore_tiles(
                 "sampler": params.name,
                 "steps": params.steps,
                 "eta": params.eta,
+                "temperature": params.temperature,
                 "repeats": params.repeats,
                 "seed": params.seed,
                 "scale": model.spec.scale,
@@ -87,7 +88,14 @@ def _contenders(batch: Batch, params: SamplerParams, bar: tqdm) -> dict[str, np.
     tiles = len(batch.low)
 
     samples = [
-        batch.sample(params.name, params.steps, params.eta, repeat, lambda *_: bar.update(tiles))
+        batch.sample(
+            params.name,
+            params.steps,
+            params.eta,
+            params.temperature,
+            repeat,
+            lambda *_: bar.update(tiles),
+        )
         for repeat in range(params.repeats)
     ]
     restored = {"model": to_pictures(samples[0]), "estimate": to_pictures(batch.estimate())}

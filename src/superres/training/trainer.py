@@ -118,9 +118,10 @@ class Trainer:
                 model.encode(batch.high, batch.low),
                 batch.timesteps,
                 batch.noise,
-                loss.kind,
-                loss.vb_weight,
-                loss.vb_limit,
+                kind=loss.kind,
+                weighting=loss.weighting,
+                vb_weight=loss.vb_weight,
+                vb_limit=loss.vb_limit,
             )
 
     @torch.no_grad()
