@@ -6,7 +6,9 @@ from superres.data.splitting import assign_splits
 from superres.data.tiling import content_hash
 from superres.errors import SuperresError
 from superres.images import read_image
-from superres.params.data import SplitParams
+from superres.params.data import DataParams
+from superres.params.section import load_section
+from support import ROOT
 
 
 def test_nine_photographs_are_copied_byte_for_byte(tmp_path):
@@ -31,6 +33,12 @@ def test_a_missing_photograph_is_named_and_nothing_is_left(tmp_path, monkeypatch
 def test_the_default_salt_holds_out_the_photographs_it_was_chosen_for():
     files = photographs.bundled_files()
     contents = [content_hash(read_image(file)) for file in files]
-    splits = assign_splits(contents, SplitParams(val=0.15, test=0.2, salt="1475"))
+    split = load_section("data", DataParams, ROOT / "params.yaml").split
+    splits = assign_splits(contents, split)
     held_out = {file.stem: s for file, s in zip(files, splits, strict=True) if s != "train"}
-    assert held_out == {"chelsea": "test", "coffee": "test", "ihc": "val"}
+    assert held_out == {
+        "chelsea": "test",
+        "coffee": "test",
+        "hubble_deep_field": "val",
+        "retina": "val",
+    }
