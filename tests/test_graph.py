@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from graph import import_closure, is_code, script_of, sections_read, stages, templates_of
-from support import run
+from support import run, tiny_params, write_yaml
 
 STAGES = stages()
 
@@ -45,6 +45,33 @@ def test_sampler_changes_nothing_but_sample_evaluate_report(project: Path) -> No
     assert ran == ["sample", "evaluate", "report"]
     run(project, "git", "checkout", "--quiet", "--", ".")
     run(project, "dvc", "checkout")
+
+
+def test_a_fresh_clone_pulls_and_has_nothing_to_do(project: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    run(tmp_path, "git", "clone", "--quiet", str(project), str(clone))
+    run(clone, "dvc", "remote", "add", "--default", "storage", str(tmp_path / "remote"))
+    (project / ".dvc" / "config.local").write_text((clone / ".dvc" / "config").read_text())
+    try:
+        run(project, "dvc", "push")
+    finally:
+        (project / ".dvc" / "config.local").unlink()
+    run(clone, "dvc", "pull")
+    done = run(clone, "dvc", "repro")
+    assert "Running stage" not in done.stdout
+    assert "up to date" in done.stdout
+
+
+def test_a_typo_anywhere_ends_the_first_stage_that_would_run(project: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    run(tmp_path, "git", "clone", "--quiet", str(project), str(clone))
+    params = tiny_params()
+    params["report"]["titel"] = params["report"].pop("title")
+    write_yaml(clone / "params.yaml", params)
+    done = run(clone, "dvc", "repro", check=False)
+    assert done.returncode != 0
+    assert "params.yaml: report: unknown key 'titel' (did you mean 'title'?)" in done.stderr
+    assert not (clone / "data" / "tiles").exists()
 
 
 def test_nothing_to_do_after_repro(project: Path) -> None:

@@ -25,6 +25,7 @@ from superres.models.superres import SuperResUNet, upsample
 from superres.params.diffusion import DiffusionParams
 from superres.params.model import ModelParams
 from superres.params.section import Section
+from superres.preconditioning import EXTRA_CHANNELS, split_luma, wiener
 from superres.storage import replacing_folder, write_json
 
 WEIGHTS = "weights.safetensors"
@@ -70,6 +71,8 @@ class SuperResolver:
                 ),
             )
             channels = 6 if self.diffusion.learns_variance else 3
+            if settings.preconditioning == "wiener":
+                channels += EXTRA_CHANNELS
             self.network = network or SuperResUNet(spec.model, len(spec.entropies), channels)
         except ValueError as error:
             raise SuperresError(f"model or diffusion params: {error}") from error
@@ -91,7 +94,12 @@ class SuperResolver:
         """
 
         def denoise(x_t: Tensor, timesteps: Tensor) -> Tensor:
-            return self.network(x_t, timesteps, low, entropy)
+            output = self.network(x_t, timesteps, low, entropy)
+            if self.spec.diffusion.preconditioning == "none":
+                return output
+            scale = self.diffusion.model_timesteps_scale
+            t = timesteps if scale is None else (timesteps / scale).round().long()
+            return wiener(output, x_t, self.diffusion.at("alphas_cumprod", t, x_t))
 
         return denoise
 
@@ -142,8 +150,8 @@ class SuperResolver:
 
 
 def _scale_luma_chroma(x: Tensor, luma_scale: float, chroma_scale: float) -> Tensor:
-    luma = x.mean(dim=1, keepdim=True)
-    return luma * luma_scale + (x - luma) * chroma_scale
+    luma, chroma = split_luma(x)
+    return luma * luma_scale + chroma * chroma_scale
 
 
 def save_model(folder: str | Path, spec: ModelSpec, weights: dict[str, Tensor]) -> None:

@@ -30,7 +30,6 @@ def params(**changes: Any) -> ModelParams:
         "resblock_updown": False,
         "groupnorm": "by_width",
         "dropout": 0.0,
-        "input_gain": False,
         "unshuffle": 1,
     }
     return ModelParams.model_validate({**defaults, **changes})
@@ -125,20 +124,6 @@ def test_odd_sizes_are_padded_with_their_border_and_cropped() -> None:
     with torch.no_grad():
         expected = UNet.forward(built, padded, t)[..., :13, :18]
         torch.testing.assert_close(UNet.forward(built, x, t), expected)
-
-
-def test_input_gain_adds_luma_and_chroma_of_the_noisy_input() -> None:
-    built = network(input_gain=True)
-    x, t, low, entropy = inputs()
-    last = built.out[2]
-    assert last.out_channels == 8
-    with torch.no_grad():
-        last.weight.zero_()
-        last.bias.copy_(torch.tensor([0, 0, 0, 4.0, 5.0, 6.0, 0.25, 0.5]))
-        output = built(x, t, low, entropy)
-    luma = x.mean(1, keepdim=True)
-    torch.testing.assert_close(output[:, :3], 0.5 * luma + 0.25 * (x - luma))
-    torch.testing.assert_close(output[:, 3:].mean((0, 2, 3)), torch.tensor([4.0, 5.0, 6.0]))
 
 
 def test_conditions_matter() -> None:

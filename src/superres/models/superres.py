@@ -21,11 +21,11 @@ class SuperResUNet(UNet):
     Args:
         params: widths, blocks and options.
         entropies: number of corruption entropies.
-        out_channels: 3, or 6 where the variance is learned.
+        out_channels: of the prediction, as the diffusion needs them.
     """
 
     def __init__(self, params: ModelParams, entropies: int, out_channels: int) -> None:
-        super().__init__(params, 3 + 3 + entropies, out_channels + 2 * params.input_gain)
+        super().__init__(params, 3 + 3 + entropies, out_channels)
         self.entropies = entropies
 
     def forward(  # type: ignore[override]
@@ -52,12 +52,4 @@ class SuperResUNet(UNet):
             )
         size = x.shape[-2:]
         planes = entropy[:, :, None, None].to(x.dtype).expand(-1, -1, *size)
-        output = super().forward(torch.cat([x, upsample(low, size), planes], dim=1), timesteps)
-        if not self.params.input_gain:
-            return output
-        # A linear estimate of clean from noisy pixels with a gain for each pixel (Wiener's, were
-        # its statistics known), one for luma and one for chroma.
-        output, chroma_gain, luma_gain = output.split([output.shape[1] - 2, 1, 1], dim=1)
-        luma = x.mean(dim=1, keepdim=True)
-        copied = luma_gain * luma + chroma_gain * (x - luma)
-        return torch.cat([output[:, :3] + copied, output[:, 3:]], dim=1)
+        return super().forward(torch.cat([x, upsample(low, size), planes], dim=1), timesteps)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from superres.params.section import Section
 
@@ -15,6 +15,9 @@ class DiffusionParams(Section):
     timesteps: Annotated[int, Field(ge=2, le=100_000)]
     schedule: Literal["linear", "cosine"]
     prediction: Literal["epsilon", "x0", "v"]
+    preconditioning: Literal["none", "wiener"]
+    """`wiener`: the network corrects a linear estimate whose local variance it also predicts, so
+    that it need not copy its noisy input; the prediction must then be x0."""
     variance: Literal["learned_range", "learned", "fixed_small", "fixed_large"]
     target: Literal["picture", "residual"]
     """Diffuse the picture itself, or its difference from the upsampled low-resolution image."""
@@ -26,3 +29,9 @@ class DiffusionParams(Section):
     that both have about unit variance; unused for `picture`."""
     rescale_timesteps: bool
     """The network sees timesteps scaled to [0, 1000) whatever `timesteps` is."""
+
+    @model_validator(mode="after")
+    def _preconditioning_fits(self) -> Self:
+        if self.preconditioning == "wiener" and self.prediction != "x0":
+            raise ValueError("preconditioning 'wiener' needs prediction 'x0'")
+        return self

@@ -35,8 +35,5 @@ class ModelParams(Section):
     groupnorm: Literal["fixed_32", "by_width"]
     """32 groups everywhere (guided-diffusion), or 8 to 32 by width (DL-Art-School)."""
     dropout: Annotated[float, Field(ge=0, lt=1)]
-    input_gain: bool
-    """The network also says, per pixel, how much of its noisy input's luma and chroma to add to
-    its prediction: behind an unshuffle, it cannot copy that input exactly."""
     unshuffle: Literal[1, 2, 4]
     """Pixel-unshuffle factor before and pixel-shuffle after the network, for small budgets."""
