@@ -10,18 +10,16 @@ from tqdm import tqdm
 
 from superres.data.dataset import PairSet
 from superres.device import pick_device
-from superres.evaluation.distribution import descriptors, sliced_distances
+from superres.evaluation.distribution import QUICK, descriptors, sliced_distances
 from superres.evaluation.fidelity import psnr, ssim
 from superres.inference import Batch
 from superres.model_folder import load_model
-from superres.params.evaluate import SwdParams
 from superres.params.explore import ExploreParams
 from superres.pixels import to_pictures
 from superres.progress import progress_bar
 from superres.reporting.grids import draw_grid
 from superres.storage import replacing_folder, write_bytes, write_csv, write_json
 
-SWD = SwdParams(patches_per_tile=64, max_patches=16384, projections=256, seed=0)
 SAMPLER = "ddpm"
 
 
@@ -60,7 +58,7 @@ class Explorer:
         """Return PSNR (dB), SSIM and SWD (8-bit levels) by number of sampling steps."""
         originals = self.test.high(self.items)
         ids = list(self.test.rows["id"].iloc[self.items])
-        reference = descriptors(originals, ids, SWD)
+        reference = descriptors(originals, ids, QUICK)
         rows = []
         for steps in sorted(set(self.params.steps)):
             restored = np.concatenate(
@@ -72,7 +70,7 @@ class Explorer:
                 ]
             )
             pairs = list(zip(restored, originals, strict=True))
-            distances = sliced_distances(reference, descriptors(restored, ids, SWD), SWD)
+            distances = sliced_distances(reference, descriptors(restored, ids, QUICK), QUICK)
             rows.append(
                 {
                     "steps": steps,

@@ -40,5 +40,4 @@ def test_the_default_salt_holds_out_the_photographs_it_was_chosen_for():
         "chelsea": "test",
         "coffee": "test",
         "hubble_deep_field": "val",
-        "retina": "val",
     }

@@ -28,7 +28,6 @@ def loss_terms(
     kind: str = "mse",
     weighting: str = "prediction",
     vb_weight: float = 1.0,
-    vb_limit: float | None = None,
 ) -> dict[str, Tensor]:
     """Return the loss of each sample and its parts, each of shape (B,).
 
@@ -44,7 +43,6 @@ def loss_terms(
             times T.
         weighting: squared error of the `prediction`, or of the `x0` that follows from it.
         vb_weight: a further factor on the variational term of the two squared errors.
-        vb_limit: bits per dimension from which on that term is constant and trains nothing.
 
     Returns:
         `loss`, and as far as they are part of it `mse` and `vb`, as added.
@@ -75,8 +73,6 @@ def loss_terms(
     # The variance alone learns from the variational term: it would pull at the mean otherwise.
     frozen = torch.cat([output[:, :channels].detach(), output[:, channels:]], dim=1)
     vb = variational_term(diffusion, frozen, x0, x_t, t, clip_denoised=False)
-    if vb_limit is not None:
-        vb = vb.clamp(max=vb_limit)
     vb = vb * vb_weight
     if kind == "rescaled_mse":
         vb = vb * (diffusion.timesteps / 1000)

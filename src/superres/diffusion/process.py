@@ -25,7 +25,7 @@ Clip = bool | Callable[[Tensor], Tensor]
 """Keep predictions of x0 in [-1, 1] (True), as they are (False), or in a range of one's own."""
 
 PREDICTIONS = ("epsilon", "x0", "v")
-VARIANCES = ("learned_range", "learned", "fixed_small", "fixed_large")
+VARIANCES = ("learned_range", "bounded_range", "learned", "fixed_small", "fixed_large")
 
 
 class Gaussian(NamedTuple):
@@ -51,8 +51,8 @@ class GaussianDiffusion:
     Args:
         betas: float64 variances, shape (T,), each in (0, 1]; see `make_betas`.
         prediction: what the network predicts: `epsilon`, `x0` or `v`.
-        variance: `learned_range` (interpolates between the two fixed ones in the log domain),
-            `learned` (the log-variance itself), `fixed_small` (the posterior's) or `fixed_large`
+        variance: `learned_range` (interpolates between the two fixed ones in the log domain, and
+            may go beyond them), `bounded_range` (the same without going beyond), `learned` (the log-variance itself), `fixed_small` (the posterior's) or `fixed_large`
             (beta).
         timestep_map: for a respaced process, the original timestep of each of its own.
         model_timesteps_scale: factor on the timesteps the network sees; 1000 / T rescales them.
@@ -93,7 +93,7 @@ class GaussianDiffusion:
     @property
     def learns_variance(self) -> bool:
         """Whether the network's output has a second half for the variance."""
-        return self.variance in ("learned_range", "learned")
+        return not self.variance.startswith("fixed")
 
     def table(self, name: str) -> np.ndarray:
         """Return one of the float64 tables, shape (T,), for inspection."""
@@ -198,9 +198,10 @@ class GaussianDiffusion:
     def _variances(self, values: Tensor, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         if self.variance == "learned":
             return values.exp(), values
-        if self.variance == "learned_range":
-            # Improved DDPM, equation 15; the network's values run from -1 to 1.
-            fraction = (values + 1) / 2
+        if self.variance in ("learned_range", "bounded_range"):
+            # Improved DDPM, equation 15; the network's values run from -1 to 1, or anywhere.
+            bounded = self.variance == "bounded_range"
+            fraction = values.sigmoid() if bounded else (values + 1) / 2
             low = self.at("posterior_log_variance", t, x_t)
             log_variance = fraction * self.at("log_beta", t, x_t) + (1 - fraction) * low
             return log_variance.exp(), log_variance

@@ -27,6 +27,9 @@ SMALLEST_LEVEL = 16
 """No pyramid level is smaller, in pixels."""
 BINOMIAL = np.array([1, 4, 6, 4, 1], dtype=np.float32) / 16
 
+QUICK = SwdParams(patches_per_tile=64, max_patches=16384, projections=256, seed=0)
+"""For comparisons within one stage; they must not move when `evaluate` measures otherwise."""
+
 _PROJECTIONS_AT_ONCE = 64  # memory: this many floats per patch
 
 

@@ -18,7 +18,9 @@ class DiffusionParams(Section):
     preconditioning: Literal["none", "wiener"]
     """`wiener`: the network corrects a linear estimate whose local variance it also predicts, so
     that it need not copy its noisy input; the prediction must then be x0."""
-    variance: Literal["learned_range", "learned", "fixed_small", "fixed_large"]
+    variance: Literal["learned_range", "bounded_range", "learned", "fixed_small", "fixed_large"]
+    """`learned_range` is the published one; `bounded_range` cannot leave that range, which a small
+    network otherwise does far enough to spoil samples."""
     target: Literal["picture", "residual"]
     """Diffuse the picture itself, or its difference from the upsampled low-resolution image."""
     residual_base: Literal["bilinear", "bicubic"]

@@ -20,10 +20,6 @@ class LossParams(Section):
     vb_weight: Annotated[float, Field(ge=0, le=1000)]
     """Factor on the variational term that trains a learned variance. guided-diffusion and the
     recipe have 1: unscaled in `mse`, times timesteps / 1000 in `rescaled_mse`."""
-    vb_limit: Annotated[float, Field(gt=0)] | None
-    """Samples whose variational term is above this many bits per dimension do not train the
-    variance; null trains on all. Needed where x0 is predicted: at the smallest timesteps, the
-    term of a slightly wrong x0 is hundreds of bits."""
     high_noise: Annotated[float, Field(ge=0, le=1)]
     """Share of the timesteps drawn from the noisiest twentieth, which the one-evaluation estimate
     is made from; the others are uniform."""

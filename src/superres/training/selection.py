@@ -12,18 +12,14 @@ from tqdm import tqdm
 from superres.data.dataset import PairSet
 from superres.device import pick_device
 from superres.errors import SuperresError
-from superres.evaluation.distribution import descriptors, sliced_distances
+from superres.evaluation.distribution import QUICK, descriptors, sliced_distances
 from superres.evaluation.fidelity import psnr
 from superres.inference import Batch
 from superres.model_folder import load_model, save_model
-from superres.params.evaluate import SwdParams
 from superres.params.select import SelectParams
 from superres.pixels import to_pictures
 from superres.progress import progress_bar
 from superres.storage import write_csv
-
-# The score's own yardstick: it must not move when `evaluate` is told to measure otherwise.
-SWD = SwdParams(patches_per_tile=64, max_patches=16384, projections=256, seed=0)
 
 Better = Callable[[float, float], bool]
 METRICS: dict[str, Better] = {
@@ -101,7 +97,7 @@ def _score(
     originals, ids = val.high(items), list(val.rows["id"].iloc[items])
     sampled = np.concatenate(samples)
     distances = sliced_distances(
-        descriptors(originals, ids, SWD), descriptors(sampled, ids, SWD), SWD
+        descriptors(originals, ids, QUICK), descriptors(sampled, ids, QUICK), QUICK
     )
     return {
         "psnr_estimate": _mean_psnr(np.concatenate(estimates), originals),

@@ -121,7 +121,6 @@ class Trainer:
                 kind=loss.kind,
                 weighting=loss.weighting,
                 vb_weight=loss.vb_weight,
-                vb_limit=loss.vb_limit,
             )
 
     @torch.no_grad()
