@@ -25,7 +25,7 @@ from superres.models.superres import SuperResUNet, upsample
 from superres.params.diffusion import DiffusionParams
 from superres.params.model import ModelParams
 from superres.params.section import Section
-from superres.preconditioning import EXTRA_CHANNELS, split_luma, wiener
+from superres.preconditioning import EXTRA_CHANNELS, wiener
 from superres.storage import replacing_folder, write_json
 
 WEIGHTS = "weights.safetensors"
@@ -112,16 +112,14 @@ class SuperResolver:
         settings = self.spec.diffusion
         if settings.target == "picture":
             return high
-        residual = high - self._base(low, high.shape[-2:])
-        return _scale_luma_chroma(residual, settings.luma_scale, settings.chroma_scale)
+        return (high - self._base(low, high.shape[-2:])) * settings.residual_scale
 
     def decode(self, x: Tensor, low: Tensor) -> Tensor:
         """Return pictures from what is diffused; the inverse of `encode`."""
         settings = self.spec.diffusion
         if settings.target == "picture":
             return x
-        residual = _scale_luma_chroma(x, 1 / settings.luma_scale, 1 / settings.chroma_scale)
-        return self._base(low, x.shape[-2:]) + residual
+        return self._base(low, x.shape[-2:]) + x / settings.residual_scale
 
     def clip(self, low: Tensor) -> Clip:
         """Return the limit on predicted x0 that keeps decoded pictures in [-1, 1]."""
@@ -147,11 +145,6 @@ class SuperResolver:
     def parameters(self) -> int:
         """Return the number of weights."""
         return sum(weight.numel() for weight in self.network.parameters())
-
-
-def _scale_luma_chroma(x: Tensor, luma_scale: float, chroma_scale: float) -> Tensor:
-    luma, chroma = split_luma(x)
-    return luma * luma_scale + chroma * chroma_scale
 
 
 def save_model(folder: str | Path, spec: ModelSpec, weights: dict[str, Tensor]) -> None:

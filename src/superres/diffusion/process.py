@@ -52,8 +52,8 @@ class GaussianDiffusion:
         betas: float64 variances, shape (T,), each in (0, 1]; see `make_betas`.
         prediction: what the network predicts: `epsilon`, `x0` or `v`.
         variance: `learned_range` (interpolates between the two fixed ones in the log domain, and
-            may go beyond them), `bounded_range` (the same without going beyond), `learned` (the log-variance itself), `fixed_small` (the posterior's) or `fixed_large`
-            (beta).
+            may go beyond them), `bounded_range` (the same without going beyond), `learned` (the
+            log-variance itself), `fixed_small` (the posterior's) or `fixed_large` (beta).
         timestep_map: for a respaced process, the original timestep of each of its own.
         model_timesteps_scale: factor on the timesteps the network sees; 1000 / T rescales them.
 

@@ -25,10 +25,8 @@ class DiffusionParams(Section):
     """Diffuse the picture itself, or its difference from the upsampled low-resolution image."""
     residual_base: Literal["bilinear", "bicubic"]
     """How that image is upsampled; unused for `picture`."""
-    luma_scale: Annotated[float, Field(gt=0, le=100)]
-    chroma_scale: Annotated[float, Field(gt=0, le=100)]
-    """The residual's mean over the channels, and what differs from it, are multiplied by these, so
-    that both have about unit variance; unused for `picture`."""
+    residual_scale: Annotated[float, Field(gt=0, le=100)]
+    """The residual is multiplied by this, so that its variance is about 1; unused for `picture`."""
     rescale_timesteps: bool
     """The network sees timesteps scaled to [0, 1000) whatever `timesteps` is."""
 
