@@ -2,6 +2,7 @@
 # make test    tests in the same environment
 # make lint    ruff and mypy
 # make deps    write the stages' code dependencies into dvc.yaml
+# make clean   delete what the stages wrote here; DVC's cache keeps its copies
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
@@ -41,4 +42,4 @@ constraints: $(INSTALLED)
 	  python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > constraints.txt
 
 clean:
-	rm -rf .venv data/[!.]* models/[!.]* models/.progress reports/[!.]* .dvc/cache .dvc/tmp
+	git clean -fdxq data models reports

@@ -86,7 +86,7 @@ def templates_of(script: Path) -> list[str]:
     if "src/superres/reporting/page.py" not in closure:
         return []
     folder = SOURCE / "superres" / "reporting"
-    found = [path for kind in ("*.jinja", "*.css", "*.js") for path in folder.glob(kind)]
+    found = [path for kind in ("*.jinja", "*.css") for path in folder.glob(kind)]
     return sorted(path.relative_to(ROOT).as_posix() for path in found)
 
 

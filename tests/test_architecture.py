@@ -23,6 +23,16 @@ FORBIDDEN = {
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
+JOINERS = {"model_folder", "inference", "measurement", "exploring", "stage"}
+
+
+@pytest.mark.parametrize("room", ["data", "models", "diffusion", "evaluation", "params"])
+def test_rooms_below_do_not_know_what_joins_them(room: str) -> None:
+    for path in sorted((PACKAGE / room).rglob("*.py")):
+        known = {Path(name).stem for name in import_closure(path)}
+        assert not known & JOINERS, path
+
+
 @pytest.mark.parametrize("room", FORBIDDEN)
 def test_rooms_import_only_what_they_may(room: str) -> None:
     for path in sorted((PACKAGE / room).rglob("*.py")):

@@ -68,7 +68,11 @@ def test_clipping_keeps_pictures_in_range(tmp_path: Path) -> None:
     assert callable(clip)
     picture = model.decode(clip(torch.randn(2, 3, 16, 16) * 100), low)
     assert picture.abs().max() <= 1 + 1e-5
-    assert model.spec.model_copy(update={}).diffusion.target == "residual"
+    inside = 0.01 * torch.randn(2, 3, 16, 16)
+    gray = torch.zeros(2, 3, 8, 8)
+    unlimited = model.clip(gray)
+    assert callable(unlimited)
+    torch.testing.assert_close(unlimited(inside), inside)
 
 
 def test_a_tile_alone_equals_the_tile_in_a_batch(tmp_path: Path) -> None:
@@ -140,9 +144,30 @@ def test_a_model_is_refused_for_other_pairs(tmp_path: Path) -> None:
         model.check_pairs(2, ("jpeg", "blur"), "m")
 
 
+@pytest.mark.parametrize("rescale", [False, True])
+def test_preconditioning_knows_the_timestep(tmp_path: Path, rescale: bool) -> None:
+    model = SuperResolver(
+        spec(
+            tmp_path,
+            prediction="x0",
+            preconditioning="wiener",
+            variance="fixed_small",
+            rescale_timesteps=rescale,
+        )
+    )
+    x, low, entropy = torch.randn(2, 3, 16, 16), torch.zeros(2, 3, 8, 8), torch.zeros(2, 2)
+    t = torch.tensor([0, 99])
+    # A new network adds nothing and says variance 1: x0 is alpha x_t.
+    said = model.denoiser(low, entropy)(x, model.diffusion.model_timesteps(t))
+    alpha = torch.from_numpy(model.diffusion.alphas_cumprod)[t].sqrt().float()
+    torch.testing.assert_close(said, alpha[:, None, None, None] * x, rtol=1e-4, atol=1e-5)
+
+
 def test_params_that_no_network_can_be_built_from(tmp_path: Path) -> None:
     with pytest.raises(SuperresError, match="at least 21 timesteps"):
-        SuperResolver(spec(tmp_path, timesteps=10, schedule="linear"))
+        made = spec(tmp_path)
+        few = made.diffusion.model_copy(update={"timesteps": 10})
+        SuperResolver(made.model_copy(update={"diffusion": few}))
 
 
 @pytest.mark.parametrize("preset", sorted((ROOT / "presets").glob("*.yaml")), ids=lambda p: p.stem)

@@ -3,17 +3,29 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
+from superres.data.degradation import DISTRIBUTIONS
+from superres.diffusion.losses import LOSSES, WEIGHTINGS
+from superres.diffusion.process import PREDICTIONS, VARIANCES
+from superres.diffusion.samplers import SAMPLERS
+from superres.diffusion.schedule import SCHEDULES
 from superres.errors import SuperresError
+from superres.evaluation import fidelity
+from superres.evaluation.contenders import BASELINES
+from superres.params import check
 from superres.params.check import Params, check_params
-from superres.params.evaluate import FeaturesParams
+from superres.params.degrade import DegradeParams
+from superres.params.diffusion import DiffusionParams
+from superres.params.evaluate import EvaluateParams, FeaturesParams
 from superres.params.sampler import SamplerParams
 from superres.params.section import load_section, read_params
-from superres.params.train import TrainParams
+from superres.params.select import SelectParams
+from superres.params.train import LossParams, TrainParams
+from superres.training.selection import METRICS
 from support import ROOT, tiny_params
 
 
@@ -75,7 +87,14 @@ def test_a_part_of_a_section_is_loaded() -> None:
         ("sampler.steps", 101, "sampler.steps: must be at most diffusion.timesteps 100, got 101"),
         ("train.micro_batches", 3, "train.batch: must be a multiple of train.micro_batches 3"),
         ("data.split.val", 0.9, "val and test must leave photographs to train on"),
-        ("evaluate.border_crop", 16, "evaluate.border_crop: must be less than half of"),
+        ("evaluate.border_crop", 11, "evaluate.border_crop: must leave 11 of data.tile_size 32"),
+        ("explore.strengths", [0.0, 2.0], "explore.strengths.1: must be between 0 and 1, got 2.0"),
+        ("train.clip_norm", -1.0, "train.clip_norm: must be greater than 0, got -1.0"),
+        ("model.channel_mult", [0, 1], "model.channel_mult.0: must be between 1 and 16, got 0"),
+        ("data.split.test", 0.0, "data.split.test: must be greater than 0 and less than 1"),
+        ("diffusion.timesteps", 20, "diffusion.timesteps: must be at least 21 for linear, got 20"),
+        ("model.attention", [4], "model.attention: must be among [1, 2], got 4"),
+        ("model.groupnorm", "fixed_32", "model.channels: fixed_32 needs multiples of 32"),
     ],
 )
 def test_faults_name_file_key_value_and_what_is_allowed(
@@ -86,6 +105,34 @@ def test_faults_name_file_key_value_and_what_is_allowed(
         check_params(path)
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_heads_must_divide_the_widths_that_attend(tmp_path: Path) -> None:
+    params = tiny_params()
+    params["model"].update(middle_attention=True, heads=5)
+    with pytest.raises(SuperresError, match=r"model\.heads: must divide the 16 channels, got 5"):
+        check_params(write(tmp_path / "params.yaml", params))
+    params["model"].update(head_channels=3)
+    with pytest.raises(SuperresError, match=r"model\.head_channels: must divide the 16 .* got 3"):
+        check_params(write(tmp_path / "params.yaml", params))
+
+
+def test_names_that_params_allow_are_those_of_the_tables() -> None:
+    allowed = {
+        (SamplerParams, "name"): SAMPLERS,
+        (DiffusionParams, "schedule"): SCHEDULES,
+        (DiffusionParams, "prediction"): PREDICTIONS,
+        (DiffusionParams, "variance"): VARIANCES,
+        (LossParams, "kind"): LOSSES,
+        (LossParams, "weighting"): WEIGHTINGS,
+        (SelectParams, "metric"): METRICS,
+        (DegradeParams, "distribution"): DISTRIBUTIONS,
+    }
+    for (section, key), table in allowed.items():
+        assert set(get_args(section.model_fields[key].annotation)) == set(table), key
+    listed = get_args(get_args(EvaluateParams.model_fields["baselines"].annotation)[0])
+    assert set(listed) == set(BASELINES)
+    assert check.SSIM_WINDOW == fidelity.SSIM_WINDOW
 
 
 def test_corruption_faults_name_their_place_in_the_list(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from superres.storage import (
     Shards,
     ShardWriter,
     read_manifest,
+    recovered,
     replacing_folder,
     rows_of_split,
     write_bytes,
@@ -85,6 +86,16 @@ def test_leftovers_of_a_killed_writer_do_no_harm(tmp_path: Path) -> None:
     with replacing_folder(tmp_path / "out") as folder:
         assert not list(folder.iterdir())
     assert not (tmp_path / ".out.partial").exists()
+
+
+def test_what_a_killed_writer_set_aside_comes_back(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (tmp_path / ".out.previous").mkdir()
+    (tmp_path / ".out.previous" / "a").write_text("1")
+    with pytest.raises(RuntimeError), replacing_folder(out):
+        raise RuntimeError
+    assert (out / "a").read_text() == "1"
+    assert recovered(tmp_path / "nothing") == tmp_path / "nothing"
 
 
 def test_files_are_written_whole(tmp_path: Path) -> None:

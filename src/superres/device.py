@@ -11,21 +11,19 @@ from superres.errors import SuperresError
 VARIABLE = "SUPERRES_DEVICE"
 
 
-def pick_device(name: str | None = None) -> torch.device:
-    """Return the device to compute on.
+def pick_device() -> torch.device:
+    """Return the device to compute on: the environment's SUPERRES_DEVICE (`cpu`, `cuda:1`, ...).
 
-    Args:
-        name: `cpu`, `cuda`, `cuda:1`, ...; by default the environment's SUPERRES_DEVICE, else the
-            first GPU, else the CPU.
+    Without it, the first GPU, else the CPU.
 
     Raises:
         SuperresError: a device that torch does not know or this machine does not have.
     """
-    wanted = name or os.environ.get(VARIABLE) or ("cuda" if torch.cuda.is_available() else "cpu")
+    wanted = os.environ.get(VARIABLE) or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(wanted)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise SuperresError(f"device {wanted!r} cannot be used: {reason}") from error
+        raise SuperresError(f"{VARIABLE}: device {wanted!r} cannot be used: {reason}") from error
     return device

@@ -61,14 +61,8 @@ class Explorer:
         reference = descriptors(originals, ids, QUICK)
         rows = []
         for steps in sorted(set(self.params.steps)):
-            restored = np.concatenate(
-                [
-                    self._sample(items, self.test.entropies(items), steps, bar)
-                    for items in np.split(
-                        self.items, range(self.params.batch, len(self.items), self.params.batch)
-                    )
-                ]
-            )
+            told = self.test.entropies(self.items)
+            restored = self._sample(self.items, told, steps, bar)
             pairs = list(zip(restored, originals, strict=True))
             distances = sliced_distances(reference, descriptors(restored, ids, QUICK), QUICK)
             rows.append(
@@ -170,10 +164,11 @@ def explore(
             write_bytes(partial / "strengths.png", explorer.strength_grid(bar))
             write_bytes(partial / "uncertainty.png", explorer.uncertainty(bar))
         captions = {
-            "strengths.png": f"The sharpest test tile ({source}) restored in {steps} steps, told "
-            "other strengths than were applied; the noise is the same everywhere.",
-            "uncertainty.png": f"{params.samples} samples of that tile: where they differ, the "
-            "input leaves open what was there.",
+            "strengths.png": f"The sharpest test tile ({source}) restored in {steps} steps of "
+            f"{SAMPLER} at temperature 1, told other strengths than were applied; the noise is the "
+            "same everywhere.",
+            "uncertainty.png": f"{params.samples} samples of that tile, made alike: where they "
+            "differ, the input leaves open what was there.",
         }
         write_json(partial / "explore.json", captions)
     return {"evaluations": explorer.evaluations()}

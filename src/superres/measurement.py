@@ -18,7 +18,7 @@ from superres.evaluation.fidelity import measure_tile
 from superres.evaluation.reference import read_reference
 from superres.evaluation.summary import summarize
 from superres.params.evaluate import EvaluateParams
-from superres.progress import progress_bar
+from superres.progress import counting, progress_bar
 from superres.storage import MANIFEST, Shards, read_manifest, write_csv, write_json
 
 REQUIRED = ("model", "estimate")
@@ -50,22 +50,22 @@ def measure(params: EvaluateParams, folders: Folders) -> int:
     ids = pairs.rows["tile_id"].tolist()
     reference = read_reference(params.features, ids, folders.reference)
     contenders = {**_restored(folders.samples, pairs), **_baselines(params, pairs)}
-    tiles, distances = [], []
-    with progress_bar(len(contenders) * len(ids), "measure", "tile") as bar:
+    tiles, distances, swd = [], [], params.features.swd
+    with progress_bar(2 * len(contenders) * len(ids), "measure", "tile") as bar:
         for name, restore in contenders.items():
             for number in range(len(ids)):
                 tiles.append(_measure_pair(pairs, number, name, restore(number), params))
                 bar.update()
-            patches = descriptors(map(restore, range(len(ids))), ids, params.features.swd)
-            levels = sliced_distances(list(reference.values()), patches, params.features.swd)
+            patches = descriptors(counting(map(restore, range(len(ids))), bar), ids, swd)
+            levels = sliced_distances(list(reference.values()), patches, swd)
             distances += [
                 {"contender": name, "level_px": size, "swd": distance}
                 for size, distance in zip(reference, levels, strict=True)
             ]
-    per_tile, swd = pd.DataFrame(tiles), pd.DataFrame(distances)
-    metrics, notes = summarize(per_tile, swd)
+    per_tile, by_level = pd.DataFrame(tiles), pd.DataFrame(distances)
+    metrics, notes = summarize(per_tile, by_level)
     write_csv(folders.reports / "per_tile.csv", per_tile)
-    write_csv(folders.reports / "swd.csv", swd)
+    write_csv(folders.reports / "swd.csv", by_level)
     write_json(folders.reports / "notes.json", notes)
     write_json(folders.reports / "metrics.json", metrics)
     return len(ids)

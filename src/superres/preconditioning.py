@@ -37,11 +37,10 @@ def wiener(output: Tensor, x_t: Tensor, alpha_cumprod: Tensor) -> Tensor:
         (B, 3 + n, H, W).
     """
     added, passed, log_variance = output.split([3, output.shape[1] - 5, EXTRA_CHANNELS], dim=1)
-    variance = log_variance.exp()
-    noise = 1 - alpha_cumprod
-    total = alpha_cumprod * variance + noise
-    gain = alpha_cumprod.sqrt() * variance / total
-    rest = (noise / total).sqrt()
+    # alpha k = alpha^2 s2 / (alpha^2 s2 + sigma^2), as a sigmoid, since exp could overflow.
+    log_ratio = log_variance + alpha_cumprod.logit()
+    gain = log_ratio.sigmoid() / alpha_cumprod.sqrt()
+    rest = (-log_ratio).sigmoid().sqrt()
     x0 = torch.zeros_like(x_t)
     for channel, (known, new) in enumerate(zip(split_luma(x_t), split_luma(added), strict=True)):
         here = slice(channel, channel + 1)

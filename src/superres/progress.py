@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 from tqdm import tqdm
+
+Item = TypeVar("Item")
+
+
+def counting(items: Iterable[Item], bar: tqdm) -> Iterator[Item]:
+    """Yield the items, moving a bar by one after each."""
+    for item in items:
+        yield item
+        bar.update()
 
 
 def progress_bar(total: int, description: str, unit: str, **options: Any) -> tqdm:

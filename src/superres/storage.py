@@ -27,9 +27,10 @@ MAX_SHARD_BYTES = 512 * 2**20
 def replacing_folder(path: str | Path) -> Iterator[Path]:
     """Yield an empty folder beside `path` that takes its place when the block ends without error.
 
-    Killed at any moment, `path` is either what it was or complete.
+    Killed at any moment, `path` is either what it was or complete; killed between the two renames
+    at the end, what it was lies beside it, and the next writer or `recovered` puts it back.
     """
-    path = Path(path)
+    path = recovered(path)
     partial = path.with_name(f".{path.name}.partial")
     previous = path.with_name(f".{path.name}.previous")
     for leftover in (partial, previous):
@@ -40,10 +41,23 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+    for file in partial.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
     if path.exists():
         path.rename(previous)
     partial.rename(path)
     shutil.rmtree(previous, ignore_errors=True)
+
+
+def recovered(path: str | Path) -> Path:
+    """Return the path, first put back what a killed `replacing_folder` had set aside."""
+    path = Path(path)
+    previous = path.with_name(f".{path.name}.previous")
+    if not path.exists() and previous.exists():
+        previous.rename(path)
+    return path
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
@@ -64,7 +78,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write JSON with sorted keys refused: the order given is the order read. NaN is an error."""
+    """Write JSON, keys in the order given; NaN and infinity are errors (ValueError)."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superres.data.splitting import assign_splits, needed_splits, position
+from superres.data.splitting import SPLITS, assign_splits, position
 from superres.errors import SuperresError
 from superres.params.data import SplitParams
 
@@ -28,14 +28,14 @@ def test_the_salt_draws_another_split():
     assert assign_splits(contents, PARAMS) != assign_splits(contents, other)
 
 
-fractions = st.sampled_from([0.0, 0.01, 0.15, 0.4])
+fractions = st.sampled_from([0.01, 0.15, 0.4])
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=3, max_size=12, unique=True), fractions, fractions)
-def test_no_needed_split_is_empty_and_no_other_is_used(numbers, val, test):
+def test_no_split_is_empty(numbers, val, test):
     params = SplitParams(val=val, test=test, salt="0")
     splits = assign_splits([str(number) for number in numbers], params)
-    assert set(splits) == set(needed_splits(params))
+    assert set(splits) == set(SPLITS)
 
 
 def test_an_empty_split_takes_the_nearest_photograph():
@@ -59,9 +59,5 @@ def test_order_of_the_photographs_does_not_matter():
 def test_too_few_photographs_and_impossible_fractions():
     with pytest.raises(SuperresError, match=r"2 photographs .* at least 3"):
         assign_splits(["a", "b"], PARAMS)
-    assert sorted(assign_splits(["a", "b"], SplitParams(val=0.0, test=0.5, salt=""))) == [
-        "test",
-        "train",
-    ]
     with pytest.raises(SuperresError, match=r"sum below 1\), got 0\.5 and 0\.5"):
         assign_splits(["a", "b", "c"], SplitParams(val=0.5, test=0.5, salt=""))

@@ -184,12 +184,6 @@ def test_too_few_photographs(tmp_path, photos, data_params):
     _nothing_is_left(tmp_path)
 
 
-def test_two_photographs_do_where_nothing_is_validated(photos, data_params, tile):
-    for i in range(2, 6):
-        (photos / f"p{i}.png").unlink()
-    manifest, _ = tile(data_params(split=SplitParams(val=0.0, test=0.3, salt="0")))
-    assert set(manifest["split"]) == {"train", "test"}
-
 
 def test_all_photographs_too_small(tmp_path, photos, data_params):
     params = data_params(tile_size=256)

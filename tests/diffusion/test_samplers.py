@@ -106,6 +106,21 @@ def test_predictions_are_clipped_as_asked() -> None:
     assert restore(lambda x: x.clamp(max=2)) == 2
 
 
+@pytest.mark.parametrize(
+    ("steps", "expected"), [(1, [99]), (2, [99, 0]), (100, list(range(99, -1, -1)))]
+)
+def test_sampling_begins_at_the_noisiest_timestep(steps: int, expected: list[int]) -> None:
+    seen: list[int] = []
+
+    def watch(x: Tensor, t: Tensor) -> Tensor:
+        seen.append(int(t[0]))
+        return torch.zeros(1, 3, 4, 4)
+
+    diffusion = GaussianDiffusion(make_betas("linear", 100), "x0", "fixed_small")
+    sample(diffusion, watch, (1, 3, 4, 4), draw=ItemNoise([0], (3, 4, 4)), steps=steps)
+    assert seen == expected
+
+
 def test_temperature_scales_the_noise_of_the_steps() -> None:
     diffusion = GaussianDiffusion(make_betas("linear", 100), "x0", "fixed_large")
     still = torch.zeros(1, 3, 8, 8)

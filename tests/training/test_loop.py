@@ -167,6 +167,22 @@ def test_a_loss_that_explodes_ends_the_run_and_keeps_the_last_state(
     assert all(np.isfinite(row["loss"]) for row in state.log)
 
 
+def test_a_training_killed_after_its_last_step_still_delivers(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the results' arrival and the end of progress, everything is done once more."""
+
+    def killed(_: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Progress, "discard", killed)
+        run_training(project, tmp_path, "a")
+    out = run_training(project, tmp_path, "a")
+    assert [path.name for path in sorted(out.iterdir())] == ["step-00000003", "step-00000006"]
+    assert (out / "step-00000006" / "weights.safetensors").is_file()
+
+
 def start_stage(folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, str(ROOT / "stages/train.py")],

@@ -32,7 +32,7 @@ def find_photographs(folder: str | Path) -> list[Source]:
         found = "not a folder" if folder.exists() else "no such folder"
         raise SuperresError(f"data.source: {folder}: {found}")
     sources = []
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             path = Path(parent, name)
@@ -49,3 +49,7 @@ def find_photographs(folder: str | Path) -> list[Source]:
 def _printable(path: Path) -> str:
     """Return a path as UTF-8 text; bytes of a name that are not UTF-8 become escapes."""
     return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+
+
+def _unreadable(error: OSError) -> None:
+    raise SuperresError(f"data.source: {error.filename}: cannot be read: {error.strerror}")

@@ -16,12 +16,6 @@ def position(content: str, salt: str) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
-def needed_splits(params: SplitParams) -> list[str]:
-    """Return the splits that must not be empty: train, and those with a fraction above 0."""
-    fractions = {"train": 1.0, "val": params.val, "test": params.test}
-    return [split for split in SPLITS if fractions[split] > 0]
-
-
 def assign_splits(contents: list[str], params: SplitParams) -> list[str]:
     """Return the split of each photograph, by its content hash (all different).
 
@@ -39,11 +33,10 @@ def assign_splits(contents: list[str], params: SplitParams) -> list[str]:
             "data.split: val and test must leave photographs to train on (sum below 1), "
             f"got {params.val} and {params.test}"
         )
-    needed = needed_splits(params)
-    if len(contents) < len(needed):
+    if len(contents) < len(SPLITS):
         raise SuperresError(
-            f"{len(contents)} photographs cannot be split into {', '.join(needed)}: "
-            f"at least {len(needed)} are needed"
+            f"{len(contents)} photographs cannot be split into {', '.join(SPLITS)}: "
+            f"at least {len(SPLITS)} are needed"
         )
     ranges = {
         "test": (0.0, params.test),
@@ -52,7 +45,7 @@ def assign_splits(contents: list[str], params: SplitParams) -> list[str]:
     }
     places = [position(content, params.salt) for content in contents]
     splits = [_split_at(place, ranges) for place in places]
-    for split in needed:
+    for split in SPLITS:
         if split not in splits:
             low, high = ranges[split]
             spare = [i for i, taken in enumerate(splits) if splits.count(taken) > 1]

@@ -16,7 +16,7 @@ import pandas as pd
 from superres.data.grid import Tile, cut
 from superres.data.manifests import TILE_COLUMNS
 from superres.data.sources import Source, find_photographs
-from superres.data.splitting import SPLITS, assign_splits, needed_splits
+from superres.data.splitting import SPLITS, assign_splits
 from superres.errors import SuperresError
 from superres.images import UnreadableImage, read_image
 from superres.parallel import in_order
@@ -159,12 +159,11 @@ def _leave_out(photographs: list[Photograph], tile_size: int) -> None:
 
 
 def _split(used: list[Photograph], photographs: list[Photograph], params: DataParams) -> None:
-    needed = needed_splits(params.split)
-    if len(used) < len(needed):
+    if len(used) < len(SPLITS):
         left_out = [photograph for photograph in photographs if photograph.reason]
         raise SuperresError(
             f"data.source: {params.source}: {len(used)} usable of {len(photographs)} photographs, "
-            f"at least {len(needed)} are needed (one each for {', '.join(needed)})"
+            f"at least {len(SPLITS)} are needed (one each for {', '.join(SPLITS)})"
             + "".join(f"\n{line}" for line in _reasons(left_out, LISTED))
         )
     splits = assign_splits([photograph.content for photograph in used], params.split)

@@ -34,7 +34,8 @@ def loss_terms(
     Args:
         diffusion: the process.
         denoiser: the network.
-        x0: clean images, (B, C, H, W) in [-1, 1].
+        x0: clean images, (B, C, H, W) in [-1, 1], or a scaled residual; the likelihood at t = 0
+            then takes its unit for the images', which matters to one timestep's variance only.
         t: timesteps of the process, (B,).
         noise: standard normal, as `x0`.
         kind: `mse`: squared error of the prediction plus, where the variance is learned, the

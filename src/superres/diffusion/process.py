@@ -102,10 +102,13 @@ class GaussianDiffusion:
     def respaced(self, spacing: int | str | Sequence[int]) -> GaussianDiffusion:
         """Return the process over fewer timesteps with the same marginals; see `space_timesteps`.
 
-        A list of timesteps comes from `space_timesteps`, never given directly: the betas are
-        re-derived so that each kept step has its original cumulative alpha.
+        The betas are re-derived so that each kept step has its original cumulative alpha. A single
+        step is the noisiest one: `space_timesteps`, like the reference, gives the cleanest, where
+        sampling from noise has no meaning.
         """
         kept = space_timesteps(self.timesteps, spacing)
+        if len(kept) == 1:
+            kept = [self.timesteps - 1]
         cumulative = self.alphas_cumprod[kept]
         before = np.concatenate([[1.0], cumulative[:-1]])
         return GaussianDiffusion(

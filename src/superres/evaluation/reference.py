@@ -17,6 +17,7 @@ import numpy as np
 from superres.errors import SuperresError
 from superres.evaluation.distribution import descriptors, level_sizes
 from superres.params.evaluate import FeaturesParams
+from superres.progress import counting, progress_bar
 from superres.storage import Shards, read_manifest, replacing_folder, rows_of_split, write_json
 
 DESCRIPTION = "reference.json"
@@ -35,7 +36,8 @@ def write_reference(params: FeaturesParams, tiles: str | Path, folder: str | Pat
     places = list(zip(rows["shard"], rows["index"], strict=True))
     ids = rows["id"].tolist()
     originals = (shards[name, int(index)] for name, index in places)
-    levels = descriptors(originals, ids, params.swd)
+    with progress_bar(len(ids), "reference", "tile") as bar:
+        levels = descriptors(counting(originals, bar), ids, params.swd)
     sizes = level_sizes(min(shards[places[0]].shape[:2]))
     with replacing_folder(folder) as out:
         for size, patches in zip(sizes, levels, strict=True):

@@ -112,8 +112,14 @@ class UNet(nn.Module):
 
     def _attention(self, channels: int) -> AttentionBlock:
         params = self.params
-        heads = channels // params.head_channels if params.head_channels else params.heads
-        return AttentionBlock(channels, max(heads, 1), params.groupnorm, params.attention_order)
+        heads = params.heads
+        if params.head_channels is not None:
+            if channels % params.head_channels:
+                raise ValueError(
+                    f"head_channels {params.head_channels} do not divide {channels} channels"
+                )
+            heads = channels // params.head_channels
+        return AttentionBlock(channels, heads, params.groupnorm, params.attention_order)
 
     def _resample(self, channels: int, direction: str) -> nn.Module:
         if self.params.resblock_updown:

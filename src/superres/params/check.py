@@ -18,6 +18,9 @@ from superres.params.section import PARAMS_FILE, closest, load_section, read_par
 from superres.params.select import SelectParams
 from superres.params.train import TrainParams
 
+SSIM_WINDOW = 11
+"""Pixels; `superres.evaluation.fidelity` has it too, and a test compares them."""
+
 
 class Params(NamedTuple):
     """Every section of a params file."""
@@ -102,9 +105,33 @@ def _conflicts(params: Params) -> list[str]:
         for key, value in steps.items()
         if value > limit
     ]
-    if 2 * params.evaluate.border_crop >= tile:
+    crop = params.evaluate.border_crop
+    if tile - 2 * crop < SSIM_WINDOW:
         faults.append(
-            f"evaluate.border_crop: must be less than half of data.tile_size {tile}, "
-            f"got {params.evaluate.border_crop}"
+            f"evaluate.border_crop: must leave {SSIM_WINDOW} of data.tile_size {tile} pixels for "
+            f"SSIM, got {crop}"
         )
+    if params.diffusion.schedule == "linear" and limit <= 20:
+        faults.append(f"diffusion.timesteps: must be at least 21 for linear, got {limit}")
+    return faults + _model_conflicts(params.model)
+
+
+def _model_conflicts(model: ModelParams) -> list[str]:
+    """Return what keeps a network from being built as described."""
+    faults = []
+    widths = [model.channels * multiple for multiple in model.channel_mult]
+    factors = [2**level for level in range(len(widths))]
+    for factor in model.attention:
+        if factor not in factors:
+            faults.append(f"model.attention: must be among {factors}, got {factor}")
+    attending = {w for w, factor in zip(widths, factors, strict=True) if factor in model.attention}
+    if model.middle_attention:
+        attending.add(widths[-1])
+    key = "heads" if model.head_channels is None else "head_channels"
+    divisor = model.heads if model.head_channels is None else model.head_channels
+    for width in sorted(attending):
+        if width % divisor:
+            faults.append(f"model.{key}: must divide the {width} channels, got {divisor}")
+    if model.groupnorm == "fixed_32" and any(width % 32 for width in widths):
+        faults.append(f"model.channels: fixed_32 needs multiples of 32, got widths {widths}")
     return faults

@@ -9,13 +9,14 @@ from pydantic import Field
 from superres.params.section import Section
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class SplitParams(Section):
     """How photographs (never tiles) are divided into train, val and test."""
 
-    val: Fraction
-    test: Fraction
+    val: Share
+    test: Share
     salt: str
     """Changing it draws another split; each photograph's place follows from its pixels and this."""
 

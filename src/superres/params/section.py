@@ -123,17 +123,20 @@ def _explain(name: str, section: type[BaseModel], fault: ErrorDetails) -> str:
     if kind == "literal_error":
         return f"{key}: must be one of {fault['ctx']['expected']}, got {got!r}"
     if kind in {"greater_than_equal", "less_than_equal", "greater_than", "less_than"}:
-        return f"{key}: {_bounds(holder, location)}, got {got!r}"
+        return f"{key}: {_bounds(section, location)}, got {got!r}"
     if kind.endswith("_type") or kind.endswith("_parsing"):
         wanted = fault["msg"].removeprefix("Input should be ")
         return f"{key}: must be {wanted}, got {got!r}"
     return f"{key}: {fault['msg'].removeprefix('Value error, ')}, got {got!r}"
 
 
-def _bounds(holder: type[BaseModel] | None, location: list[int | str]) -> str:
+def _bounds(section: type[BaseModel], location: list[int | str]) -> str:
+    names = [part for part in location if isinstance(part, str)]
+    holder = _section_at(section, list(names[:-1]))
     limits: dict[str, Any] = {}
-    if holder is not None and str(location[-1]) in holder.model_fields:
-        for rule in holder.model_fields[str(location[-1])].metadata:
+    if holder is not None and names[-1] in holder.model_fields:
+        field = holder.model_fields[names[-1]]
+        for rule in [*field.metadata, *_rules(field.annotation)]:
             for word in ("ge", "gt", "le", "lt"):
                 if hasattr(rule, word):
                     limits[word] = getattr(rule, word)
@@ -142,6 +145,16 @@ def _bounds(holder: type[BaseModel] | None, location: list[int | str]) -> str:
     words = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
     said = " and ".join(f"{words[word]} {limit}" for word, limit in limits.items())
     return f"must be {said}" if said else "is out of range"
+
+
+def _rules(annotation: Any) -> list[Any]:
+    """Return the rules on a list's items or on what an optional value may be."""
+    rules: list[Any] = []
+    for note in getattr(annotation, "__metadata__", ()):
+        rules += getattr(note, "metadata", [note])
+    for part in get_args(annotation):
+        rules += _rules(part)
+    return rules
 
 
 def _section_at(section: type[BaseModel], location: list[int | str]) -> type[BaseModel] | None:

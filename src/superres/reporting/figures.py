@@ -19,7 +19,6 @@ Box = tuple[float, float, float, float]
 _LOSSES = {
     "loss": ("training", "estimate"),
     "val_loss": ("validation", "model"),
-    "val_mse": ("validation, squared error", "mean"),
 }
 
 
@@ -27,7 +26,7 @@ def training_curve(train: pd.DataFrame) -> Figure:
     """Return the losses against the step; long runs get a running mean over the raw values.
 
     Args:
-        train: `step` and any of `loss`, `val_loss`, `val_mse`, empty where not measured.
+        train: `step` and any of `loss`, `val_loss`, empty where not measured.
     """
     figure, axes = new_figure(3.0)
     lowest = np.inf

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 CELL_INCHES = 1.15
-MARGIN_INCHES = 0.75
+MARGIN_INCHES = 0.7
 DPI = 120
 
 
@@ -36,12 +36,14 @@ def draw_grid(
     rows, columns = len(pictures), len(pictures[0])
     if len(row_labels) != rows or len(column_labels) != columns:
         raise ValueError("as many labels as rows and columns are needed")
-    width = columns * CELL_INCHES + MARGIN_INCHES
-    height = rows * CELL_INCHES + MARGIN_INCHES
+    margin = MARGIN_INCHES if row_title or any(row_labels) else 0.1
+    width = columns * CELL_INCHES + margin
+    top = 0.55 if column_title else 0.3
+    height = rows * CELL_INCHES + top + 0.05
     figure = Figure(figsize=(width, height), dpi=DPI)
     FigureCanvasAgg(figure)
-    left, bottom = MARGIN_INCHES / width, 0.04
-    cell_width, cell_height = (1 - left) / columns, (1 - MARGIN_INCHES / height) / rows
+    left, bottom = margin / width, 0.05 / height
+    cell_width, cell_height = CELL_INCHES / width, CELL_INCHES / height
     for row, line in enumerate(pictures):
         for column, picture in enumerate(line):
             corner = (left + column * cell_width, bottom + (rows - 1 - row) * cell_height)

@@ -33,8 +33,9 @@ def write_report(
     """
     run = read_run(data, reports)
     page = reports / "index.html"
-    write_text(page, render_page(run, params))
-    write_bytes(reports / "restored.png", pictures.overview(run))
+    text, overview = render_page(run, params), pictures.overview(run)
+    write_text(page, text)
+    write_bytes(reports / "restored.png", overview)
     return f"{words.verdict(run)}\nreport: {page}"
 
 

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from superres.storage import replacing_folder, write_json
+from superres.storage import recovered, replacing_folder, write_json
 
 EDGE_BYTES = 65536
 
@@ -54,10 +54,7 @@ class Progress:
 
     def load(self) -> State | None:
         """Return the last complete state, or None where there is none."""
-        folder = self.folder / "state"
-        if not folder.is_dir():
-            # Killed between the two renames of a replacement, the last state has this name.
-            folder = self.folder / ".state.previous"
+        folder = recovered(self.folder / "state")
         try:
             facts = json.loads((folder / "state.json").read_text(encoding="utf-8"))
             tensors = load_file(folder / "state.safetensors")
@@ -70,11 +67,21 @@ class Progress:
 
     def others(self) -> list[Path]:
         """Return the folders of other unfinished trainings."""
-        return sorted(path for path in self.root.iterdir() if path != self.folder)
+        return sorted(
+            path
+            for path in self.root.iterdir()
+            if path != self.folder and not path.name.startswith(".")
+        )
 
     def discard(self) -> None:
-        """Delete this training's folder, once its results are in their place."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Delete this training's folder, once its results are in their place.
+
+        Renamed first: half deleted, it would look like a training that can go on.
+        """
+        doomed = self.folder.with_name(f".{self.folder.name}.discarded")
+        shutil.rmtree(doomed, ignore_errors=True)
+        self.folder.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
 
 
 def fingerprint(params: Iterable[BaseModel], folders: Iterable[str | Path]) -> str:

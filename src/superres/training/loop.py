@@ -6,6 +6,9 @@ training ends in the same weights.
 
 from __future__ import annotations
 
+import math
+import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -64,10 +67,13 @@ def train(
     with _StopRequests() as stop, _bar(trainer) as bar:
         _run(trainer, progress, stop, bar)
 
-    with replacing_folder(out) as partial:
-        for folder in sorted(progress.folder.glob("step-*")):
-            folder.rename(partial / folder.name)
     write_csv(log_file, pd.DataFrame(trainer.log))
+    # Linked, not moved: until the results are in their place, progress must stay complete.
+    with replacing_folder(out) as partial:
+        for row in trainer.log:
+            if "val_loss" in row:
+                name = _checkpoint_name(int(row["step"]))
+                shutil.copytree(progress.folder / name, partial / name, copy_function=os.link)
     progress.discard()
     return {"images": (params.steps - begun) * params.batch}
 
@@ -85,13 +91,23 @@ def _run(trainer: Trainer, progress: Progress, stop: _StopRequests, bar: tqdm) -
         elif stop.asked:
             _row(trainer, terms)  # refuses to keep a state that is no longer finite
         if checkpoint:
-            trainer.log[-1]["val_loss"] = trainer.validation_loss()
-            trainer.save_checkpoint(progress.folder / f"step-{trainer.step:08d}")
+            loss = trainer.validation_loss()
+            if not math.isfinite(loss):
+                raise SuperresError(
+                    f"the validation loss is {loss} at step {trainer.step}; lower "
+                    "train.learning_rate.peak; the last good state is kept"
+                )
+            trainer.log[-1]["val_loss"] = loss
+            trainer.save_checkpoint(progress.folder / _checkpoint_name(trainer.step))
         if checkpoint or stop.asked:
             progress.save(trainer.state())
         if stop.asked and not last:
             print(f"train: stopped at step {trainer.step}; run again to go on", file=sys.stderr)
             raise SystemExit(128 + stop.asked)
+
+
+def _checkpoint_name(step: int) -> str:
+    return f"step-{step:08d}"
 
 
 def _row(trainer: Trainer, terms: dict[str, Tensor]) -> dict[str, float]:
