@@ -21,7 +21,6 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from superres.errors import SuperresError
-from superres.storage import write_bytes
 
 SUFFIXES = frozenset(
     (
@@ -71,13 +70,8 @@ def encode_png(image: np.ndarray) -> bytes:
     if image.dtype != np.uint8:
         raise ValueError(f"a PNG is written from uint8, got {image.dtype}")
     file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG")
+    Image.fromarray(np.ascontiguousarray(image)).save(file, "PNG", compress_level=9)
     return file.getvalue()
-
-
-def write_png(path: str | Path, image: np.ndarray) -> None:
-    """Write pixels (uint8, H x W x 3 or H x W) as a PNG file, all or nothing."""
-    write_bytes(path, encode_png(image))
 
 
 def _open(path: Path) -> Image.Image:

@@ -112,7 +112,7 @@ class ShardWriter:
         if tile.shape != self._shape:
             raise ValueError(f"tiles of {self._prefix} are {self._shape}, got {tile.shape}")
         if self._file is None or (self._count + 1) * tile.nbytes > self._max_bytes:
-            self._finish_shard()
+            self.close()
             self._file = (self._folder / f"{self._prefix}-{self._shards:05d}.npy").open("wb")
             self._shards += 1
             self._count = 0
@@ -128,10 +128,7 @@ class ShardWriter:
         np.lib.format.write_array_header_1_0(self._file, header)
 
     def close(self) -> None:
-        """Finish the last shard."""
-        self._finish_shard()
-
-    def _finish_shard(self) -> None:
+        """Finish the shard that is open."""
         if self._file is not None:
             self._write_header()
             self._file.close()
@@ -141,7 +138,7 @@ class ShardWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._finish_shard()
+        self.close()
 
 
 class Shards:

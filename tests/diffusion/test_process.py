@@ -17,6 +17,11 @@ def golden(name: str) -> Tensor:
     return torch.from_numpy(PROCESS[name])
 
 
+def assert_golden(actual: Tensor, name: str) -> None:
+    expected = golden(name)
+    torch.testing.assert_close(actual.expand_as(expected), expected, rtol=1e-6, atol=1e-7)
+
+
 @pytest.mark.parametrize("row", [0, 1, 2])
 def test_noising_and_posterior_are_the_references(row: int) -> None:
     diffusion = GaussianDiffusion(BETAS)
@@ -24,14 +29,9 @@ def test_noising_and_posterior_are_the_references(row: int) -> None:
     x_t = diffusion.q_sample(golden("x_start"), t, golden("noise"))
     torch.testing.assert_close(x_t, golden(f"q_sample_{row}"), rtol=1e-6, atol=1e-7)
     posterior = diffusion.q_posterior(golden("x_start"), x_t, t)
-    for ours, theirs in {
-        "mean": "mean",
-        "variance": "variance",
-        "log_variance": "log_variance_clipped",
-    }.items():
-        expected = golden(f"q_posterior_{theirs}_{row}")
-        actual = getattr(posterior, ours).expand_as(expected)
-        torch.testing.assert_close(actual, expected, rtol=1e-6, atol=1e-7)
+    assert_golden(posterior.mean, f"q_posterior_mean_{row}")
+    assert_golden(posterior.variance, f"q_posterior_variance_{row}")
+    assert_golden(posterior.log_variance, f"q_posterior_log_variance_clipped_{row}")
     epsilon = diffusion.epsilon_from_x0(golden("x_start"), x_t, t)
     torch.testing.assert_close(epsilon, golden(f"eps_from_xstart_{row}"), rtol=1e-5, atol=1e-5)
 
@@ -60,15 +60,10 @@ def test_predictions_are_the_references(case: str, row: int) -> None:
     said = diffusion.p_mean_variance(
         lambda *_: output, golden(f"q_sample_{row}"), golden("t")[row], clip == "clip1"
     )
-    for ours, theirs in {
-        "mean": "mean",
-        "variance": "variance",
-        "log_variance": "log_variance",
-        "x0": "pred_xstart",
-    }.items():
-        expected = golden(f"{case}_{theirs}_{row}")
-        actual = getattr(said, ours).expand_as(expected)
-        torch.testing.assert_close(actual, expected, rtol=1e-6, atol=1e-7)
+    assert_golden(said.mean, f"{case}_mean_{row}")
+    assert_golden(said.variance, f"{case}_variance_{row}")
+    assert_golden(said.log_variance, f"{case}_log_variance_{row}")
+    assert_golden(said.x0, f"{case}_pred_xstart_{row}")
 
 
 def tiny(x: Tensor, t: Tensor) -> Tensor:

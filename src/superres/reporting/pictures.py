@@ -15,6 +15,7 @@ from PIL import Image
 
 from superres.errors import SuperresError
 from superres.evaluation.contenders import upsample
+from superres.images import encode_png
 from superres.reporting.gains import signed, tile_gains
 from superres.reporting.grids import draw_grid
 from superres.reporting.run import Run
@@ -113,16 +114,13 @@ def explored(run: Run) -> list[Picture]:
     found = []
     for name, caption in run.explored.items():
         content, (width, height) = _read_png(run.explore_folder / name)
-        uri = "data:image/png;base64," + base64.b64encode(content).decode()
-        found.append(Picture(uri, width, height, caption))
+        found.append(Picture(_data_uri(content), width, height, caption))
     return found
 
 
 def png_uri(pixels: np.ndarray) -> str:
     """Return a picture (uint8, H x W x 3) as a PNG data URI; same pixels, same text."""
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", compress_level=9)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return _data_uri(encode_png(pixels))
 
 
 def _spread(run: Run, count: int) -> list[str]:
@@ -138,6 +136,10 @@ def _spread(run: Run, count: int) -> list[str]:
         places = np.linspace(0, len(ids) - 1, min(share + 1, len(ids))).round().astype(int)
         chosen += list(ids.iloc[np.unique(places)[:share]])
     return chosen
+
+
+def _data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def _test_row(run: Run, pair: str) -> pd.Series:
