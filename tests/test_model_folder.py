@@ -10,8 +10,9 @@ from safetensors.torch import load_file, save_file
 
 from superres.diffusion.noise import ItemNoise
 from superres.errors import SuperresError
-from superres.inference import Batch
+from superres.inference import Batch, Sampling
 from superres.model_folder import ModelSpec, SuperResolver, load_model, save_model
+from superres.models.conditions import UNKNOWN_ENTROPY, drop_entropies, drop_low
 from superres.params.check import check_params
 from superres.pixels import to_pictures, to_signal
 from support import ROOT, tiny_params, write_yaml
@@ -81,10 +82,58 @@ def test_a_tile_alone_equals_the_tile_in_a_batch(tmp_path: Path) -> None:
     entropy = torch.rand(3, 2).numpy()
     batch = Batch(model, low, entropy, ["a", "b", "c"], seed=0)
     alone = Batch(model, low[1:2], entropy[1:2], ["b"], seed=0)
-    for restore in (lambda b: b.sample("ddpm", 5), lambda b: b.estimate()):
+    for restore in (lambda b: b.sample(Sampling(steps=5)), lambda b: b.estimate()):
         torch.testing.assert_close(restore(alone)[0], restore(batch)[1], rtol=1e-4, atol=1e-4)
-    again = batch.sample("ddpm", 5, repeat=1)
-    assert (again - batch.sample("ddpm", 5)).abs().max() > 1e-3
+    again = batch.sample(Sampling(steps=5), repeat=1)
+    assert (again - batch.sample(Sampling(steps=5))).abs().max() > 1e-3
+
+
+def test_guidance_turns_away_from_knowing_less(tmp_path: Path) -> None:
+    model = trained(tmp_path)
+    low = to_pictures(torch.rand(2, 3, 8, 8) * 2 - 1)
+    batch = Batch(model, low, torch.rand(2, 2).numpy(), ["a", "b"], seed=0)
+    plain = batch.sample(Sampling(steps=3))
+    with pytest.raises(ValueError, match=r"cannot drop 'low': .* with nothing dropped"):
+        batch.sample(Sampling(steps=3, guidance=1.0))
+
+    model.spec = model.spec.model_copy(update={"dropped": ["low", "entropies"]})
+    guided = {
+        drop: batch.sample(Sampling(steps=3, guidance=2.0, drop=drop))
+        for drop in (("low",), ("entropies",), ("low", "entropies"))
+    }
+    for one in guided.values():
+        assert (one - plain).abs().max() > 1e-4
+    assert (guided["low",] - guided["entropies",]).abs().max() > 1e-4
+    ramped = batch.sample(Sampling(steps=3, guidance=2.0, ramp=True))
+    assert (ramped - guided["low", "entropies"]).abs().max() > 1e-5
+
+    x, t = torch.randn(2, 3, 16, 16), torch.tensor([5, 50])
+    told = model.denoiser(batch.low, batch.entropy)(x, t)
+    less = model.denoiser(torch.zeros_like(batch.low), batch.entropy)(x, t)
+    mixed = model.guided(batch.low, batch.entropy, 2.0, False, ["low"])(x, t)
+    torch.testing.assert_close(mixed[:, :3], (3 * told - 2 * less)[:, :3])
+
+
+def test_conditions_are_replaced_where_they_are_dropped() -> None:
+    low, entropy = torch.rand(3, 3, 4, 4) + 0.1, torch.rand(3, 2)
+    dropped = torch.tensor([True, False, True])
+    assert (drop_low(low, dropped)[dropped] == 0).all()
+    assert torch.equal(drop_low(low, dropped)[1], low[1])
+    assert (drop_entropies(entropy, dropped)[dropped] == UNKNOWN_ENTROPY).all()
+    assert torch.equal(drop_entropies(entropy, dropped)[1], entropy[1])
+    assert torch.equal(drop_low(low, False), low)
+    assert (drop_entropies(entropy) == UNKNOWN_ENTROPY).all()
+    assert UNKNOWN_ENTROPY < 0
+
+
+def test_levels_are_those_of_the_pictures(tmp_path: Path) -> None:
+    high = torch.tensor([-1.0, 0.0, 1.0]).reshape(1, 1, 1, 3)
+    picture = SuperResolver(spec(tmp_path, target="picture")).levels(high)
+    residual = SuperResolver(spec(tmp_path, target="residual", residual_scale=5.0)).levels(high)
+    assert picture.half_width == pytest.approx(1 / 255)
+    assert residual.half_width == pytest.approx(5 / 255)
+    assert residual.lowest.flatten().tolist() == [True, False, False]
+    assert residual.highest.flatten().tolist() == [False, False, True]
 
 
 def test_pixels_come_back() -> None:

@@ -13,6 +13,7 @@ from superres.diffusion.losses import LOSSES, WEIGHTINGS
 from superres.diffusion.process import PREDICTIONS, VARIANCES
 from superres.diffusion.samplers import SAMPLERS
 from superres.diffusion.schedule import SCHEDULES
+from superres.diffusion.spacing import SPACINGS
 from superres.errors import SuperresError
 from superres.evaluation import fidelity
 from superres.evaluation.contenders import BASELINES
@@ -59,6 +60,14 @@ def test_a_section_is_loaded_and_frozen() -> None:
         sampler.steps = 3
 
 
+@pytest.mark.parametrize("written", ["off", "'off'", "false"])
+def test_off_is_off_however_yaml_reads_it(tmp_path: Path, written: str) -> None:
+    path = tmp_path / "params.yaml"
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    path.write_text(text.replace("inception: auto", f"inception: {written}"), encoding="utf-8")
+    assert check_params(path).evaluate.features.inception == "off"
+
+
 def test_a_part_of_a_section_is_loaded() -> None:
     features = load_section("evaluate.features", FeaturesParams, ROOT / "params.yaml")
     assert features.swd.projections > 0
@@ -89,6 +98,26 @@ def test_a_part_of_a_section_is_loaded() -> None:
         ("data.split.val", 0.9, "val and test must leave photographs to train on"),
         ("evaluate.border_crop", 11, "evaluate.border_crop: must leave 11 of data.tile_size 32"),
         ("explore.strengths", [0.0, 2.0], "explore.strengths.1: must be between 0 and 1, got 2.0"),
+        (
+            "sampler.guidance.scale",
+            1.5,
+            "train.drop.low: must be above 0 for sampler.guidance that drops 'low', got 0.0",
+        ),
+        ("sampler.guidance.drop", [], "sampler.guidance.drop"),
+        ("sampler.guidance.drop", ["class"], "sampler.guidance.drop.0: must be one of"),
+        ("sampler.spacing", "even", "sampler.spacing: must be one of"),
+        (
+            "train.loss.timesteps",
+            "loss_second_moment",
+            "train.loss.high_noise: must be 0 with timesteps 'loss_second_moment'",
+        ),
+        ("train.drop.low", 1.5, "train.drop.low: must be between 0 and 1, got 1.5"),
+        (
+            "evaluate.features.inception",
+            "on",
+            "inception: must be one of 'auto' or 'off', got 'on'",
+        ),
+        ("evaluate.kid.subset_size", 1, "kid.subset_size: must be between 2 and 20000, got 1"),
         ("train.clip_norm", -1.0, "train.clip_norm: must be greater than 0, got -1.0"),
         ("model.channel_mult", [0, 1], "model.channel_mult.0: must be between 1 and 16, got 0"),
         ("data.split.test", 0.0, "data.split.test: must be greater than 0 and less than 1"),
@@ -120,6 +149,7 @@ def test_heads_must_divide_the_widths_that_attend(tmp_path: Path) -> None:
 def test_names_that_params_allow_are_those_of_the_tables() -> None:
     allowed = {
         (SamplerParams, "name"): SAMPLERS,
+        (SamplerParams, "spacing"): ["linear", *SPACINGS],
         (DiffusionParams, "schedule"): SCHEDULES,
         (DiffusionParams, "prediction"): PREDICTIONS,
         (DiffusionParams, "variance"): VARIANCES,
@@ -133,6 +163,13 @@ def test_names_that_params_allow_are_those_of_the_tables() -> None:
     listed = get_args(get_args(EvaluateParams.model_fields["baselines"].annotation)[0])
     assert set(listed) == set(BASELINES)
     assert check.SSIM_WINDOW == fidelity.SSIM_WINDOW
+
+
+def test_min_snr_weights_need_a_squared_error(tmp_path: Path) -> None:
+    params = tiny_params()
+    params["train"]["loss"].update(kind="rescaled_kl", min_snr_gamma=5.0)
+    with pytest.raises(SuperresError, match=r"min_snr_gamma: must be null with kind 'rescaled_kl'"):
+        check_params(write(tmp_path / "params.yaml", params))
 
 
 def test_corruption_faults_name_their_place_in_the_list(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from superres.data.dataset import PairSet
 from superres.device import pick_device
 from superres.evaluation.distribution import QUICK, descriptors, sliced_distances
 from superres.evaluation.fidelity import psnr, ssim
-from superres.inference import Batch
+from superres.inference import Batch, Sampling
 from superres.model_folder import load_model
 from superres.params.explore import ExploreParams
 from superres.pixels import to_pictures
@@ -135,7 +135,8 @@ class Explorer:
                 self.params.seed,
             )
             count = len(some)
-            sample = batch.sample(SAMPLER, steps, watch=lambda *_, n=count: bar.update(n))
+            how = Sampling(SAMPLER, steps)
+            sample = batch.sample(how, watch=lambda *_, n=count: bar.update(n))
             restored.append(to_pictures(sample))
         return np.concatenate(restored)
 

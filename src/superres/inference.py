@@ -3,16 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from superres.diffusion.noise import ItemNoise
-from superres.diffusion.samplers import Watch, posterior_mean, sample
+from superres.diffusion.samplers import posterior_mean, sample
+from superres.diffusion.walk import Watch
 from superres.model_folder import SuperResolver
 from superres.pixels import to_signal
 from superres.seeding import derive_seed
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How samples are drawn; see `superres.diffusion.samplers.sample`.
+
+    Args:
+        sampler: a name from `superres.diffusion.samplers.SAMPLERS`.
+        steps: timesteps visited.
+        spacing: how they are spread.
+        eta: noise of `ddim`.
+        temperature: factor on the noise added in each step.
+        guidance: scale of the guidance, 0 for none.
+        ramp: the scale falls with the noise.
+        drop: what guidance turns away from being told, `low` or `entropies`.
+    """
+
+    sampler: str = "ddpm"
+    steps: int = 50
+    spacing: str = "linear"
+    eta: float = 0.0
+    temperature: float = 1.0
+    guidance: float = 0.0
+    ramp: bool = False
+    drop: tuple[str, ...] = ("low", "entropies")
 
 
 class Batch:
@@ -40,35 +67,32 @@ class Batch:
         self._items = items
         self._seed = seed
 
-    def sample(
-        self,
-        sampler: str,
-        steps: int,
-        eta: float = 0.0,
-        temperature: float = 1.0,
-        repeat: int = 0,
-        watch: Watch | None = None,
-    ) -> Tensor:
+    def sample(self, how: Sampling, repeat: int = 0, watch: Watch | None = None) -> Tensor:
         """Return one sample per picture, in about [-1, 1], (B, 3, H, W).
 
         Args:
-            sampler: a name from `superres.diffusion.samplers.SAMPLERS`.
-            steps: network evaluations.
-            eta: noise of `ddim`.
-            temperature: factor on the noise added in each step.
+            how: sampler, steps, guidance.
             repeat: which of a picture's samples; each has noise of its own.
             watch: called after every step.
+
+        Raises:
+            ValueError: something that the sampler or the model cannot do.
         """
         model = self.model
+        if how.guidance:
+            denoiser = model.guided(self.low, self.entropy, how.guidance, how.ramp, how.drop)
+        else:
+            denoiser = model.denoiser(self.low, self.entropy)
         x = sample(
             model.diffusion,
-            model.denoiser(self.low, self.entropy),
+            denoiser,
             (len(self._items), 3, *model.size(self.low)),
             draw=self._noise("sample", repeat),
-            sampler=sampler,
-            steps=steps,
-            eta=eta,
-            temperature=temperature,
+            sampler=how.sampler,
+            steps=how.steps,
+            spacing=how.spacing,
+            eta=how.eta,
+            temperature=how.temperature,
             clip_denoised=model.clip(self.low),
             watch=watch,
         )

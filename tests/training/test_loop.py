@@ -18,12 +18,15 @@ from safetensors.torch import load_file
 from superres.data.dataset import PairSet
 from superres.errors import SuperresError
 from superres.params.check import Params, check_params
+from superres.params.train import DropParams
 from superres.training.batches import Batches, validation_batch
 from superres.training.checkpoints import Progress, State, fingerprint
 from superres.training.loop import train
 from superres.training.optimization import ema_decay, learning_rate, update_average
 from superres.training.trainer import Trainer
 from support import ROOT, environment, tiny_params, write_yaml
+
+DROP = DropParams(low=0.25, entropies=0.5)
 
 
 def checked(tmp_path: Path, **changes: Any) -> Params:
@@ -239,11 +242,11 @@ def test_a_killed_training_goes_on_and_ends_in_the_same_weights(
 def test_positions_decide_everything(project: Path) -> None:
     pairs = PairSet(project / "data/tiles", project / "data/pairs", "train")
     device = torch.device("cpu")
-    whole = Batches(pairs, 0, 100).at(3, 4, device)
-    late = Batches(pairs, 0, 100).at(5, 2, device)
+    whole = Batches(pairs, 0, DROP).at(3, 4, device)
+    late = Batches(pairs, 0, DROP).at(5, 2, device)
     for all_of_it, part in zip(whole, late, strict=True):
         assert torch.equal(all_of_it[2:], part)
-    other = Batches(pairs, 1, 100).at(3, 4, device)
+    other = Batches(pairs, 1, DROP).at(3, 4, device)
     assert not torch.equal(whole.noise, other.noise)
     assert whole.high.shape == (4, 3, 32, 32)
     assert whole.low.shape == (4, 3, 16, 16)
@@ -251,7 +254,7 @@ def test_positions_decide_everything(project: Path) -> None:
 
 def test_every_pair_comes_once_per_epoch(project: Path) -> None:
     pairs = PairSet(project / "data/tiles", project / "data/pairs", "train")
-    batches = Batches(pairs, 0, 100)
+    batches = Batches(pairs, 0, DROP)
     for epoch in (0, 1):
         items = [batches._item(epoch * len(pairs) + place) for place in range(len(pairs))]
         assert sorted(items) == list(range(len(pairs)))
@@ -259,27 +262,71 @@ def test_every_pair_comes_once_per_epoch(project: Path) -> None:
 
 def test_high_and_low_are_turned_alike(project: Path) -> None:
     pairs = PairSet(project / "data/tiles", project / "data/pairs", "train")
-    batch = Batches(pairs, 0, 100).at(0, 16, torch.device("cpu"))
+    batch = Batches(pairs, 0, DROP).at(0, 16, torch.device("cpu"))
     small = torch.nn.functional.avg_pool2d(batch.high, 2)
     for high, low in zip(small, batch.low, strict=True):
         turned = torch.rot90(low, 1, (1, 2))
         assert (high - low).square().mean() < (high - turned).square().mean()
 
 
-def test_timesteps_are_spread_and_can_be_drawn_from_the_noisy_end(project: Path) -> None:
+def test_conditions_are_withheld_as_often_as_asked_each_on_its_own(project: Path) -> None:
     pairs = PairSet(project / "data/tiles", project / "data/pairs", "train")
-    device = torch.device("cpu")
-    for share, expected in ((0.0, 0.05), (0.5, 0.525), (1.0, 1.0)):
-        timesteps = Batches(pairs, 0, 1000, share).at(0, 400, device).timesteps
-        assert 0 <= timesteps.min() <= timesteps.max() < 1000
-        assert abs((timesteps >= 950).double().mean().item() - expected) < 0.07
+    batch = Batches(pairs, 0, DROP).at(0, 600, torch.device("cpu"))
+    low, entropies = batch.drop_low.double(), batch.drop_entropies.double()
+    assert low.mean().item() == pytest.approx(0.25, abs=0.06)
+    assert entropies.mean().item() == pytest.approx(0.5, abs=0.06)
+    assert (low * entropies).mean().item() == pytest.approx(0.125, abs=0.05)
+    assert ((batch.uniform >= 0) & (batch.uniform < 1)).all()
+    never = Batches(pairs, 0, DropParams(low=0.0, entropies=0.0)).at(0, 50, torch.device("cpu"))
+    assert not never.drop_low.any()
+    assert not never.drop_entropies.any()
+
+
+def test_a_network_that_is_told_nothing_is_told_nothing(project: Path, tmp_path: Path) -> None:
+    """With everything withheld, neither inputs nor entropies move a gradient."""
+    gradients = []
+    for change in (0.0, 0.3):
+        made = trainer(project, tmp_path, drop={"low": 1.0, "entropies": 1.0})
+        assert made.spec.dropped == ["low", "entropies"]
+        batch = made.batches.at(0, 2, made.device)
+        told = batch._replace(low=batch.low, entropy=batch.entropy + change)
+        t = torch.tensor([3, 70])
+        made._terms(told, t)["loss"].mean().backward()
+        gradients.append(made.weights["out.2.weight"].grad)
+    assert torch.equal(*gradients)
+    assert trainer(project, tmp_path).spec.dropped == []
+
+
+def test_importance_sampling_is_resumed_and_does_not_mind_micro_batches(
+    project: Path, tmp_path: Path
+) -> None:
+    changes = {
+        "loss": {**tiny_params()["train"]["loss"], "timesteps": "loss_second_moment"}
+        | {"high_noise": 0.0, "kind": "kl"}
+    }
+    through = trainer(project, tmp_path, batch=8, **changes)
+    divided = trainer(project, tmp_path, batch=8, micro_batches=4, **changes)
+    for _ in range(3):
+        through.advance()
+        divided.advance()
+    ours, theirs = through.timesteps.state(), divided.timesteps.state()
+    assert torch.equal(ours["counts"], theirs["counts"])
+    assert ours["counts"].sum() == 24
+    torch.testing.assert_close(ours["history"], theirs["history"], rtol=1e-3, atol=1e-3)
+    resumed = trainer(project, tmp_path, batch=8, **changes)
+    resumed.resume(through.state())
+    through.advance()
+    resumed.advance()
+    for name, weight in weights(through).items():
+        assert torch.equal(weight, resumed.weights[name]), name
 
 
 def test_validation_batch_is_fixed(project: Path) -> None:
     pairs = PairSet(project / "data/tiles", project / "data/pairs", "val")
-    one, two = (validation_batch(pairs, 4, 100, torch.device("cpu")) for _ in range(2))
+    one, two = (validation_batch(pairs, 4, torch.device("cpu")) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
-    assert one.timesteps.tolist() == [12, 37, 62, 87]
+    assert len(one.high) == 4
+    assert not one.drop_low.any()
 
 
 def test_learning_rates(tmp_path: Path) -> None:

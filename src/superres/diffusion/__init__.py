@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from superres.diffusion.process import GaussianDiffusion
     from superres.diffusion.samplers import SAMPLERS, sample
-    from superres.diffusion.schedule import make_betas, space_timesteps
+    from superres.diffusion.schedule import make_betas
+    from superres.diffusion.spacing import space_timesteps
 
 __all__ = ["SAMPLERS", "GaussianDiffusion", "make_betas", "sample", "space_timesteps"]
 
@@ -21,7 +22,7 @@ _HOMES = {
     "SAMPLERS": "superres.diffusion.samplers",
     "sample": "superres.diffusion.samplers",
     "make_betas": "superres.diffusion.schedule",
-    "space_timesteps": "superres.diffusion.schedule",
+    "space_timesteps": "superres.diffusion.spacing",
 }
 
 

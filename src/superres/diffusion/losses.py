@@ -1,19 +1,20 @@
-"""Training losses, per sample, and the variational terms they are made of.
+"""Training losses, per sample.
 
-Variational terms are in bits per dimension. Sources: Ho et al. 2020, section 3.4; Nichol &
-Dhariwal 2021, sections 3.1 and 3.3.
+Sources: Ho et al. 2020, section 3.4; Nichol & Dhariwal 2021, sections 3.1 and 3.3; Hang et al. 2023
+("Efficient diffusion training via min-SNR weighting").
 """
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from superres.diffusion.variational import Levels, mean_over_pixels, variational_term
+
 if TYPE_CHECKING:
-    from superres.diffusion.process import Clip, Denoiser, GaussianDiffusion
+    from superres.diffusion.process import Denoiser, GaussianDiffusion
 
 LOSSES = ("mse", "rescaled_mse", "kl", "rescaled_kl")
 WEIGHTINGS = ("prediction", "x0")
@@ -25,17 +26,19 @@ def loss_terms(
     x0: Tensor,
     t: Tensor,
     noise: Tensor,
+    *,
     kind: str = "mse",
     weighting: str = "prediction",
     vb_weight: float = 1.0,
+    min_snr_gamma: float | None = None,
+    levels: Levels | None = None,
 ) -> dict[str, Tensor]:
     """Return the loss of each sample and its parts, each of shape (B,).
 
     Args:
         diffusion: the process.
         denoiser: the network.
-        x0: clean images, (B, C, H, W) in [-1, 1], or a scaled residual; the likelihood at t = 0
-            then takes its unit for the images', which matters to one timestep's variance only.
+        x0: what is diffused, (B, C, H, W): clean images in [-1, 1], or a scaled residual.
         t: timesteps of the process, (B,).
         noise: standard normal, as `x0`.
         kind: `mse`: squared error of the prediction plus, where the variance is learned, the
@@ -44,6 +47,9 @@ def loss_terms(
             times T.
         weighting: squared error of the `prediction`, or of the `x0` that follows from it.
         vb_weight: a further factor on the variational term of the two squared errors.
+        min_snr_gamma: weights the squared error so that, as an error of x0, it counts
+            min(SNR, gamma); none leaves it alone.
+        levels: the 8-bit images that `x0` stands for, if it is not those images.
 
     Returns:
         `loss`, and as far as they are part of it `mse` and `vb`, as added.
@@ -58,7 +64,7 @@ def loss_terms(
     x_t = diffusion.q_sample(x0, t, noise)
     output = denoiser(x_t, diffusion.model_timesteps(t))
     if kind in ("kl", "rescaled_kl"):
-        vb = variational_term(diffusion, output, x0, x_t, t, clip_denoised=False)
+        vb = variational_term(diffusion, output, x0, x_t, t, clip_denoised=False, levels=levels)
         if kind == "rescaled_kl":
             vb = vb * diffusion.timesteps
         return {"loss": vb, "vb": vb}
@@ -69,72 +75,31 @@ def loss_terms(
     else:
         error = diffusion.target(x0, noise, t) - output[:, :channels]
     mse = mean_over_pixels(error.square())
+    if min_snr_gamma is not None:
+        measured = "x0" if weighting == "x0" else diffusion.prediction
+        mse = mse * min_snr_weight(diffusion, t, min_snr_gamma, measured).to(mse.dtype)
     if not diffusion.learns_variance:
         return {"loss": mse, "mse": mse}
     # The variance alone learns from the variational term: it would pull at the mean otherwise.
     frozen = torch.cat([output[:, :channels].detach(), output[:, channels:]], dim=1)
-    vb = variational_term(diffusion, frozen, x0, x_t, t, clip_denoised=False)
+    vb = variational_term(diffusion, frozen, x0, x_t, t, clip_denoised=False, levels=levels)
     vb = vb * vb_weight
     if kind == "rescaled_mse":
         vb = vb * (diffusion.timesteps / 1000)
     return {"loss": mse + vb, "mse": mse, "vb": vb}
 
 
-def variational_term(
-    diffusion: GaussianDiffusion,
-    output: Tensor,
-    x0: Tensor,
-    x_t: Tensor,
-    t: Tensor,
-    clip_denoised: Clip = True,
-) -> Tensor:
-    """Return one term of the variational bound per sample, (B,), in bits per dimension.
-
-    The divergence from the true posterior, or at t = 0 the decoder's negative log-likelihood.
-    """
-    true = diffusion.q_posterior(x0, x_t, t)
-    predicted = diffusion.interpret(output, x_t, t, clip_denoised)
-    divergence = gaussian_kl(
-        true.mean, true.log_variance, predicted.mean, predicted.log_variance.to(x_t.dtype)
-    )
-    likelihood = discretized_gaussian_log_likelihood(
-        x0, predicted.mean, 0.5 * predicted.log_variance
-    )
-    nats = torch.where(t == 0, -mean_over_pixels(likelihood), mean_over_pixels(divergence))
-    return nats / math.log(2)
-
-
-def mean_over_pixels(x: Tensor) -> Tensor:
-    """Return the mean of each sample, (B, ...) -> (B,)."""
-    return x.flatten(1).mean(1)
-
-
-def gaussian_kl(mean1: Tensor, log_var1: Tensor, mean2: Tensor, log_var2: Tensor) -> Tensor:
-    """Return the divergence KL(1 || 2) of diagonal Gaussians in nats, elementwise."""
-    ratio = log_var1 - log_var2
-    return 0.5 * (ratio.exp() - 1 - ratio + (mean1 - mean2).square() * (-log_var2).exp())
-
-
-def discretized_gaussian_log_likelihood(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
-    """Return the log-probability (nats) of 8-bit images under a Gaussian cut into 256 bins.
+def min_snr_weight(diffusion: GaussianDiffusion, t: Tensor, gamma: float, measured: str) -> Tensor:
+    """Return the weight of a squared error at timesteps, (B,), float64 (Hang et al., section 3.4).
 
     Args:
-        x: images whose levels v are mapped to v / 127.5 - 1.
-        mean: the Gaussian's mean.
-        log_scale: logarithm of its standard deviation.
-
-    As in the reference, the outermost bins begin at +-0.999 and the normal distribution function
-    is approximated by a tanh (Page 1977), so that published likelihoods can be compared.
+        diffusion: the process.
+        t: timesteps, (B,).
+        gamma: limit of the signal-to-noise ratio; 5 in the paper.
+        measured: whose error it is: `x0`, `epsilon` or `v`. The squared errors of one prediction
+            stand as 1 : SNR : SNR + 1, so that its weight follows from that of x0.
     """
-    centered = x - mean
-    inverse = (-log_scale).exp()
-    upper = _normal_cdf(inverse * (centered + 1 / 255))
-    lower = _normal_cdf(inverse * (centered - 1 / 255))
-    bottom = upper.clamp(min=1e-12).log()
-    top = (1 - lower).clamp(min=1e-12).log()
-    middle = (upper - lower).clamp(min=1e-12).log()
-    return torch.where(x < -0.999, bottom, torch.where(x > 0.999, top, middle))
-
-
-def _normal_cdf(x: Tensor) -> Tensor:
-    return 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    signal = diffusion.at("alphas_cumprod", t, t.double())
+    ratio = signal / (1 - signal)
+    per_x0 = {"x0": torch.ones_like(ratio), "epsilon": ratio, "v": ratio + 1}
+    return ratio.clamp(max=gamma) / per_x0[measured]

@@ -1,32 +1,81 @@
-"""Gaussian noise that belongs to an item, so that batching never changes a result."""
+"""Gaussian noise that belongs to an item: a function of (seed, draw, element) and nothing else.
+
+The bits come from the counter-based generator Threefry-2x32 with 20 rounds (Salmon et al. 2011,
+"Parallel random numbers: as easy as 1, 2, 3"), so a whole batch is drawn at once, no state is kept
+between draws, and every kind of device draws the same bits. Box and Muller make them normal.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+ROUNDS = 20
+ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
+PARITY = 0x1BD11BDA
+
+
+def threefry(
+    key: tuple[Tensor, Tensor], counter: tuple[Tensor, Tensor], rounds: int = ROUNDS
+) -> tuple[Tensor, Tensor]:
+    """Return two words of random bits per counter.
+
+    Args:
+        key: two int32 tensors whose bits are taken as unsigned; all four broadcast.
+        counter: two int32 tensors, likewise.
+        rounds: 20, the published default.
+    """
+    words = (*key, key[0] ^ key[1] ^ PARITY)
+    left, right = counter[0] + key[0], counter[1] + key[1]
+    for number in range(rounds):
+        left = left + right
+        turn = ROTATIONS[number % len(ROTATIONS)]
+        # Shifting an int32 to the right repeats its sign, which the mask removes.
+        low = (right >> (32 - turn)) & ((1 << turn) - 1)
+        right = ((right << turn) | low) ^ left
+        if number % 4 == 3:
+            block = number // 4 + 1
+            left = left + words[block % 3]
+            right = right + words[(block + 1) % 3] + block
+    return left, right
 
 
 class ItemNoise:
     """A source of noise for a batch in which every item has its own random stream.
 
     Args:
-        seeds: one seed per item (`superres.seeding.derive_seed`).
+        seeds: one 64-bit seed per item (`superres.seeding.derive_seed`).
         shape: (C, H, W) of one item.
-        device: where the noise is drawn; streams differ between kinds of device.
+        device: where the noise is drawn; the values differ between devices by rounding alone.
     """
 
     def __init__(
         self, seeds: Sequence[int], shape: Sequence[int], device: torch.device | str = "cpu"
     ) -> None:
-        self._generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+        words = torch.tensor([[_signed(seed), _signed(seed >> 32)] for seed in seeds])
+        key = words.to(device, torch.int32)
+        self._key = (key[:, :1], key[:, 1:])
         self._shape = tuple(shape)
-        self._device = device
+        self._pairs = torch.arange(-(-math.prod(shape) // 2), dtype=torch.int32, device=device)
+        self._draws = 0
 
     def __call__(self) -> Tensor:
-        """Return the next draw of every item, (B, C, H, W)."""
-        noise = torch.empty(len(self._generators), *self._shape, device=self._device)
-        for item, generator in zip(noise, self._generators, strict=True):
-            item.normal_(generator=generator)
-        return noise
+        """Return the next draw of every item, (B, C, H, W), float32."""
+        count = torch.full_like(self._pairs[:1], self._draws)
+        self._draws += 1
+        left, right = threefry(self._key, (self._pairs, count))
+        # 24 bits each, all that a float32 holds; the radius' uniform is never 0.
+        uniform = ((left >> 8) & 0xFFFFFF).float().add_(1).mul_(2**-24)
+        angle = ((right >> 8) & 0xFFFFFF).float().mul_(2**-24 * 2 * math.pi)
+        radius = uniform.log_().mul_(-2).sqrt_()
+        normal = torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)
+        return normal[:, : math.prod(self._shape)].reshape(-1, *self._shape)
+
+
+def _signed(word: int) -> int:
+    """Return a number's lowest 32 bits as the int32 that has them."""
+    word &= 0xFFFFFFFF
+    return word - 2**32 if word >= 2**31 else word

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from superres.diffusion.losses import loss_terms
-from superres.diffusion.schedule import space_timesteps
+from superres.diffusion.spacing import Spacing, choose_timesteps
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 """(x_t, timesteps as the network was trained to see them) -> raw output, C or 2C channels."""
@@ -99,16 +99,19 @@ class GaussianDiffusion:
         """Return one of the float64 tables, shape (T,), for inspection."""
         return self._tables[name].cpu().numpy()
 
-    def respaced(self, spacing: int | str | Sequence[int]) -> GaussianDiffusion:
-        """Return the process over fewer timesteps with the same marginals; see `space_timesteps`.
+    def respaced(self, steps: Spacing, spacing: str = "linear") -> GaussianDiffusion:
+        """Return the process over fewer timesteps with the same marginals.
 
-        The betas are re-derived so that each kept step has its original cumulative alpha. A single
-        step is the noisiest one: `space_timesteps`, like the reference, gives the cleanest, where
-        sampling from noise has no meaning.
+        The betas are re-derived so that each kept step has its original cumulative alpha.
+
+        Args:
+            steps: how many to keep.
+            spacing: how they are spread; see `superres.diffusion.spacing.choose_timesteps`.
+
+        Raises:
+            ValueError: an unknown spacing, or a number of steps that it cannot give.
         """
-        kept = space_timesteps(self.timesteps, spacing)
-        if len(kept) == 1:
-            kept = [self.timesteps - 1]
+        kept = choose_timesteps(self.alphas_cumprod, steps, spacing)
         cumulative = self.alphas_cumprod[kept]
         before = np.concatenate([[1.0], cumulative[:-1]])
         return GaussianDiffusion(
@@ -241,6 +244,7 @@ def _tables(betas: np.ndarray, variance: str) -> dict[str, np.ndarray]:
         "log_beta": np.log(betas),
         "signal": np.sqrt(cumulative),
         "sigma": np.sqrt(1 - cumulative),
+        "log_noise": np.log1p(-cumulative),
         "recip": np.sqrt(1 / cumulative),
         "recip_m1": np.sqrt(1 / cumulative - 1),
         "alphas_cumprod": cumulative,

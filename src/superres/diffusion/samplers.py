@@ -1,57 +1,55 @@
-"""Samplers: functions from noise to images over one denoiser, without hidden state.
+"""Samplers: pure functions from noise to images over one denoiser.
 
-Each sampler is a step: from x_t and the network's output at t to x_{t-1}. Adding one is one
-function and one row in `SAMPLERS`.
+A sampler is a function of a `Walk` and x_T. Adding one is one function and one row in `SAMPLERS`;
+those of higher order are in `solvers.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from superres.diffusion.process import Clip, Denoiser, GaussianDiffusion, Prediction
-
-Draw = Callable[[], Tensor]
-"""Returns fresh standard normal noise of the images' shape."""
-
-Watch = Callable[[int, Tensor, Tensor], object]
-"""Called after every step with (steps done, x, predicted x0); must not change them."""
+from superres.diffusion.process import Clip, Denoiser, GaussianDiffusion
+from superres.diffusion.solvers import dpmpp_2m, dpmpp_2m_sde, heun
+from superres.diffusion.spacing import Spacing
+from superres.diffusion.walk import Draw, Walk, Watch
 
 
-@dataclass(frozen=True)
-class Step:
-    """Where a sampler stands: the respaced process, its timestep index and that as a tensor."""
-
-    diffusion: GaussianDiffusion
-    index: int
-    t: Tensor
-    eta: float
-    temperature: float
-
-
-def _ddpm(step: Step, x: Tensor, said: Prediction, draw: Draw) -> Tensor:
-    # Ancestral sampling (DDPM, algorithm 2) with the process's own variance.
-    if step.index == 0:
-        return said.mean
-    return said.mean + step.temperature * (0.5 * said.log_variance).exp() * draw()
+def ddpm(walk: Walk, x: Tensor) -> Tensor:
+    """Ancestral sampling with the process's own variance (Ho et al. 2020, algorithm 2)."""
+    for index in walk.indices:
+        said = walk.predict(x, index)
+        x = said.mean
+        if index:
+            x = x + walk.temperature * (0.5 * said.log_variance).exp() * walk.draw()
+        walk.report(index, x, said.x0)
+    return x
 
 
-def _ddim(step: Step, x: Tensor, said: Prediction, draw: Draw) -> Tensor:
-    # Song et al. 2021, equation 12; eta scales the noise (equation 16).
-    epsilon = step.diffusion.epsilon_from_x0(said.x0, x, step.t)
-    now = step.diffusion.at("alphas_cumprod", step.t, x)
-    before = step.diffusion.at("alphas_cumprod_before", step.t, x)
-    sigma = step.eta * ((1 - before) / (1 - now)).sqrt() * (1 - now / before).sqrt()
-    x = said.x0 * before.sqrt() + (1 - before - sigma**2).sqrt() * epsilon
-    return x + step.temperature * sigma * draw() if step.eta > 0 and step.index else x
+def ddim(walk: Walk, x: Tensor) -> Tensor:
+    """Implicit sampling (Song et al. 2021, equation 12); eta scales the noise (equation 16)."""
+    for index in walk.indices:
+        t = walk.timesteps(x, index)
+        x0 = walk.predict(x, index).x0
+        epsilon = walk.diffusion.epsilon_from_x0(x0, x, t)
+        now = walk.diffusion.at("alphas_cumprod", t, x)
+        before = walk.diffusion.at("alphas_cumprod_before", t, x)
+        sigma = walk.eta * ((1 - before) / (1 - now)).sqrt() * (1 - now / before).sqrt()
+        x = x0 * before.sqrt() + (1 - before - sigma**2).sqrt() * epsilon
+        if walk.eta > 0 and index:
+            x = x + walk.temperature * sigma * walk.draw()
+        walk.report(index, x, x0)
+    return x
 
 
-SAMPLERS: dict[str, Callable[[Step, Tensor, Prediction, Draw], Tensor]] = {
-    "ddpm": _ddpm,
-    "ddim": _ddim,
+SAMPLERS: dict[str, Callable[[Walk, Tensor], Tensor]] = {
+    "ddpm": ddpm,
+    "ddim": ddim,
+    "dpmpp_2m": dpmpp_2m,
+    "dpmpp_2m_sde": dpmpp_2m_sde,
+    "heun": heun,
 }
 
 
@@ -63,7 +61,8 @@ def sample(
     *,
     draw: Draw,
     sampler: str = "ddpm",
-    steps: int | str | Sequence[int] = 50,
+    steps: Spacing = 50,
+    spacing: str = "linear",
     eta: float = 0.0,
     temperature: float = 1.0,
     clip_denoised: Clip = True,
@@ -77,31 +76,25 @@ def sample(
         shape: (B, C, H, W).
         draw: source of noise of that shape; its first draw is x_T. See `superres.diffusion.noise`.
         sampler: a name from `SAMPLERS`.
-        steps: number of network evaluations, or any spacing of `space_timesteps`.
+        steps: number of timesteps visited: one network evaluation each, but `heun` makes two at
+            every step except the last. `linear` spacing takes all that `space_timesteps` does.
+        spacing: how they are spread; see `superres.diffusion.spacing.choose_timesteps`.
         eta: noise of `ddim`.
         temperature: factor on the noise added in each step; x_T keeps unit variance.
         clip_denoised: how predictions of x0 are limited.
         watch: called after every step.
 
     Raises:
-        ValueError: an unknown sampler, an impossible spacing, noise of another shape.
+        ValueError: an unknown sampler or spacing, steps it cannot give, noise of another shape.
     """
     if sampler not in SAMPLERS:
         raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}")
     x = draw()
     if tuple(x.shape) != tuple(shape):
         raise ValueError(f"the noise is {tuple(x.shape)}, the images {tuple(shape)}")
-    respaced = diffusion.respaced(steps).to(x.device)
-    advance = SAMPLERS[sampler]
-    # One row of indices for all steps: filling a tensor per step would wait for the device.
-    indices = torch.arange(respaced.timesteps, device=x.device)
-    for index in reversed(range(respaced.timesteps)):
-        t = indices[index].expand(x.shape[0])
-        said = respaced.p_mean_variance(denoiser, x, t, clip_denoised)
-        x = advance(Step(respaced, index, t, eta, temperature), x, said, draw)
-        if watch is not None:
-            watch(respaced.timesteps - index, x, said.x0)
-    return x
+    respaced = diffusion.respaced(steps, spacing).to(x.device)
+    walk = Walk(respaced, denoiser, draw, eta, temperature, clip_denoised, watch)
+    return SAMPLERS[sampler](walk, x)
 
 
 @torch.no_grad()
@@ -116,3 +109,33 @@ def posterior_mean(
     x = draw()
     t = torch.full((x.shape[0],), diffusion.timesteps - 1, device=x.device)
     return diffusion.p_mean_variance(denoiser, x, t, clip_denoised).x0
+
+
+@torch.no_grad()
+def ddim_reverse_step(
+    diffusion: GaussianDiffusion,
+    denoiser: Denoiser,
+    x: Tensor,
+    index: int,
+    clip_denoised: Clip = True,
+) -> Tensor:
+    """Return x one timestep noisier along the deterministic path (Song et al. 2021, equation 14).
+
+    From image to noise: what `ddim` with eta 0 then takes back.
+
+    Args:
+        diffusion: the (respaced) process.
+        denoiser: the network with its conditions bound.
+        x: (B, C, H, W), at timestep `index`.
+        index: in [0, T - 1); the result is at `index + 1`.
+        clip_denoised: how predictions of x0 are limited.
+
+    Raises:
+        ValueError: there is no noisier timestep.
+    """
+    if not 0 <= index < diffusion.timesteps - 1:
+        raise ValueError(f"index must be in 0 to {diffusion.timesteps - 2}, got {index}")
+    t = torch.full((x.shape[0],), index, device=x.device)
+    x0 = diffusion.p_mean_variance(denoiser, x, t, clip_denoised).x0
+    epsilon = diffusion.epsilon_from_x0(x0, x, t)
+    return diffusion.q_sample(x0, t + 1, epsilon)

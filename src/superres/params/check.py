@@ -105,6 +105,7 @@ def _conflicts(params: Params) -> list[str]:
         for key, value in steps.items()
         if value > limit
     ]
+    faults += _loss_conflicts(params)
     crop = params.evaluate.border_crop
     if tile - 2 * crop < SSIM_WINDOW:
         faults.append(
@@ -114,6 +115,28 @@ def _conflicts(params: Params) -> list[str]:
     if params.diffusion.schedule == "linear" and limit <= 20:
         faults.append(f"diffusion.timesteps: must be at least 21 for linear, got {limit}")
     return faults + _model_conflicts(params.model)
+
+
+def _loss_conflicts(params: Params) -> list[str]:
+    """Return what cannot be trained, or not be sampled from what is trained."""
+    faults = []
+    loss, guidance = params.train.loss, params.sampler.guidance
+    if loss.timesteps == "loss_second_moment" and loss.high_noise:
+        faults.append(
+            f"train.loss.high_noise: must be 0 with timesteps 'loss_second_moment', which "
+            f"chooses them itself, got {loss.high_noise}"
+        )
+    if loss.min_snr_gamma is not None and loss.kind.endswith("kl"):
+        faults.append(
+            f"train.loss.min_snr_gamma: must be null with kind '{loss.kind}', which has no "
+            f"squared error, got {loss.min_snr_gamma}"
+        )
+    faults += [
+        f"train.drop.{name}: must be above 0 for sampler.guidance that drops '{name}', got 0.0"
+        for name in guidance.drop
+        if guidance.scale and not getattr(params.train.drop, name)
+    ]
+    return faults
 
 
 def _model_conflicts(model: ModelParams) -> list[str]:

@@ -8,6 +8,9 @@ from pydantic import Field
 
 from superres.params.section import Section
 
+Condition = Literal["low", "entropies"]
+
+Unit = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1, le=100_000_000)]
 
 
@@ -23,6 +26,25 @@ class LossParams(Section):
     high_noise: Annotated[float, Field(ge=0, le=1)]
     """Share of the timesteps drawn from the noisiest twentieth, which the one-evaluation estimate
     is made from; the others are uniform."""
+    timesteps: Literal["uniform", "loss_second_moment"]
+    """`loss_second_moment` draws timesteps by importance, once each has been seen ten times, and
+    weights their losses so that the sum stays the same on average; meant for the `kl` losses."""
+    min_snr_gamma: Annotated[float, Field(gt=0, le=1000)] | None
+    """Squared errors of x0 count min(SNR, gamma), 5 in the paper; null leaves them as they are."""
+
+
+class DropParams(Section):
+    """Share of the tiles whose condition is withheld, each drawn on its own."""
+
+    low: Unit
+    """The low-resolution picture; a residual is still added to its interpolation."""
+    entropies: Unit
+    """All corruption entropies; such a model can also restore without knowing them."""
+
+    def dropped(self) -> list[Condition]:
+        """Return the conditions that are withheld at all."""
+        shares: dict[Condition, float] = {"low": self.low, "entropies": self.entropies}
+        return [name for name, share in shares.items() if share > 0]
 
 
 class LearningRateParams(Section):
@@ -53,6 +75,7 @@ class TrainParams(Section):
     ema: Annotated[float, Field(ge=0, lt=1)]
     """Decay of the weights' exponential moving average, min(ema, (1 + step) / (10 + step))."""
     loss: LossParams
+    drop: DropParams
     precision: Literal["fp32", "bf16"]
     activation_checkpointing: bool
     checkpoint_every: Positive

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from superres.data.dataset import PairSet
 from superres.device import pick_device
 from superres.errors import SuperresError
-from superres.inference import Batch
+from superres.inference import Batch, Sampling
 from superres.model_folder import load_model
 from superres.params.sampler import SamplerParams
 from superres.pixels import to_pictures
@@ -72,7 +72,9 @@ def restore_tiles(
             {
                 "sampler": params.name,
                 "steps": params.steps,
+                "spacing": params.spacing,
                 "eta": params.eta,
+                "guidance": params.guidance.model_dump(),
                 "temperature": params.temperature,
                 "repeats": params.repeats,
                 "seed": params.seed,
@@ -85,18 +87,19 @@ def restore_tiles(
 
 
 def _contenders(batch: Batch, params: SamplerParams, bar: tqdm) -> dict[str, np.ndarray]:
+    how = Sampling(
+        params.name,
+        params.steps,
+        params.spacing,
+        params.eta,
+        params.temperature,
+        params.guidance.scale,
+        params.guidance.ramp,
+        tuple(params.guidance.drop),
+    )
     tiles = len(batch.low)
-
     samples = [
-        batch.sample(
-            params.name,
-            params.steps,
-            params.eta,
-            params.temperature,
-            repeat,
-            lambda *_: bar.update(tiles),
-        )
-        for repeat in range(params.repeats)
+        batch.sample(how, repeat, lambda *_: bar.update(tiles)) for repeat in range(params.repeats)
     ]
     restored = {"model": to_pictures(samples[0]), "estimate": to_pictures(batch.estimate())}
     if params.repeats > 1:

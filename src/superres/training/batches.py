@@ -1,4 +1,4 @@
-"""Which tiles, turned how, with which timesteps and noise: functions of the position alone.
+"""Which tiles, turned how, with which noise and conditions: functions of the position alone.
 
 Training is a row of positions, `batch` of them per step. Everything drawn for a position comes
 from (seed, position), so neither resuming nor dividing the work changes anything.
@@ -14,21 +14,24 @@ from torch import Tensor
 
 from superres.data.dataset import PairSet
 from superres.diffusion.noise import ItemNoise
+from superres.params.train import DropParams
 from superres.pixels import to_signal
 from superres.seeding import derive_seed, rng
 
-NOISIEST = 0.05
-"""The share of the timesteps that `high_noise` draws more often."""
 
-
-class Batch(NamedTuple):
+class TrainingBatch(NamedTuple):
     """What one forward pass needs, on the device."""
 
     high: Tensor
     low: Tensor
     entropy: Tensor
-    timesteps: Tensor
     noise: Tensor
+    drop_low: Tensor
+    """Whether a tile's low-resolution picture is withheld, (B,)."""
+    drop_entropies: Tensor
+    """Whether its entropies are withheld, (B,)."""
+    uniform: Tensor
+    """Draws that a timestep sampler makes timesteps of, (B, 2), float64 in [0, 1)."""
 
 
 class Batches:
@@ -37,38 +40,37 @@ class Batches:
     Args:
         pairs: the training pairs.
         seed: the experiment's seed.
-        diffusion_steps: timesteps to draw from.
-        high_noise: share of the timesteps drawn from the noisiest twentieth.
+        drop: shares of tiles whose conditions are withheld.
     """
 
-    def __init__(
-        self, pairs: PairSet, seed: int, diffusion_steps: int, high_noise: float = 0.0
-    ) -> None:
+    def __init__(self, pairs: PairSet, seed: int, drop: DropParams) -> None:
         self._pairs = pairs
         self._seed = seed
-        self._timesteps = diffusion_steps
-        self._high_noise = high_noise
+        self._drop = drop
         self._epoch = -1
         self._order = np.empty(0, dtype=np.int64)
 
-    def at(self, first: int, count: int, device: torch.device) -> Batch:
+    def at(self, first: int, count: int, device: torch.device) -> TrainingBatch:
         """Return the batch of positions first, ..., first + count - 1."""
         positions = range(first, first + count)
         items = np.array([self._item(position) for position in positions])
         draws = [rng(self._seed, "train", position) for position in positions]
         turns = [int(draw.integers(8)) for draw in draws]
-        timesteps = [self._timestep(draw) for draw in draws]
+        uniform = torch.from_numpy(np.stack([draw.random(2) for draw in draws]))
+        withheld = torch.from_numpy(np.stack([draw.random(2) for draw in draws])).to(device)
         high = _turned(self._pairs.high(items), turns)
         low = _turned(self._pairs.low(items), turns)
         entropy = torch.from_numpy(self._pairs.entropies(items)).to(device)
         seeds = [derive_seed(self._seed, "train-noise", position) for position in positions]
         shape = (3, high.shape[1], high.shape[2])
-        return Batch(
+        return TrainingBatch(
             to_signal(high, device),
             to_signal(low, device),
             entropy,
-            torch.tensor(timesteps, device=device),
             ItemNoise(seeds, shape, device)(),
+            withheld[:, 0] < self._drop.low,
+            withheld[:, 1] < self._drop.entropies,
+            uniform.to(device),
         )
 
     def _item(self, position: int) -> int:
@@ -79,26 +81,21 @@ class Batches:
             self._epoch = epoch
         return int(self._order[place])
 
-    def _timestep(self, draw: np.random.Generator) -> int:
-        start = 1 - NOISIEST if draw.random() < self._high_noise else 0.0
-        return int((start + (1 - start) * draw.random()) * self._timesteps)
 
-
-def validation_batch(
-    pairs: PairSet, count: int, diffusion_steps: int, device: torch.device
-) -> Batch:
-    """Return a fixed batch of at most `count` pairs, spread over the set and the timesteps."""
+def validation_batch(pairs: PairSet, count: int, device: torch.device) -> TrainingBatch:
+    """Return a fixed batch of at most `count` pairs, spread over the set, told everything."""
     count = min(count, len(pairs))
     items = np.linspace(0, len(pairs) - 1, count).round().astype(int)
-    spread = (torch.arange(count, device=device) + 0.5) / count * diffusion_steps
     high = pairs.high(items)
     seeds = [derive_seed(0, "validation-noise", int(item)) for item in items]
-    return Batch(
+    return TrainingBatch(
         to_signal(high, device),
         to_signal(pairs.low(items), device),
         torch.from_numpy(pairs.entropies(items)).to(device),
-        spread.long(),
         ItemNoise(seeds, (3, high.shape[1], high.shape[2]), device)(),
+        torch.zeros(count, dtype=torch.bool, device=device),
+        torch.zeros(count, dtype=torch.bool, device=device),
+        torch.zeros(count, 2, dtype=torch.float64, device=device),
     )
 
 

@@ -14,7 +14,7 @@ from superres.device import pick_device
 from superres.errors import SuperresError
 from superres.evaluation.distribution import QUICK, descriptors, sliced_distances
 from superres.evaluation.fidelity import psnr
-from superres.inference import Batch
+from superres.inference import Batch, Sampling
 from superres.model_folder import load_model, save_model
 from superres.params.select import SelectParams
 from superres.pixels import to_pictures
@@ -92,7 +92,7 @@ def _score(
         ids = list(val.rows["id"].iloc[some])
         batch = Batch(model, val.low(some), val.entropies(some), ids, params.seed)
         estimates.append(to_pictures(batch.estimate()))
-        samples.append(to_pictures(batch.sample("ddpm", params.steps)))
+        samples.append(to_pictures(batch.sample(Sampling("ddpm", params.steps))))
         bar.update(len(some))
     originals, ids = val.high(items), list(val.rows["id"].iloc[items])
     sampled = np.concatenate(samples)

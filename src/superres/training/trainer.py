@@ -11,12 +11,14 @@ from torch.optim import AdamW
 
 from superres.data.dataset import PairSet
 from superres.device import pick_device
+from superres.diffusion.timesteps import LossSecondMoment, TimestepSampler, UniformTimesteps, spread
 from superres.model_folder import ModelSpec, SuperResolver, save_model
+from superres.models.conditions import drop_entropies, drop_low
 from superres.params.diffusion import DiffusionParams
 from superres.params.model import ModelParams
 from superres.params.train import TrainParams
 from superres.seeding import derive_seed
-from superres.training.batches import Batch, Batches, validation_batch
+from superres.training.batches import Batches, TrainingBatch, validation_batch
 from superres.training.checkpoints import State
 from superres.training.optimization import ema_decay, learning_rate, update_average
 
@@ -55,6 +57,7 @@ class Trainer:
             scale=training.scale,
             entropies=list(training.entropy_names),
             degradation=training.degradation.to_json(),
+            dropped=train.drop.dropped(),
             provenance={},
         )
         torch.manual_seed(derive_seed(train.seed, "weights"))
@@ -67,10 +70,13 @@ class Trainer:
             "batch": train.batch,
             "parameters": self.model.parameters(),
         }
-        self.batches = Batches(training, train.seed, diffusion.timesteps, train.loss.high_noise)
-        self.validation = validation_batch(
-            validation, VALIDATION_TILES, diffusion.timesteps, self.device
+        self.batches = Batches(training, train.seed, train.drop)
+        self.timesteps: TimestepSampler = (
+            UniformTimesteps(diffusion.timesteps, train.loss.high_noise)
+            if train.loss.timesteps == "uniform"
+            else LossSecondMoment(diffusion.timesteps, self.device)
         )
+        self.validation = validation_batch(validation, VALIDATION_TILES, self.device)
         self.weights = dict(self.model.network.named_parameters())
         self.average = {name: weight.detach().clone() for name, weight in self.weights.items()}
         self.optimizer = AdamW(
@@ -93,14 +99,21 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         micro = params.batch // params.micro_batches
         sums: dict[str, Tensor] = {}
+        seen: list[tuple[Tensor, Tensor]] = []
         for part in range(params.micro_batches):
             # Dropout is the only draw that a module makes for itself.
             torch.manual_seed(derive_seed(params.seed, "dropout", self.step, part))
             first = self.step * params.batch + part * micro
-            terms = self._terms(self.batches.at(first, micro, self.device))
-            (terms["loss"].mean() / params.micro_batches).backward()
-            for name, term in terms.items():
+            batch = self.batches.at(first, micro, self.device)
+            t, weights = self.timesteps.draw(batch.uniform)
+            terms = self._terms(batch, t)
+            seen.append((t, terms["loss"].detach()))
+            weighted = {name: term * weights.to(term.dtype) for name, term in terms.items()}
+            (weighted["loss"].mean() / params.micro_batches).backward()
+            for name, term in weighted.items():
                 sums[name] = sums.get(name, 0) + term.detach().mean() / params.micro_batches
+        # Once per step, not per part: how a batch is divided must not change what is drawn.
+        self.timesteps.learn(*(torch.cat(column) for column in zip(*seen, strict=True)))
         limit = float("inf") if params.clip_norm is None else params.clip_norm
         sums["gradient_norm"] = torch.nn.utils.clip_grad_norm_(self.weights.values(), limit)
         self.optimizer.step()
@@ -109,18 +122,23 @@ class Trainer:
         update_average(list(self.average.values()), list(self.weights.values()), decay)
         return sums
 
-    def _terms(self, batch: Batch) -> dict[str, Tensor]:
+    def _terms(self, batch: TrainingBatch, timesteps: Tensor) -> dict[str, Tensor]:
         model, loss = self.model, self.params.loss
         precision = self.params.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=precision):
             return model.diffusion.loss_terms(
-                model.denoiser(batch.low, batch.entropy),
+                model.denoiser(
+                    drop_low(batch.low, batch.drop_low),
+                    drop_entropies(batch.entropy, batch.drop_entropies),
+                ),
                 model.encode(batch.high, batch.low),
-                batch.timesteps,
+                timesteps,
                 batch.noise,
                 kind=loss.kind,
                 weighting=loss.weighting,
                 vb_weight=loss.vb_weight,
+                min_snr_gamma=loss.min_snr_gamma,
+                levels=model.levels(batch.high),
             )
 
     @torch.no_grad()
@@ -129,9 +147,14 @@ class Trainer:
         self.model.network.eval()
         kept = {name: weight.clone() for name, weight in self.weights.items()}
         self._assign(self.average)
+        count = len(self.validation.high)
+        timesteps = spread(count, self.model.diffusion.timesteps).to(self.device)
         parts = [
-            self._terms(Batch(*(tensor[i : i + 16] for tensor in self.validation)))["loss"]
-            for i in range(0, len(self.validation.high), 16)
+            self._terms(
+                TrainingBatch(*(tensor[i : i + 16] for tensor in self.validation)),
+                timesteps[i : i + 16],
+            )["loss"]
+            for i in range(0, count, 16)
         ]
         self._assign(kept)
         return torch.cat(parts).mean().item()
@@ -154,6 +177,8 @@ class Trainer:
             tensors[f"average/{name}"] = self.average[name]
             for key, value in self.optimizer.state.get(weight, {}).items():
                 tensors[f"optimizer/{key}/{name}"] = value
+        for key, value in self.timesteps.state().items():
+            tensors[f"timesteps/{key}"] = value
         contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
         return State(self.step, contiguous, self.log)
 
@@ -161,6 +186,14 @@ class Trainer:
     def resume(self, state: State) -> None:
         """Continue from a state."""
         self.step, self.log = state.step, list(state.log)
+        prefix = "timesteps/"
+        self.timesteps.resume(
+            {
+                name.removeprefix(prefix): value
+                for name, value in state.tensors.items()
+                if name.startswith(prefix)
+            }
+        )
         for name, weight in self.weights.items():
             weight.copy_(state.tensors[f"weights/{name}"])
             self.average[name].copy_(state.tensors[f"average/{name}"])
@@ -168,4 +201,5 @@ class Trainer:
             for key in ("step", "exp_avg", "exp_avg_sq"):
                 value = state.tensors[f"optimizer/{key}/{name}"].to(self.device)
                 # Layout matters to the last bit: the kernels sum in memory order.
-                entry[key] = value if key == "step" else torch.empty_like(weight).copy_(value)
+                like = value if key == "step" else weight
+                entry[key] = torch.empty_like(like).copy_(value)
