@@ -13,18 +13,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from superres.diffusion.guidance import guided
 from superres.diffusion.process import Clip, Denoiser, GaussianDiffusion
 from superres.diffusion.schedule import make_betas
+from superres.diffusion.variational import Levels
 from superres.errors import SuperresError
+from superres.models.conditions import drop_entropies, drop_low
 from superres.models.superres import SuperResUNet, upsample
 from superres.params.diffusion import DiffusionParams
 from superres.params.model import ModelParams
 from superres.params.section import Section
+from superres.params.train import Condition
 from superres.preconditioning import EXTRA_CHANNELS, wiener
 from superres.storage import replacing_folder, write_json
 
@@ -43,8 +47,22 @@ class ModelSpec(Section):
     """Names in the order of the network's planes."""
     degradation: dict[str, Any]
     """How the inputs it was trained on were made."""
+    dropped: Annotated[list[Condition], Field(default_factory=list)]
+    """Conditions that training sometimes withheld: those that guidance can turn away from."""
     provenance: dict[str, Any]
     """Step, data, parameters, scores: for people and reports, never for computing."""
+    classes: Annotated[int, Field(ge=1)] | None = None
+    """Classes the network is told about; weights from elsewhere have them, trained ones do not."""
+    label: Annotated[int, Field(ge=0)] | None = None
+    """The class every picture is restored as; None is the mean of all."""
+
+    @field_validator("label")
+    @classmethod
+    def _one_of_the_classes(cls, label: int | None, info: ValidationInfo) -> int | None:
+        classes = info.data.get("classes")
+        if label is not None and (classes is None or label >= classes):
+            raise ValueError(f"must be below the number of classes, {classes}, got {label}")
+        return label
 
 
 class SuperResolver:
@@ -73,7 +91,9 @@ class SuperResolver:
             channels = 6 if self.diffusion.learns_variance else 3
             if settings.preconditioning == "wiener":
                 channels += EXTRA_CHANNELS
-            self.network = network or SuperResUNet(spec.model, len(spec.entropies), channels)
+            self.network = network or SuperResUNet(
+                spec.model, len(spec.entropies), channels, spec.classes
+            )
         except ValueError as error:
             raise SuperresError(f"model or diffusion params: {error}") from error
         self.device = torch.device("cpu")
@@ -94,7 +114,7 @@ class SuperResolver:
         """
 
         def denoise(x_t: Tensor, timesteps: Tensor) -> Tensor:
-            output = self.network(x_t, timesteps, low, entropy)
+            output = self.network(x_t, timesteps, low, entropy, self._labels(len(x_t)))
             if self.spec.diffusion.preconditioning == "none":
                 return output
             scale = self.diffusion.model_timesteps_scale
@@ -102,6 +122,32 @@ class SuperResolver:
             return wiener(output, x_t, self.diffusion.at("alphas_cumprod", t, x_t))
 
         return denoise
+
+    def guided(
+        self, low: Tensor, entropy: Tensor, scale: float, ramp: bool, drop: Sequence[str]
+    ) -> Denoiser:
+        """Return the denoiser led away from what the network says when it is told less.
+
+        Args:
+            low: low-resolution pictures in [-1, 1], (B, 3, h, w).
+            entropy: corruption entropies, (B, K).
+            scale: 0 changes nothing; see `superres.diffusion.guidance.guided`.
+            ramp: the scale falls with the noise.
+            drop: conditions the other evaluation is not told, `low` or `entropies`.
+
+        Raises:
+            ValueError: a condition that training never withheld.
+        """
+        for name in drop:
+            if name not in self.spec.dropped:
+                raise ValueError(
+                    f"guidance cannot drop {name!r}: the model was trained with "
+                    f"{' and '.join(self.spec.dropped) or 'nothing'} dropped (train.drop)"
+                )
+        less = self.denoiser(
+            drop_low(low, "low" in drop), drop_entropies(entropy, "entropies" in drop)
+        )
+        return guided(self.diffusion, self.denoiser(low, entropy), less, scale, ramp)
 
     def size(self, low: Tensor) -> tuple[int, int]:
         """Return the height and width of the restored pictures."""
@@ -120,6 +166,11 @@ class SuperResolver:
         if settings.target == "picture":
             return x
         return self._base(low, x.shape[-2:]) + x / settings.residual_scale
+
+    def levels(self, high: Tensor) -> Levels:
+        """Return where the 8-bit levels of originals lie in what is diffused for them."""
+        picture = self.spec.diffusion.target == "picture"
+        return Levels.of(high, 1.0 if picture else self.spec.diffusion.residual_scale)
 
     def clip(self, low: Tensor) -> Clip:
         """Return the limit on predicted x0 that keeps decoded pictures in [-1, 1]."""
@@ -141,6 +192,9 @@ class SuperResolver:
 
     def _base(self, low: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
         return upsample(low, size, self.spec.diffusion.residual_base)
+
+    def _labels(self, batch: int) -> Tensor | None:
+        return None if self.spec.label is None else torch.full((batch,), self.spec.label)
 
     def parameters(self) -> int:
         """Return the number of weights."""

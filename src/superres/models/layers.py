@@ -7,6 +7,7 @@ Sources: Ho et al. 2020 (appendix B), Nichol & Dhariwal 2021 (section 3), Dhariw
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -42,6 +43,11 @@ def group_norm(channels: int, rule: str) -> nn.GroupNorm:
     while channels % groups:
         groups //= 2
     return nn.GroupNorm(groups, channels)
+
+
+def rules_differ(widths: Iterable[int]) -> bool:
+    """Whether the two rules of `group_norm` norm some of these widths in other groups."""
+    return any(width % 32 or group_norm(width, "by_width").num_groups != 32 for width in widths)
 
 
 def zeroed(module: nn.Module) -> Any:

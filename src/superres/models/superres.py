@@ -22,14 +22,23 @@ class SuperResUNet(UNet):
         params: widths, blocks and options.
         entropies: number of corruption entropies.
         out_channels: of the prediction, as the diffusion needs them.
+        classes: see `UNet`.
     """
 
-    def __init__(self, params: ModelParams, entropies: int, out_channels: int) -> None:
-        super().__init__(params, 3 + 3 + entropies, out_channels)
+    def __init__(
+        self, params: ModelParams, entropies: int, out_channels: int, classes: int | None = None
+    ) -> None:
+        super().__init__(params, 3 + 3 + entropies, out_channels, classes)
         self.entropies = entropies
+        self.out_channels = out_channels
 
     def forward(  # type: ignore[override]
-        self, x: Tensor, timesteps: Tensor, low: Tensor, entropy: Tensor
+        self,
+        x: Tensor,
+        timesteps: Tensor,
+        low: Tensor,
+        entropy: Tensor,
+        label: Tensor | None = None,
     ) -> Tensor:
         """Predict.
 
@@ -38,12 +47,13 @@ class SuperResUNet(UNet):
             timesteps: (B,).
             low: low-resolution pictures in [-1, 1], (B, 3, h, w); upsampled to H x W.
             entropy: corruption entropies in [0, 1], (B, K), in the model's order.
+            label: classes, (B,), or None; see `UNet.forward`.
 
         Returns:
             (B, out_channels, H, W).
 
         Raises:
-            ValueError: not as many entropies as the model knows.
+            ValueError: not as many entropies as the model knows; a label it cannot take.
         """
         if entropy.shape != (x.shape[0], self.entropies):
             raise ValueError(
@@ -52,4 +62,5 @@ class SuperResUNet(UNet):
             )
         size = x.shape[-2:]
         planes = entropy[:, :, None, None].to(x.dtype).expand(-1, -1, *size)
-        return super().forward(torch.cat([x, upsample(low, size), planes], dim=1), timesteps)
+        conditioned = torch.cat([x, upsample(low, size), planes], dim=1)
+        return super().forward(conditioned, timesteps, label)

@@ -40,20 +40,26 @@ class UNet(nn.Module):
         params: widths, blocks and options.
         in_channels: channels of the input picture with its conditions.
         out_channels: 3, or 6 where the variance is learned.
+        classes: number of classes the network is told about; None for no such condition.
 
     Raises:
         ValueError: widths that the norms or heads do not divide.
     """
 
-    def __init__(self, params: ModelParams, in_channels: int, out_channels: int) -> None:
+    def __init__(
+        self, params: ModelParams, in_channels: int, out_channels: int, classes: int | None = None
+    ) -> None:
         super().__init__()
         self.params = params
+        self.classes = classes
         self.activation_checkpointing = False
         self.unshuffle = params.unshuffle
         embedding = 4 * params.channels
         self.time_embed = nn.Sequential(
             nn.Linear(params.channels, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
         )
+        if classes is not None:
+            self.label_emb = nn.Embedding(classes, embedding)
         area = params.unshuffle**2
         widths = [multiple * params.channels for multiple in params.channel_mult]
         stem = nn.Conv2d(in_channels * area, widths[0], 3, padding=1)
@@ -126,15 +132,21 @@ class UNet(nn.Module):
             return self._residual(channels, channels, direction)
         return Downsample(channels) if direction == "down" else Upsample(channels)
 
-    def forward(self, x: Tensor, timesteps: Tensor) -> Tensor:
+    def forward(self, x: Tensor, timesteps: Tensor, label: Tensor | None = None) -> Tensor:
         """Predict.
 
         Args:
             x: picture with its conditions, (B, in_channels, H, W), any H and W.
             timesteps: (B,), integers or floats.
+            label: classes, (B,), integers from 0 to `classes` - 1, best on the CPU (elsewhere,
+                checking them waits for the device); None for the mean of all classes'
+                embeddings, which stands for no class in particular.
 
         Returns:
             (B, out_channels, H, W).
+
+        Raises:
+            ValueError: a label that is out of range, or for a network without classes.
         """
         height, width = x.shape[-2:]
         padding = (0, -width % self.multiple, 0, -height % self.multiple)
@@ -143,6 +155,8 @@ class UNet(nn.Module):
         if self.unshuffle > 1:
             x = F.pixel_unshuffle(x, self.unshuffle)
         embedding = self.time_embed(timestep_embedding(timesteps, self.params.channels))
+        if self.classes is not None or label is not None:
+            embedding = embedding + self._class_embedding(label, len(x))
         hidden, skips = x, []
         for block in self.input_blocks:
             hidden = self._run(block, hidden, embedding)
@@ -154,6 +168,24 @@ class UNet(nn.Module):
         if self.unshuffle > 1:
             hidden = F.pixel_shuffle(hidden, self.unshuffle)
         return hidden[..., :height, :width]
+
+    def _class_embedding(self, label: Tensor | None, batch: int) -> Tensor:
+        """Return (B, D), or (1, D) for the mean of all classes."""
+        if self.classes is None:
+            raise ValueError("the network is not class-conditional, but was given a label")
+        weight = self.label_emb.weight
+        if label is None:
+            return weight.mean(dim=0, keepdim=True)
+        if label.shape != (batch,) or label.dtype not in (torch.int64, torch.int32):
+            raise ValueError(
+                f"labels must be integers of shape {(batch,)}, got {label.dtype}, "
+                f"{tuple(label.shape)}"
+            )
+        if batch and not (label.min() >= 0 and label.max() < self.classes):
+            raise ValueError(
+                f"labels must be between 0 and {self.classes - 1}, got {label.tolist()}"
+            )
+        return self.label_emb(label.to(weight.device))
 
     def _run(self, block: nn.Module, x: Tensor, embedding: Tensor) -> Tensor:
         if self.activation_checkpointing and torch.is_grad_enabled():

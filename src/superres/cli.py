@@ -1,0 +1,78 @@
+"""The command line: `superres COMMAND ...`.
+
+A command is a module of `superres.commands` with `add_arguments(parser)` and `run(args) -> int`,
+and a row here. Only the module of the command that is asked for is imported, so that `--help` takes
+no seconds for torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+from superres import __version__
+from superres.errors import SuperresError
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it: 128 + SIGINT."""
+
+
+class Command(NamedTuple):
+    """Where a command lives and what `superres --help` says of it."""
+
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "import": Command(
+        "superres.commands.import_weights",
+        "make a model folder of DL-Art-School or guided-diffusion weights",
+    ),
+    "export": Command(
+        "superres.commands.export_weights",
+        "write a model's weights for DL-Art-School or guided-diffusion",
+    ),
+    "evaluate": Command(
+        "superres.commands.evaluate",
+        "measure a folder of restored pictures against a folder of originals",
+    ),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit status.
+
+    0 is success; 1 an error that the user can mend, told in one line on stderr; 130 an interrupt.
+    A command line that cannot be understood ends in argparse's SystemExit(2).
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    args = _parser(words).parse_args(words)
+    try:
+        return import_module(COMMANDS[args.command].module).run(args)
+    except SuperresError as error:
+        print(f"superres {args.command}: error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        # A full disk or a folder without permission: its message names the file, and a traceback
+        # adds nothing.
+        print(f"superres {args.command}: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="superres", description="Diffusion super-resolution.")
+    parser.add_argument("--version", action="version", version=f"superres {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        described = f"{command.summary[0].upper()}{command.summary[1:]}."
+        subparser = commands.add_parser(name, help=command.summary, description=described)
+        # The only options before a command end the program, so it is the first word.
+        if words[:1] == [name]:
+            import_module(command.module).add_arguments(subparser)
+    return parser
