@@ -23,7 +23,7 @@ FORBIDDEN = {
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
-JOINERS = {"model_folder", "inference", "measurement", "exploring", "stage"}
+JOINERS = {"model_folder", "inference", "measurement", "exploring", "likelihood", "stage"}
 
 
 @pytest.mark.parametrize("room", ["data", "models", "diffusion", "evaluation", "params"])
