@@ -174,9 +174,12 @@ class SuperResolver:
 
     def clip(self, low: Tensor) -> Clip:
         """Return the limit on predicted x0 that keeps decoded pictures in [-1, 1]."""
-        if self.spec.diffusion.target == "picture":
+        settings = self.spec.diffusion
+        if settings.target == "picture":
             return True
-        return lambda x0: self.encode(self.decode(x0, low).clamp(-1, 1), low)
+        # Interpolated once, not at every step.
+        base, scale = self._base(low, self.size(low)), settings.residual_scale
+        return lambda x0: ((base + x0 / scale).clamp(-1, 1) - base) * scale
 
     def check_pairs(self, scale: int, entropies: Sequence[str], folder: str | Path) -> None:
         """Refuse inputs of another scale or with other entropies than the model knows.

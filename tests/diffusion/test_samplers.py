@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from superres.diffusion import SAMPLERS, GaussianDiffusion, make_betas, sample
 from superres.diffusion.noise import ItemNoise
-from superres.diffusion.samplers import posterior_mean
+from superres.diffusion.samplers import ddim, ddim_reverse_step, posterior_mean
+from superres.diffusion.walk import Walk
 from support import GOLDEN
 
 SAMPLING = np.load(GOLDEN / "sampling.npz")
@@ -141,6 +145,59 @@ def test_temperature_scales_the_noise_of_the_steps() -> None:
     cold, half, full = (after_one_of_two_steps(value) for value in (0.0, 0.5, 1.0))
     torch.testing.assert_close(half - cold, (full - cold) / 2)
     assert (full - cold).std() > 0.1
+
+
+class Waits(TorchDispatchMode):
+    """Notes every operation that has to know a tensor's values, for which a GPU would wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (
+            torch.ops.aten._local_scalar_dense.default,
+            torch.ops.aten.nonzero.default,
+            torch.ops.aten.is_nonzero.default,
+        ):
+            self.seen.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_no_step_waits_for_the_device(sampler: str) -> None:
+    diffusion = GaussianDiffusion(make_betas("linear", 100))
+    noise = ItemNoise([1, 2], (3, 8, 8))
+    with Waits() as waits:
+        sample(
+            diffusion, tiny, (2, 3, 8, 8), draw=noise, sampler=sampler, steps=4, eta=0.5,
+            clip_denoised=lambda x: x.clamp(-1, 1),
+        )  # fmt: skip
+        assert waits.seen == []
+        torch.ones(1).item()
+        assert waits.seen
+
+
+def test_the_reverse_step_is_the_references_and_ddim_takes_it_back() -> None:
+    diffusion = GaussianDiffusion(make_betas("linear", 4000)).respaced("ddim10")
+    x = 0.5 * torch.from_numpy(SAMPLING["init_noise"])
+    reverse = ddim_reverse_step(diffusion, tiny, x, 4, clip_denoised=False)
+    expected = torch.from_numpy(SAMPLING["ddim_reverse_t4"])
+    torch.testing.assert_close(reverse, expected, rtol=1e-5, atol=1e-5)
+    for index in (-1, 9):
+        with pytest.raises(ValueError, match="index must be in 0 to 8"):
+            ddim_reverse_step(diffusion, tiny, x, index)
+
+    # With a network that says the same everywhere, the path is straight and comes back.
+    said = torch.randn(2, 6, 16, 16, generator=torch.Generator().manual_seed(0))
+    full = GaussianDiffusion(make_betas("linear", 4000)).respaced(10)
+    noisy = x
+    for index in range(9):
+        noisy = ddim_reverse_step(full, lambda *_: said, noisy, index, clip_denoised=False)
+    walk = Walk(full, lambda *_: said, lambda: noisy, clip_denoised=False)
+    back: list[Tensor] = []
+    ddim(dataclasses.replace(walk, watch=lambda done, x, _: back.append(x)), noisy)
+    torch.testing.assert_close(back[8], x, rtol=1e-3, atol=1e-3)
 
 
 def test_errors() -> None:

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from superres.diffusion import SAMPLERS, GaussianDiffusion, make_betas, sample
 from superres.diffusion.noise import ItemNoise
+from support import GOLDEN
 
+GOLDEN_SOLVERS = np.load(GOLDEN / "solvers.npz")
 MEAN, DEVIATION = 0.3, 0.4
 DIFFUSION = GaussianDiffusion(make_betas("linear", 1000), "x0", "fixed_small")
 
@@ -137,3 +139,34 @@ def test_temperature_zero_makes_the_stochastic_solver_deterministic() -> None:
 
     torch.testing.assert_close(restore(1, 0.0), restore(2, 0.0))
     assert (restore(1, 1.0) - restore(2, 1.0)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("sampler", ["dpmpp_2m", "dpmpp_2m_sde"])
+def test_trajectories_are_those_of_diffusers(sampler: str) -> None:
+    """Made with DPMSolverMultistepScheduler of diffusers 0.42.1, whose tables are float32.
+
+    Settings: trailing, solver_type midpoint, final_sigmas_type zero, euler_at_final.
+    """
+    weight = torch.from_numpy(GOLDEN_SOLVERS["weight"])
+
+    def network(x: Tensor, t: Tensor) -> Tensor:
+        mixed = torch.einsum("ij,bjhw->bihw", weight, x)
+        return mixed.tanh() * (1 + t.view(-1, 1, 1, 1) / 2000) * 0.7
+
+    draws = iter([GOLDEN_SOLVERS["start"], *GOLDEN_SOLVERS["noise"]])
+    seen: list[Tensor] = []
+    sample(
+        DIFFUSION,
+        network,
+        (1, 3, 4, 4),
+        draw=lambda: torch.from_numpy(next(draws)),
+        sampler=sampler,
+        steps=10,
+        spacing="trailing",
+        clip_denoised=False,
+        watch=lambda _, x, __: seen.append(x),
+    )
+    expected = torch.from_numpy(GOLDEN_SOLVERS[sampler])
+    torch.testing.assert_close(torch.stack(seen), expected, rtol=0, atol=5e-6)
+    kept = DIFFUSION.respaced(10, "trailing").timestep_map
+    assert kept == GOLDEN_SOLVERS["timesteps"].tolist()[::-1]
