@@ -1,6 +1,7 @@
 # make repro   the whole pipeline in its own environment
 # make test    tests in the same environment
 # make lint    ruff and mypy
+# make weights get the weights behind FID, once per machine
 # make deps    write the stages' code dependencies into dvc.yaml
 # make clean   delete what the stages wrote here; DVC's cache keeps its copies
 PYTHON ?= python3
@@ -8,7 +9,7 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 INSTALLED := .venv/.installed
 
-.PHONY: env repro test lint deps constraints clean
+.PHONY: env repro test lint weights deps constraints clean
 .DEFAULT_GOAL := repro
 
 env: $(INSTALLED)
@@ -33,6 +34,9 @@ lint: $(INSTALLED)
 	ruff check .
 	ruff format --check .
 	mypy
+
+weights: $(INSTALLED)
+	PYTHONPATH=src python -m superres.evaluation.weights
 
 deps: $(INSTALLED)
 	python tests/graph.py

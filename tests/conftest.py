@@ -5,9 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
+from inception_weights import random_weights
 from support import copy_project, run, tiny_params, write_photographs
+
+
+@pytest.fixture(autouse=True)
+def no_weights_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep every test from the network and from weights that a developer has."""
+    monkeypatch.setenv("SUPERRES_OFFLINE", "1")
+    monkeypatch.setenv("SUPERRES_CACHE", str(tmp_path / "no-cache"))
+    monkeypatch.delenv("SUPERRES_INCEPTION", raising=False)
+
+
+@pytest.fixture(scope="session")
+def inception_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file of random weights of the Inception network, the golden values' own."""
+    path = tmp_path_factory.mktemp("weights") / "random.pth"
+    torch.save(random_weights(), path)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -3,25 +3,42 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from inception_weights import random_weights
 from superres.data.chain import Degradation
 from superres.data.degradation import degrade
 from superres.errors import SuperresError
 from superres.evaluation.contenders import upsample
 from superres.evaluation.reference import write_reference
 from superres.measurement import Folders, measure
-from superres.params.evaluate import EvaluateParams, FeaturesParams, SwdParams
+from superres.params.evaluate import (
+    BootstrapParams,
+    EvaluateParams,
+    FeaturesParams,
+    KidParams,
+    SwdParams,
+)
 from superres.storage import ShardWriter, write_csv, write_json
 
 PARAMS = EvaluateParams(
     features=FeaturesParams(
-        swd=SwdParams(patches_per_tile=32, max_patches=1000, projections=64, seed=0)
+        swd=SwdParams(patches_per_tile=32, max_patches=1000, projections=64, seed=0),
+        inception="auto",
     ),
     baselines=["lanczos"],
     border_crop=2,
+    kid=KidParams(subsets=10, subset_size=4, seed=2020),
+    neighbours=3,
+    bootstrap=BootstrapParams(resamples=100, seed=0),
 )
 DEGRADATION = Degradation(2, 1.0, (("blur", "gaussian_blur"), ("jpeg", "jpeg-broad")))
-KEYS = {"psnr", "psnr_y", "ssim", "lr_psnr", "color_shift", "fid", "kid", "swd"}
+CONTRACT = {"psnr", "psnr_y", "ssim", "lr_psnr", "color_shift", "fid", "kid", "swd"}
+KEYS = CONTRACT | {"ssim_y", "kid_std", "precision", "recall"}
+FILES = {
+    *("metrics.json", "notes.json", "measured.json", "per_tile.csv", "swd.csv"),
+    *("by_photograph.csv", "by_entropy.csv", "plane.csv"),
+}
 
 
 @pytest.fixture
@@ -67,31 +84,110 @@ def folders(tmp_path):
         # The samples' order must not matter.
         write_csv(tmp_path / name / "manifest.csv", pd.DataFrame(rows[name][::-1]))
     write_json(tmp_path / "pairs" / "degradation.json", DEGRADATION.to_json())
-    write_reference(PARAMS.features, tmp_path / "tiles", tmp_path / "reference")
-    return Folders(*(tmp_path / name for name in (*names, "reference", "reports")))
+    record = tmp_path / "weights.json"
+    write_json(record, {"inception": None})
+    write_reference(PARAMS.features, tmp_path / "tiles", tmp_path / "reference", record)
+    return Folders(*(tmp_path / name for name in (*names, "reference", "reports")), record)
 
 
 def test_measures_every_contender(folders):
     assert measure(PARAMS, folders) == 5
     metrics = json.loads((folders.reports / "metrics.json").read_text())
-    assert list(metrics) == ["model", "estimate", "bicubic", "lanczos", "tiles"]
+    assert list(metrics) == ["model", "estimate", "bicubic", "lanczos", "tiles", "intervals"]
     assert metrics["tiles"] == 5
-    assert all(set(metrics[name]) == KEYS for name in list(metrics)[:-1])
+    assert all(set(metrics[name]) == KEYS for name in list(metrics)[:-2])
     # The originals themselves: no error, no distance, and degraded again exactly the inputs.
     assert metrics["model"] == {
         "psnr": None,
         "psnr_y": None,
         "ssim": 1.0,
+        "ssim_y": 1.0,
         "lr_psnr": None,
         "color_shift": 0.0,
         "fid": None,
         "kid": None,
+        "kid_std": None,
+        "precision": None,
+        "recall": None,
         "swd": 0.0,
     }
+    low, high = metrics["intervals"]["bicubic"]["psnr"]
+    assert low < metrics["bicubic"]["psnr"] < high
+    assert metrics["intervals"]["model"]["ssim"] == [1, 1]
+    assert {file.name for file in folders.reports.iterdir()} == FILES
     assert metrics["estimate"] == metrics["bicubic"]
     assert metrics["bicubic"]["swd"] > 0
     notes = json.loads((folders.reports / "notes.json").read_text())
-    assert [note["metric"] for note in notes] == ["fid", "kid", "psnr", "psnr_y", "lr_psnr"]
+    expected = ["fid", "kid", "precision", "recall", "psnr", "psnr_y", "lr_psnr", "intervals"]
+    assert [note["metric"] for note in notes] == expected
+    assert "make weights" in notes[0]["text"] and "dvc repro" in notes[0]["text"]
+
+
+@pytest.fixture
+def with_weights(folders, monkeypatch, inception_file):
+    monkeypatch.setenv("SUPERRES_INCEPTION", str(inception_file))
+    write_reference(PARAMS.features, folders.tiles, folders.reference, folders.record)
+    return folders
+
+
+def test_with_weights_every_contender_has_figures_of_features(with_weights):
+    measure(PARAMS, with_weights)
+    metrics = json.loads((with_weights.reports / "metrics.json").read_text())
+    # The model's tiles are the originals.
+    assert metrics["model"]["fid"] == pytest.approx(0, abs=1e-6)
+    assert metrics["model"]["precision"] == metrics["model"]["recall"] == 1
+    assert metrics["bicubic"]["fid"] == metrics["estimate"]["fid"] > 1
+    assert metrics["bicubic"]["kid"] > metrics["model"]["kid"]
+    notes = json.loads((with_weights.reports / "notes.json").read_text())
+    texts = [note["text"] for note in notes if note["metric"] == "fid"]
+    assert "FID is of 5 pictures, fewer than its 2048 features" in texts[0]
+    assert "other weights" in texts[1]
+    how = json.loads((with_weights.reports / "measured.json").read_text())
+    assert how["inception"]["layer"] == "2048" and "bilinear" in how["inception"]["preprocessing"]
+    assert how["kid"] == PARAMS.kid.model_dump() and how["border_crop_px"] == 2
+
+
+def test_weights_that_are_gone_or_others_are_a_note_not_an_end(with_weights, monkeypatch, tmp_path):
+    def texts(params=PARAMS):
+        measure(params, with_weights)
+        metrics = json.loads((with_weights.reports / "metrics.json").read_text())
+        assert metrics["model"]["fid"] is None and metrics["model"]["swd"] == 0
+        return json.loads((with_weights.reports / "notes.json").read_text())[0]["text"]
+
+    monkeypatch.delenv("SUPERRES_INCEPTION")
+    assert "not to be had" in texts()
+    assert "--force" not in texts()
+    write_json(with_weights.record, {"inception": "6726825d"})
+    assert "dvc repro --force --single-item reference evaluate" in texts()
+    other = random_weights()
+    other["fc.bias"] += 1
+    torch.save(other, tmp_path / "other.pth")
+    monkeypatch.setenv("SUPERRES_INCEPTION", str(tmp_path / "other.pth"))
+    assert "described with other weights" in texts()
+    off = PARAMS.model_copy(
+        update={"features": PARAMS.features.model_copy(update={"inception": "off"})}
+    )
+    write_reference(off.features, with_weights.tiles, with_weights.reference, with_weights.record)
+    assert "evaluate.features.inception is off" in texts(off)
+
+
+def test_sets_too_small_for_neighbours_say_so(with_weights):
+    params = PARAMS.model_copy(update={"neighbours": 5})
+    measure(params, with_weights)
+    metrics = json.loads((with_weights.reports / "metrics.json").read_text())
+    assert metrics["bicubic"]["precision"] is None and metrics["bicubic"]["fid"] > 1
+    notes = json.loads((with_weights.reports / "notes.json").read_text())
+    assert [n["text"] for n in notes if n["metric"] == "recall"] == [
+        "Precision and recall need more than 5 pictures, got 5."
+    ]
+
+
+def test_several_processes_write_the_same_bytes(folders, tmp_path, monkeypatch):
+    measure(PARAMS, folders)
+    monkeypatch.setenv("SUPERRES_WORKERS", "2")
+    measure(PARAMS, folders._replace(reports=tmp_path / "again"))
+    for name in FILES:
+        assert (folders.reports / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
 
 def test_tables_are_long_and_name_the_place(folders):

@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from superres.data.chain import Degradation
 from superres.data.dataset import PairSet
 from superres.data.degradation import degrade
 from superres.errors import SuperresError
 from superres.evaluation.contenders import BASELINES, upsample
 from superres.evaluation.distribution import descriptors, sliced_distances
+from superres.evaluation.feature_files import describe_cached
 from superres.evaluation.fidelity import measure_tile
+from superres.evaluation.perception import (
+    Perception,
+    absent,
+    feature_figures,
+    feature_notes,
+    open_network,
+    reason_and_remedy,
+)
 from superres.evaluation.reference import read_reference
-from superres.evaluation.summary import summarize
+from superres.evaluation.spreading import spread
+from superres.evaluation.weights import RECORD, read_record
+from superres.evaluation.writing import write_figures
 from superres.params.evaluate import EvaluateParams
 from superres.progress import counting, progress_bar
-from superres.storage import MANIFEST, Shards, read_manifest, write_csv, write_json
+from superres.storage import MANIFEST, Shards, read_manifest
 
 REQUIRED = ("model", "estimate")
 """Contenders that `data/samples` must hold; `mean` is there with more than one sample per tile."""
 
 Restore = Callable[[int], np.ndarray]
 """Number of a test pair to its restored tile, uint8, H x W x 3."""
+
+_BATCH = 64  # pairs that a process measures at a time
 
 
 class Folders(NamedTuple):
@@ -36,12 +51,13 @@ class Folders(NamedTuple):
     samples: Path = Path("data/samples")
     reference: Path = Path("data/reference")
     reports: Path = Path("reports")
+    record: Path = RECORD
 
 
 def measure(params: EvaluateParams, folders: Folders) -> int:
     """Measure every contender on the test pairs and return how many pairs there are.
 
-    Writes `metrics.json`, `per_tile.csv`, `swd.csv` and `notes.json` into `folders.reports`.
+    Writes into `folders.reports` what `superres.evaluation.writing` lists.
 
     Raises:
         SuperresError: an input is missing, or restored tiles and test pairs do not match.
@@ -49,47 +65,90 @@ def measure(params: EvaluateParams, folders: Folders) -> int:
     pairs = PairSet(folders.tiles, folders.pairs, "test")
     ids = pairs.rows["tile_id"].tolist()
     reference = read_reference(params.features, ids, folders.reference)
+    named = read_record(folders.record) is not None
+    opened, state = open_network(reference)
     contenders = {**_restored(folders.samples, pairs), **_baselines(params, pairs)}
-    tiles, distances, swd = [], [], params.features.swd
-    with progress_bar(2 * len(contenders) * len(ids), "measure", "tile") as bar:
+    swd, original = params.features.swd, reference.features
+    tiles: list[dict[str, Any]] = []
+    distances: list[dict[str, Any]] = []
+    figures: dict[str, dict[str, float | None]] = {}
+    total = (2 if opened is None else 3) * len(contenders) * len(ids)
+    with progress_bar(total, "measure", "tile") as bar:
         for name, restore in contenders.items():
-            for number in range(len(ids)):
-                tiles.append(_measure_pair(pairs, number, name, restore(number), params))
-                bar.update()
+            tiles += counting(_measure_pairs(pairs, name, restore, params.border_crop), bar)
             patches = descriptors(counting(map(restore, range(len(ids))), bar), ids, swd)
-            levels = sliced_distances(list(reference.values()), patches, swd)
+            levels = sliced_distances(list(reference.levels.values()), patches, swd)
             distances += [
                 {"contender": name, "level_px": size, "swd": distance}
-                for size, distance in zip(reference, levels, strict=True)
+                for size, distance in zip(reference.levels, levels, strict=True)
             ]
-    per_tile, by_level = pd.DataFrame(tiles), pd.DataFrame(distances)
-    metrics, notes = summarize(per_tile, by_level)
-    write_csv(folders.reports / "per_tile.csv", per_tile)
-    write_csv(folders.reports / "swd.csv", by_level)
-    write_json(folders.reports / "notes.json", notes)
-    write_json(folders.reports / "metrics.json", metrics)
+            if opened is not None and original is not None:
+                pictures = partial(map, restore, range(len(ids)))
+                features = describe_cached(*opened, pictures, ids, bar)
+                figures[name] = feature_figures(original, features, params.kid, params.neighbours)
+    if figures and original is not None:
+        weights = str(reference.inception["weights"])
+        notes = feature_notes(list(figures), original, params.kid, params.neighbours, weights)
+        perception = Perception(figures, notes)
+    else:
+        perception = absent(list(contenders), reason_and_remedy(state, named))
+    write_figures(
+        folders.reports,
+        pd.DataFrame(tiles),
+        pd.DataFrame(distances),
+        perception,
+        reference.inception if figures else {},
+        params,
+    )
     return len(ids)
 
 
-def _measure_pair(
-    pairs: PairSet, number: int, contender: str, restored: np.ndarray, params: EvaluateParams
-) -> dict[str, Any]:
-    row = pairs.rows.iloc[number]
+def _measure_pairs(
+    pairs: PairSet, contender: str, restore: Restore, border_crop: int
+) -> Iterator[dict[str, Any]]:
+    """Yield a row of `per_tile.csv` for each pair, in order; in several processes if asked for."""
     columns = {name: f"entropy_{name}" for name in pairs.entropy_names}
-    strengths = {name: float(row[column]) for name, column in columns.items()}
+    work = partial(_measure_batch, degradation=pairs.degradation, border_crop=border_crop)
+    numbers = iter(range(len(pairs)))
+    for figures_of_batch in spread(work, _batches(pairs, restore)):
+        for figures in figures_of_batch:
+            row = pairs.rows.iloc[next(numbers)]
+            place = {name: row[name] for name in ("id", "source", "x", "y", *columns.values())}
+            yield {**place, "contender": contender, **figures}
 
-    def degrade_again(tile: np.ndarray) -> np.ndarray:
-        return degrade(pairs.degradation, tile, strengths)[0]
 
-    figures = measure_tile(
-        restored,
-        pairs.high([number])[0],
-        pairs.low([number])[0],
-        degrade_again,
-        params.border_crop,
-    )
-    place = {name: row[name] for name in ("id", "source", "x", "y", *columns.values())}
-    return {**place, "contender": contender, **figures}
+Batch = tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, float]]]
+"""Restored tiles, originals, inputs (uint8, N x H x W x 3) and the strengths applied to each."""
+
+
+def _batches(pairs: PairSet, restore: Restore) -> Iterator[Batch]:
+    for first in range(0, len(pairs), _BATCH):
+        numbers = range(first, min(first + _BATCH, len(pairs)))
+        restored = np.stack([restore(number) for number in numbers])
+        strengths = [
+            {
+                name: float(pairs.rows.iloc[number][f"entropy_{name}"])
+                for name in pairs.entropy_names
+            }
+            for number in numbers
+        ]
+        yield restored, pairs.high(numbers), pairs.low(numbers), strengths
+
+
+def _measure_batch(
+    batch: Batch, degradation: Degradation, border_crop: int
+) -> list[dict[str, float]]:
+    measured = []
+    for restored, original, low, strengths in zip(*batch, strict=True):
+        again = partial(_degraded, degradation=degradation, strengths=strengths)
+        measured.append(measure_tile(restored, original, low, again, border_crop))
+    return measured
+
+
+def _degraded(
+    tile: np.ndarray, degradation: Degradation, strengths: dict[str, float]
+) -> np.ndarray:
+    return degrade(degradation, tile, strengths)[0]
 
 
 def _baselines(params: EvaluateParams, pairs: PairSet) -> dict[str, Restore]:

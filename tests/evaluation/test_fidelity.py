@@ -13,6 +13,7 @@ from superres.evaluation.fidelity import (
     psnr,
     psnr_y,
     ssim,
+    ssim_y,
 )
 
 
@@ -64,6 +65,22 @@ def test_ssim_of_flat_images_is_its_luminance_term():
     stabiliser = (0.01 * 255) ** 2
     expected = (2 * 100 * 120 + stabiliser) / (100**2 + 120**2 + stabiliser)
     assert ssim(one, other) == pytest.approx(expected, abs=1e-6)
+
+
+def test_ssim_of_luma_of_flat_images_is_its_luminance_term():
+    one, other = np.full((16, 16, 3), 100, np.uint8), np.full((16, 16, 3), 120, np.uint8)
+    stabiliser = (0.01 * 255) ** 2  # the range stays 255 though luma spans 219
+    first, second = 16 + 100 * 219 / 255, 16 + 120 * 219 / 255
+    expected = (2 * first * second + stabiliser) / (first**2 + second**2 + stabiliser)
+    assert ssim_y(one, other) == pytest.approx(expected, abs=1e-6)
+
+
+def test_ssim_of_luma_does_not_see_a_change_of_hue_alone():
+    """A step of colour that leaves luma as it was: 65.481 R = 24.966 B, nearly 8 : 21."""
+    original = noise(8, low=60, high=200)
+    restored = original.astype(int) + np.array([8, 0, -21])
+    restored = restored.astype(np.uint8)
+    assert ssim_y(restored, original) > 0.9999 > ssim(restored, original)
 
 
 def test_ssim_equals_the_formula_written_out():

@@ -1,14 +1,29 @@
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from superres.errors import SuperresError
 from superres.evaluation.distribution import descriptors
+from superres.evaluation.download import sha256_of
+from superres.evaluation.features import describe_pictures
+from superres.evaluation.inception import load_inception
 from superres.evaluation.reference import read_reference, write_reference
 from superres.params.evaluate import FeaturesParams, SwdParams
-from superres.storage import ShardWriter, write_csv
+from superres.storage import ShardWriter, write_csv, write_json
 
-PARAMS = FeaturesParams(swd=SwdParams(patches_per_tile=8, max_patches=1000, projections=16, seed=0))
+SWD = SwdParams(patches_per_tile=8, max_patches=1000, projections=16, seed=0)
+PARAMS = FeaturesParams(swd=SWD, inception="auto")
+OFF = FeaturesParams(swd=SWD, inception="off")
+IDS = ["t0", "t1", "t2"]
+
+
+@pytest.fixture(autouse=True)
+def record(tmp_path, monkeypatch):
+    """A record in the folder that stages run in."""
+    monkeypatch.chdir(tmp_path)
+    write_json("weights.json", {"inception": None})
 
 
 @pytest.fixture
@@ -30,7 +45,7 @@ def test_reference_holds_the_descriptors_of_test_tiles(tiles, tmp_path):
     folder, pixels = tiles
     assert write_reference(PARAMS, folder, tmp_path / "reference") == 3
     ids = ["t0", "t1", "t2"]
-    found = read_reference(PARAMS, ids[::-1], tmp_path / "reference")
+    found = read_reference(PARAMS, ids[::-1], tmp_path / "reference").levels
     assert list(found) == [32, 16]
     for level, expected in zip(
         found.values(), descriptors(pixels[:3], ids, PARAMS.swd), strict=True
@@ -51,9 +66,11 @@ def test_a_reference_of_other_tiles_or_params_is_refused(tiles, tmp_path):
     write_reference(PARAMS, tiles[0], tmp_path / "reference")
     with pytest.raises(SuperresError, match=r"reference\.json.*ids.*run the stage reference"):
         read_reference(PARAMS, ["t0", "t1", "t9"], tmp_path / "reference")
-    other = FeaturesParams(swd=PARAMS.swd.model_copy(update={"seed": 1}))
+    other = PARAMS.model_copy(update={"swd": SWD.model_copy(update={"seed": 1})})
     with pytest.raises(SuperresError, match=r"reference\.json.*swd"):
         read_reference(other, ["t0", "t1", "t2"], tmp_path / "reference")
+    with pytest.raises(SuperresError, match=r"reference\.json.*inception"):
+        read_reference(OFF, IDS, tmp_path / "reference")
 
 
 @pytest.mark.parametrize("name", ["reference.json", "swd-0016.npy"])
@@ -70,3 +87,80 @@ def test_no_tiles_at_all(tmp_path):
     with pytest.raises(SuperresError, match=r"manifest\.csv: not found"):
         write_reference(PARAMS, tmp_path / "tiles", tmp_path / "reference")
     assert not (tmp_path / "reference").exists()
+
+
+def test_without_weights_there_are_no_features_and_the_reason_is_kept(tiles, tmp_path, capsys):
+    write_reference(PARAMS, tiles[0], tmp_path / "reference")
+    found = read_reference(PARAMS, IDS, tmp_path / "reference")
+    assert found.features is None and found.inception == {"state": "missing"}
+    assert "By hand: get https://" in capsys.readouterr().err
+
+
+def test_off_asks_for_no_weights(tiles, tmp_path, monkeypatch):
+    monkeypatch.setenv("SUPERRES_INCEPTION", "/absent.pth")
+    write_reference(OFF, tiles[0], tmp_path / "reference")
+    found = read_reference(OFF, IDS, tmp_path / "reference")
+    assert found.features is None and found.inception == {"state": "off"}
+    with pytest.raises(SuperresError, match=r"SUPERRES_INCEPTION: /absent\.pth"):
+        write_reference(PARAMS, tiles[0], tmp_path / "reference")
+
+
+@pytest.fixture
+def described(tiles, tmp_path, monkeypatch, inception_file):
+    monkeypatch.setenv("SUPERRES_INCEPTION", str(inception_file))
+    write_reference(PARAMS, tiles[0], tmp_path / "reference")
+    return tmp_path / "reference"
+
+
+def test_features_of_test_tiles_with_what_made_them(described, tiles, inception_file):
+    found = read_reference(PARAMS, IDS, described)
+    expected = describe_pictures(load_inception(inception_file), tiles[1][:3], IDS)
+    assert np.array_equal(found.features.held, expected.held)
+    assert np.allclose(found.features.covariance, expected.covariance, rtol=1e-9, atol=1e-9)
+    assert found.inception["state"] == "there"
+    assert found.inception["sha256"] == sha256_of(inception_file)
+    assert "TensorFlow-1 bilinear to 299 x 299" in found.inception["preprocessing"]
+
+
+def test_features_of_the_same_content_are_kept(described, tiles, monkeypatch):
+    before = (described / "inception-held.npy").read_bytes()
+
+    def again(*_, **__):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr("superres.evaluation.reference.describe_pictures", again)
+    write_reference(PARAMS, tiles[0], described)
+    assert (described / "inception-held.npy").read_bytes() == before
+    shard = np.load(tiles[0] / "test-00000.npy")
+    shard[0, 0, 0, 0] ^= 1
+    np.save(tiles[0] / "test-00000.npy", shard)
+    with pytest.raises(AssertionError, match="computed again"):
+        write_reference(PARAMS, tiles[0], described)
+
+
+def test_moments_of_a_set_too_large_to_hold_are_stored(described, tiles, monkeypatch):
+    whole = read_reference(PARAMS, IDS, described).features
+    (described / "inception-held.npy").unlink()
+    bounded = partial(describe_pictures, held_at_most=2)
+    monkeypatch.setattr("superres.evaluation.reference.describe_pictures", bounded)
+    write_reference(PARAMS, tiles[0], described)
+    found = read_reference(PARAMS, IDS, described).features
+    assert found.count == 3 and len(found.held) == 2 and not found.complete
+    assert np.allclose(found.covariance, whole.covariance, rtol=1e-9, atol=1e-9)
+
+
+def test_other_weights_than_the_record_names_are_refused(described, tiles):
+    write_json("weights.json", {"inception": "00" * 32})
+    with pytest.raises(SuperresError, match=r"weights\.json: names the weights 00000000.*make wei"):
+        write_reference(PARAMS, tiles[0], described)
+
+
+def test_one_tile_has_no_distribution(tiles, tmp_path, monkeypatch, inception_file):
+    monkeypatch.setenv("SUPERRES_INCEPTION", str(inception_file))
+    path = tiles[0] / "manifest.csv"
+    write_csv(path, pd.read_csv(path).iloc[[0, 3]])
+    write_reference(PARAMS, tiles[0], tmp_path / "reference")
+    found = read_reference(PARAMS, ["t0"], tmp_path / "reference")
+    assert found.features is None and found.inception == {"state": "too few"}
+    write_reference(OFF, tiles[0], tmp_path / "reference")
+    assert read_reference(OFF, ["t0"], tmp_path / "reference").inception == {"state": "off"}

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from superres.reporting import figures, gains
+from superres.reporting import curves, figures, gains
 from superres.reporting.page import HERE
 from superres.reporting.style import COLORS, render_svg, styled
 
@@ -21,7 +21,24 @@ SELECTION = pd.DataFrame(
         "chosen": [1, 0],
     }
 )
-STEPS = pd.DataFrame({"steps": [50, 1], "psnr": [27.0, 29.0], "swd": [1.0, 1.5]})
+STEPS = pd.DataFrame(
+    {
+        "sampler": ["ddpm", "ddpm", "heun"],
+        "spacing": ["linear", "linear", "trailing"],
+        "evaluations": [50, 1, 9],
+        "psnr": [27.0, 29.0, 28.0],
+        "swd": [1.0, 1.5, 1.2],
+    }
+)
+SIZES = pd.DataFrame(
+    {
+        "edge_px": [128, 64],
+        "gain": [-0.5, -0.7],
+        "gain_estimate": [0.9, 0.8],
+        "swd": [1.3, 1.2],
+        "swd_estimate": [1.6, 1.7],
+    }
+)
 POINTS = pd.DataFrame(
     {
         "contender": ["model", "estimate", "bicubic", "lanczos"],
@@ -51,10 +68,14 @@ def svg(draw, *arguments):
 ALL = [
     (figures.training_curve, (TRAIN,)),
     (figures.selection_curve, (SELECTION,)),
-    (figures.steps_curve, (STEPS,)),
+    (curves.sampling_curves, (STEPS,)),
+    (curves.size_curve, (SIZES,)),
     (figures.perception_distortion, (POINTS,)),
     (gains.gain_heat_map, (per_tile([((0.1, 0.9), 1.0)]), ["blur", "jpeg"])),
 ]
+
+
+UNITS = ("loss", "dB", "evaluations", "px", "levels", "dB")
 
 
 @pytest.mark.parametrize(("draw", "arguments"), ALL)
@@ -74,7 +95,7 @@ def test_svg_is_text_without_references_and_the_same_each_time(draw, arguments):
 
 @pytest.mark.parametrize(
     ("draw", "arguments", "unit"),
-    [(*row, unit) for row, unit in zip(ALL, ("loss", "dB", "levels", "levels", "dB"), strict=True)],
+    [(*row, unit) for row, unit in zip(ALL, UNITS, strict=True)],
 )
 def test_axes_say_what_they_are(draw, arguments, unit):
     assert unit in svg(draw, *arguments)
@@ -85,17 +106,27 @@ def test_every_colour_is_a_variable_of_the_page_in_light_and_dark():
     for name, color in COLORS.items():
         assert re.findall(rf"--{name}: (#\w+);", css)[0] == color
         assert css.count(f"--{name}: #") == 2
-    text = svg(figures.steps_curve, STEPS)
+    text = svg(curves.sampling_curves, STEPS)
     assert "var(--estimate, #0072b2)" in text
     assert not re.search(r"[^,] #0072b2", text)
 
 
 def test_steps_are_drawn_in_order():
     with styled():
-        axes = figures.steps_curve(STEPS).axes
+        figure = curves.sampling_curves(STEPS)
+    axes = figure.axes
+    assert [line.get_label() for line in axes[0].lines] == ["ddpm linear", "heun trailing"]
     assert axes[0].lines[0].get_xdata().tolist() == [1, 50]
     assert axes[0].lines[0].get_ydata().tolist() == [29.0, 27.0]
     assert axes[1].lines[0].get_ydata().tolist() == [1.5, 1.0]
+
+
+def test_sizes_are_drawn_in_order():
+    with styled():
+        axes = curves.size_curve(SIZES).axes
+    assert axes[0].lines[0].get_xdata().tolist() == [64, 128]
+    assert axes[0].lines[0].get_ydata().tolist() == [0.8, 0.9]
+    assert axes[1].lines[1].get_ydata().tolist() == [1.2, 1.3]
 
 
 def test_training_curve_draws_the_losses_that_are_there():

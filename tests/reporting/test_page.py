@@ -143,7 +143,8 @@ def test_what_was_left_out_is_said(report):
     text = report[3].text
     assert "cannot be decoded" in text
     assert "25 tiles were dropped" in text
-    assert "FID is not computed" in text and "KID is not computed" in text
+    assert text.count("FID, KID, precision and recall are not computed") == 1
+    assert "make weights" in text
     assert "model.trained_on.tiles" in text
 
 
@@ -229,6 +230,7 @@ def test_null_figures_and_a_run_without_mean(tmp_path):
         "data/samples/test-00000.npy",
         "data/pairs/manifest.csv",
         "data/tiles/test-00000.npy",
+        "reports/measured.json",
         "reports/metrics.json",
         "reports/notes.json",
         "reports/per_tile.csv",
@@ -238,6 +240,7 @@ def test_null_figures_and_a_run_without_mean(tmp_path):
         "reports/selection.csv",
         "reports/explore/explore.json",
         "reports/explore/steps.csv",
+        "reports/explore/sizes.csv",
         "reports/explore/strengths.png",
     ],
 )
@@ -270,8 +273,23 @@ def test_levels_without_a_contender_are_refused(tmp_path):
 
 def test_explore_may_not_name_files_elsewhere(tmp_path):
     folder = build(tmp_path)
-    (folder / "reports" / "explore" / "explore.json").write_text('{"../notes.json": "x"}')
+    (folder / "reports" / "explore" / "explore.json").write_text(
+        '{"pictures": {"../notes.json": "x"}, "notes": []}'
+    )
     with pytest.raises(SuperresError, match=r"explore\.json: names '\.\./notes\.json'"):
+        write(folder)
+
+
+def test_what_explore_left_out_is_said(tmp_path):
+    write(build(tmp_path))
+    page = (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
+    assert "Pictures of 4 x 4 tiles were left out." in page
+
+
+def test_captions_without_notes_are_refused(tmp_path):
+    folder = build(tmp_path)
+    (folder / "reports" / "explore" / "explore.json").write_text('{"strengths.png": "x"}')
+    with pytest.raises(SuperresError, match=r"explore\.json: lacks 'pictures' or 'notes'"):
         write(folder)
 
 

@@ -9,8 +9,12 @@ from PIL import Image
 
 from superres.evaluation.contenders import upsample
 from superres.evaluation.fidelity import measure_tile
-from superres.evaluation.summary import summarize
+from superres.evaluation.perception import MISSING, absent, reason_and_remedy
+from superres.evaluation.writing import write_figures
+from superres.params.evaluate import EvaluateParams
+from superres.params.section import load_section
 from superres.storage import ShardWriter, write_csv, write_json
+from support import ROOT
 
 SOURCES = ("cat.png", "<img src=x onerror=alert(1)>.png", "写真 & фото.jpg")
 
@@ -89,14 +93,12 @@ def build(root: Path, originals=None, sources=SOURCES, seed=0):
             distance = share * swd.get(name, 1.86)
             distances += [{"contender": name, "level_px": size, "swd": distance}]
     per_tile = pd.DataFrame(measured).drop(columns="sharpness")
-    metrics, notes = summarize(per_tile, pd.DataFrame(distances))
+    perception = absent(list(versions), reason_and_remedy(MISSING, False))
+    params = load_section("evaluate", EvaluateParams, ROOT / "params.yaml")
+    write_figures(reports, per_tile, pd.DataFrame(distances), perception, {}, params)
     for name, rows in (("tiles", tiles), ("pairs", pairs), ("samples", samples)):
         write_csv(data / name / "manifest.csv", pd.DataFrame(rows))
     write_json(data / "samples" / "sampling.json", _sampling())
-    write_json(reports / "metrics.json", metrics)
-    write_json(reports / "notes.json", notes)
-    write_csv(reports / "per_tile.csv", per_tile)
-    write_csv(reports / "swd.csv", pd.DataFrame(distances))
     write_csv(reports / "photographs.csv", _photographs(sources))
     _write_curves(reports, generator)
     return root
@@ -147,13 +149,26 @@ def _write_curves(reports, generator):
     }
     write_csv(reports / "selection.csv", pd.DataFrame(selection))
     quality = {
+        "sampler": ["ddpm"] * 6,
+        "spacing": ["linear"] * 6,
         "steps": [1, 2, 5, 10, 25, 50],
+        "evaluations": [1, 2, 5, 10, 25, 50],
         "psnr": [29.26, 29.2, 28.8, 28.2, 27.6, 27.1],
         "ssim": [0.76, 0.76, 0.75, 0.73, 0.7, 0.69],
         "swd": [1.51, 1.5, 1.42, 1.34, 1.15, 1.04],
     }
     write_csv(reports / "explore" / "steps.csv", pd.DataFrame(quality))
+    larger = {
+        "size": [1, 2],
+        "edge_px": [32, 64],
+        "gain": [-0.6, -0.5],
+        "gain_estimate": [0.7, 0.8],
+        "swd": [1.1, 1.1],
+        "swd_estimate": [1.5, 1.4],
+    }
+    write_csv(reports / "explore" / "sizes.csv", pd.DataFrame(larger))
     grid = np.concatenate([smooth_noise(number, 64) for number in range(5)], axis=1)
     Image.fromarray(np.concatenate([grid, grid])).save(reports / "explore" / "strengths.png")
     captions = {"strengths.png": "Correction told to the model: blur across, <jpeg> down."}
-    (reports / "explore" / "explore.json").write_text(json.dumps(captions))
+    told = {"pictures": captions, "notes": ["Pictures of 4 x 4 tiles were left out."]}
+    (reports / "explore" / "explore.json").write_text(json.dumps(told))

@@ -40,11 +40,24 @@ def measure_tile(
         original: uint8, of the same shape.
         low: the input that `restored` was made from, uint8, h x w x 3.
         degrade: what made `low` of the original, with the same strengths.
-        border_crop: pixels left out at each edge for `psnr`, `psnr_y` and `ssim`; the other figures
-            are of the whole tile.
+        border_crop: pixels left out at each edge for PSNR and SSIM of the tile itself; the other
+            figures are of the whole tile.
 
     Returns:
-        `psnr`, `psnr_y`, `lr_psnr` in dB (infinite for equal images), `ssim` in [-1, 1],
+        What `compare` returns, and `lr_psnr` in dB.
+
+    Raises:
+        SuperresError: what `border_crop` leaves is too small for SSIM.
+    """
+    figures = compare(restored, original, border_crop)
+    return {**figures, "lr_psnr": psnr(degrade(restored), low)}
+
+
+def compare(restored: np.ndarray, original: np.ndarray, border_crop: int = 0) -> dict[str, float]:
+    """Return the figures that need nothing but the two pictures (uint8, H x W x 3).
+
+    Returns:
+        `psnr`, `psnr_y` in dB (infinite for equal images), `ssim`, `ssim_y` in [-1, 1],
         `color_shift_r`, `_g`, `_b` and their mean `color_shift` in 8-bit levels.
 
     Raises:
@@ -56,7 +69,7 @@ def measure_tile(
         "psnr": psnr(inner, inner_original),
         "psnr_y": psnr_y(inner, inner_original),
         "ssim": ssim(inner, inner_original),
-        "lr_psnr": psnr(degrade(restored), low),
+        "ssim_y": ssim_y(inner, inner_original),
         "color_shift": float(shift.mean()),
         "color_shift_r": float(shift[0]),
         "color_shift_g": float(shift[1]),
@@ -115,6 +128,22 @@ def ssim(restored: np.ndarray, original: np.ndarray) -> float:
     Raises:
         SuperresError: the images are smaller than the window.
     """
+    return _structure(restored, original, channel_axis=2)
+
+
+def ssim_y(restored: np.ndarray, original: np.ndarray) -> float:
+    """Return the mean structural similarity of BT.601 luma, in [-1, 1]; see `ssim` and `psnr_y`.
+
+    As super-resolution papers report it: luma spans 16..235, and the stabilising terms still belong
+    to a range of 255.
+
+    Raises:
+        SuperresError: the images are smaller than the window.
+    """
+    return _structure(luma(restored), luma(original), channel_axis=None)
+
+
+def _structure(restored: np.ndarray, original: np.ndarray, channel_axis: int | None) -> float:
     _check_shapes(restored, original)
     if min(original.shape[:2]) < SSIM_WINDOW:
         raise SuperresError(
@@ -126,7 +155,7 @@ def ssim(restored: np.ndarray, original: np.ndarray) -> float:
             original,
             restored,
             data_range=PEAK,
-            channel_axis=2,
+            channel_axis=channel_axis,
             gaussian_weights=True,
             sigma=1.5,
             use_sample_covariance=False,

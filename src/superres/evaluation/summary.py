@@ -7,18 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-MEANS = ("psnr", "psnr_y", "ssim", "lr_psnr", "color_shift")
-NOT_COMPUTED = {
-    name: f"{name.upper()} is not computed: the Inception features it is made of are not part of "
-    "this version yet."
-    for name in ("fid", "kid")
-}
+MEANS = ("psnr", "psnr_y", "ssim", "ssim_y", "lr_psnr", "color_shift")
+"""Figures of a contender that are means over tiles."""
 
 
 def summarize(
-    per_tile: pd.DataFrame, swd: pd.DataFrame
+    per_tile: pd.DataFrame, swd: pd.DataFrame, perception: dict[str, dict[str, float | None]]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the contents of `metrics.json` and of `notes.json`.
+    """Return the figures of `metrics.json` and notes for `notes.json`.
 
     A tile that equals its original has an infinite PSNR (a black sky needs no restoring), and one
     such tile would make every mean infinite. It is left out of that figure's mean, of every
@@ -26,8 +22,11 @@ def summarize(
     finite tile has None: JSON knows no infinity.
 
     Args:
-        per_tile: a row per tile and contender, with columns `id`, `contender` and `MEANS`.
-        swd: a row per contender and pyramid level, with columns `contender` and `swd`.
+        per_tile: a row per tile and contender, with columns `id`, `contender` and those of `MEANS`
+            that were measured.
+        swd: a row per contender and pyramid level, with columns `contender` and `swd`; none where
+            it was not measured.
+        perception: figures of whole sets (`fid` and others) by contender.
 
     Returns:
         Figures by contender, in the order of `per_tile`, and `tiles`; each is the mean over tiles
@@ -36,42 +35,57 @@ def summarize(
     """
     contenders = list(per_tile["contender"].unique())
     metrics: dict[str, Any] = {contender: {} for contender in contenders}
-    notes = [
-        {"metric": name, "contenders": contenders, "text": text}
-        for name, text in NOT_COMPUTED.items()
-    ]
-    for name in MEANS:
+    notes = []
+    for name in figures_in(per_tile):
         means, found = _means(per_tile, name, contenders)
         notes += found
         for contender in contenders:
             metrics[contender][name] = means.get(contender)
     for contender in contenders:
-        metrics[contender] |= dict.fromkeys(NOT_COMPUTED)
+        metrics[contender] |= perception[contender]
         distances = swd.loc[swd["contender"] == contender, "swd"].to_numpy(np.float64)
-        metrics[contender]["swd"] = float(np.mean(distances))
+        metrics[contender]["swd"] = float(np.mean(distances)) if len(distances) else None
     metrics["tiles"] = int(per_tile["id"].nunique())
     return metrics, notes
+
+
+def figures_in(per_tile: pd.DataFrame) -> list[str]:
+    """Return which of `MEANS` were measured: without an input, there is no `lr_psnr`."""
+    return [name for name in MEANS if name in per_tile.columns]
+
+
+def comparable(per_tile: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
+    """Return a figure of the tiles that its means are made of, and the contenders without a mean.
+
+    Returns:
+        A row per tile (index `id`) and a column per contender: the tiles where the figure is finite
+        for all contenders that have any such tile. Then the contenders that have none.
+    """
+    contenders = list(per_tile["contender"].unique())
+    table = per_tile.pivot(index="id", columns="contender", values=name)[contenders]
+    finite = np.isfinite(table.to_numpy(np.float64))
+    has_some = finite.any(axis=0)
+    none = [contender for contender, some in zip(contenders, has_some, strict=True) if not some]
+    return table.loc[finite[:, has_some].all(axis=1), has_some], none
 
 
 def _means(
     per_tile: pd.DataFrame, name: str, contenders: list[str]
 ) -> tuple[dict[str, float], list[dict[str, Any]]]:
     """Return a figure's mean by contender, over the tiles where it is finite, and notes on that."""
-    table = per_tile.pivot(index="id", columns="contender", values=name)[contenders]
-    finite = np.isfinite(table)
-    some = [contender for contender in contenders if finite[contender].any()]
-    none = [contender for contender in contenders if contender not in some]
-    shared = table[some][finite[some].all(axis=1)]
+    shared, none = comparable(per_tile, name)
+    some = [contender for contender in contenders if contender not in none]
+    tiles = per_tile["id"].nunique()
     title = name.upper().replace("_", "-")
     equals = "equals what it is compared with, pixel for pixel"
     notes = []
     if none:
-        text = f"{title} of {', '.join(none)} is infinite: every tile {equals}."
+        text = f"{title} of {', '.join(none)} is infinite: every picture {equals}."
         notes.append({"metric": name, "contenders": none, "text": text})
-    left_out = len(table) - len(shared)
+    left_out = tiles - len(shared)
     if some and left_out:
         text = (
-            f"{title} is the mean of {len(shared)} of {len(table)} tiles: in the other {left_out}, "
+            f"{title} is the mean of {len(shared)} of {tiles} pictures: in the other {left_out}, "
             f"one contender or more {equals}, and the figure is infinite."
         )
         notes.append({"metric": name, "contenders": some, "text": text})

@@ -78,43 +78,26 @@ def selection_curve(selection: pd.DataFrame) -> Figure:
     return figure
 
 
-def steps_curve(steps: pd.DataFrame) -> Figure:
-    """Return quality against the number of sampling steps.
+def perception_distortion(points: pd.DataFrame, perception: str = "swd") -> Figure:
+    """Return the plane of Blau and Michaeli 2018: distortion (PSNR) against perception.
 
     Args:
-        steps: `steps`, `psnr` in dB, `swd` in 8-bit levels.
-    """
-    figure, (above, below) = _figures(3.8)
-    rows = steps.sort_values("steps")
-    _line(above, rows, "steps", "psnr", "estimate", "PSNR")
-    _line(below, rows, "steps", "swd", "model", "SWD")
-    above.set(ylabel="PSNR, dB")
-    below.set(ylabel="SWD, levels", xlabel="sampling steps")
-    below.set_xscale("log")
-    below.xaxis.set_major_locator(FixedLocator(_thinned(rows["steps"])))
-    below.xaxis.set_minor_locator(NullLocator())
-    below.xaxis.set_major_formatter(ScalarFormatter())
-    return figure
-
-
-def perception_distortion(points: pd.DataFrame) -> Figure:
-    """Return the plane of Blau and Michaeli 2018: distortion (PSNR) against perception (SWD).
-
-    Args:
-        points: `contender`, `label`, `psnr` in dB, `swd` in 8-bit levels; rows with an empty figure
-            are left out.
+        points: `contender`, `label`, `psnr` in dB, and `swd` in 8-bit levels or `fid`; rows with an
+            empty figure are left out.
+        perception: which of the two is drawn.
     """
     figure, axes = new_figure(3.6)
-    shown = points.dropna(subset=["psnr", "swd"])
-    axes.set(xlabel="PSNR, dB (right is closer)", ylabel="SWD, levels (lower is closer)")
+    shown = points.dropna(subset=["psnr", perception])
+    name = {"swd": "SWD, levels", "fid": "FID"}[perception]
+    axes.set(xlabel="PSNR, dB (right is closer)", ylabel=f"{name} (lower is closer)")
     if shown.empty:
         return figure
     axes.set_xlim(*_padded(shown["psnr"], 0.18))
-    axes.set_ylim(*_padded(shown["swd"], 0.14))
-    for contender, x, y in zip(shown["contender"], shown["psnr"], shown["swd"], strict=True):
+    axes.set_ylim(*_padded(shown[perception], 0.14))
+    for contender, x, y in zip(shown["contender"], shown["psnr"], shown[perception], strict=True):
         marker, color = MARKERS.get(contender, "o"), COLORS.get(contender, COLORS["ink"])
         axes.plot(x, y, marker, color=color, markersize=8)
-    _label_points(axes, shown)
+    _label_points(axes, shown, perception)
     return figure
 
 
@@ -146,14 +129,14 @@ def _padded(values: pd.Series, share: float) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _label_points(axes: Axes, points: pd.DataFrame) -> None:
+def _label_points(axes: Axes, points: pd.DataFrame, perception: str) -> None:
     """Write each point's label beside, above or below it: the first place that is still free.
 
     Places are boxes in shares of the axes' width and height; the size of text is estimated.
     """
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     across = (points["psnr"].to_numpy() - left) / (right - left)
-    up = (points["swd"].to_numpy() - bottom) / (top - bottom)
+    up = (points[perception].to_numpy() - bottom) / (top - bottom)
     taken = [(x - 0.02, y - 0.03, x + 0.02, y + 0.03) for x, y in zip(across, up, strict=True)]
     for label, x, y in zip(points["label"], across, up, strict=True):
         width = 0.0175 * len(label)

@@ -8,11 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from superres.evaluation.tables import ENTROPY_BINS, bin_of
 from superres.reporting.figures import new_figure
 from superres.reporting.style import COLORS
-
-ENTROPY_BINS = 4
-"""Per axis of the heat map; the bins are equally wide over [0, 1]."""
 
 
 def gain_heat_map(per_tile: pd.DataFrame, entropies: list[str]) -> Figure | None:
@@ -31,7 +29,7 @@ def gain_heat_map(per_tile: pd.DataFrame, entropies: list[str]) -> Figure | None
     gains = gains[np.isfinite(gains["gain"])]
     if gains.empty:
         return None
-    bins = [_bin(gains[f"entropy_{name}"]) for name in entropies[:2]]
+    bins = [bin_of(gains[f"entropy_{name}"]) for name in entropies[:2]]
     down = bins[1] if len(bins) > 1 else np.zeros_like(bins[0])
     shape = (ENTROPY_BINS if len(bins) > 1 else 1, ENTROPY_BINS)
     total, count = np.zeros(shape), np.zeros(shape, dtype=int)
@@ -100,7 +98,3 @@ def signed(value: float, digits: int = 2) -> str:
     if float(text) == 0:
         return f"±{abs(value):.{digits}f}"
     return text.replace("-", "−")
-
-
-def _bin(entropy: pd.Series) -> np.ndarray:
-    return np.clip((entropy.to_numpy() * ENTROPY_BINS).astype(int), 0, ENTROPY_BINS - 1)

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from superres.params.report import ReportParams
-from superres.reporting import figures, gains, pictures, words
+from superres.reporting import curves, figures, gains, pictures, words
 from superres.reporting.run import Run, read_run
 from superres.reporting.style import render_svg, styled
 from superres.storage import write_bytes, write_text
@@ -65,12 +66,13 @@ def render_page(run: Run, params: ReportParams) -> str:
         plots=_plots(run),
         by_photograph=_by_photograph(run),
         explored=pictures.explored(run),
+        explore_notes=run.explore_notes,
         photographs=run.photographs.to_dict("records"),
         left_out=run.photographs[run.photographs["status"] != "used"].to_dict("records"),
         dropped=int(run.photographs["dropped"].fillna(0).sum()),
         thinned=int(run.photographs["thinned"].fillna(0).sum()),
-        notes=run.notes,
-        made=_flat(run.sampling),
+        notes=list(dict.fromkeys(str(note.get("text", "")) for note in run.notes)),
+        made=_flat(run.sampling) + _flat(run.measured, "measured."),
     )
 
 
@@ -99,13 +101,26 @@ def _plots(run: Run) -> dict[str, Markup]:
         ]
     )
     with styled():
-        drawn = {
+        drawn: dict[str, tuple[Figure | None, str]] = {
             "plane": (figures.perception_distortion(points), "PSNR against SWD by contender"),
+            "plane_fid": (
+                figures.perception_distortion(points, "fid")
+                if points["fid"].notna().any()
+                else None,
+                "PSNR against FID by contender",
+            ),
             "heat": (
                 gains.gain_heat_map(run.per_tile, run.entropies),
                 "PSNR gain of the estimate over bicubic by corruption strength",
             ),
-            "steps": (figures.steps_curve(run.steps), "PSNR and SWD by number of sampling steps"),
+            "steps": (
+                curves.sampling_curves(run.steps),
+                "PSNR and SWD of samplers by network evaluations",
+            ),
+            "sizes": (
+                curves.size_curve(run.sizes),
+                "PSNR gain over bicubic and SWD by size of the restored windows",
+            ),
             "training": (figures.training_curve(run.train), "Loss by optimiser step"),
             "selection": (
                 figures.selection_curve(run.selection),

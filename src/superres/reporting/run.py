@@ -21,8 +21,12 @@ class Run:
     """Everything the report shows."""
 
     metrics: dict[str, dict[str, float | None]]
-    """Figures by contender, the contents of `metrics.json` but for `tiles`."""
+    """Figures by contender, the contents of `metrics.json` but for `tiles` and `intervals`."""
     tiles: int
+    intervals: dict[str, dict[str, list[float]]]
+    """95 % intervals by contender and figure."""
+    measured: dict[str, Any]
+    """How the figures were computed."""
     notes: list[dict[str, Any]]
     per_tile: pd.DataFrame
     swd: pd.DataFrame
@@ -31,9 +35,13 @@ class Run:
     train: pd.DataFrame
     selection: pd.DataFrame
     steps: pd.DataFrame
-    """Quality by number of sampling steps, from `explore`."""
+    """Quality by sampler and number of steps, from `explore`."""
+    sizes: pd.DataFrame
+    """Quality by size of the windows that a picture is restored in, from `explore`."""
     explored: dict[str, str]
     """File name of a picture of `explore` to its caption."""
+    explore_notes: list[str]
+    """What `explore` left out."""
     explore_folder: Path
     sampling: dict[str, Any]
     test: pd.DataFrame
@@ -57,20 +65,24 @@ def read_run(data: Path = Path("data"), reports: Path = Path("reports")) -> Run:
         SuperresError: a file is missing or not what it should be; the message names it.
     """
     metrics = _read_json(reports / "metrics.json", dict)
-    tiles = metrics.pop("tiles", None)
+    tiles, intervals = metrics.pop("tiles", None), metrics.pop("intervals", None)
     missing = [name for name in NEEDED if not isinstance(metrics.get(name), dict)]
-    if missing or not isinstance(tiles, int):
+    missing += [] if isinstance(tiles, int) else ["tiles"]
+    missing += [] if isinstance(intervals, dict) else ["intervals"]
+    if missing:
         raise SuperresError(
-            f"{reports / 'metrics.json'}: lacks {', '.join(missing) or 'tiles'}; "
-            "run the stage evaluate"
+            f"{reports / 'metrics.json'}: lacks {', '.join(missing)}; run the stage evaluate"
         )
     pairs = data / "pairs"
     place = ("id", "split", "shard", "index")
     original = ("tile_shard", "tile_index", "source", "x", "y", "sharpness")
     explore = reports / "explore"
+    explored, explore_notes = _explored(explore)
     return Run(
         metrics=metrics,
         tiles=tiles,
+        intervals=intervals,
+        measured=_read_json(reports / "measured.json", dict),
         notes=_read_json(reports / "notes.json", list),
         per_tile=_read_table(reports / "per_tile.csv", ("id", "source", "contender", "psnr")),
         swd=_read_table(reports / "swd.csv", ("contender", "level_px", "swd")),
@@ -82,8 +94,14 @@ def read_run(data: Path = Path("data"), reports: Path = Path("reports")) -> Run:
         selection=_read_table(
             reports / "selection.csv", ("step", "psnr_estimate", "psnr_sample", "swd", "chosen")
         ),
-        steps=_read_table(explore / "steps.csv", ("steps", "psnr", "swd")),
-        explored=_captions(explore),
+        steps=_read_table(
+            explore / "steps.csv", ("sampler", "spacing", "evaluations", "psnr", "swd")
+        ),
+        sizes=_read_table(
+            explore / "sizes.csv", ("edge_px", "gain", "gain_estimate", "swd", "swd_estimate")
+        ),
+        explored=explored,
+        explore_notes=explore_notes,
         explore_folder=explore,
         sampling=_read_json(data / "samples" / "sampling.json", dict),
         test=rows_of_split(read_manifest(pairs, place + original), "test", pairs),
@@ -121,9 +139,15 @@ def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     return frame
 
 
-def _captions(folder: Path) -> dict[str, str]:
-    captions = _read_json(folder / "explore.json", dict)
+def _explored(folder: Path) -> tuple[dict[str, str], list[str]]:
+    """Return captions by picture, and notes."""
+    path = folder / "explore.json"
+    told = _read_json(path, dict)
+    captions, notes = told.get("pictures"), told.get("notes")
+    if not isinstance(captions, dict) or not isinstance(notes, list):
+        raise SuperresError(f"{path}: lacks 'pictures' or 'notes'; run the stage explore")
     for name in captions:
         if Path(name).name != name or not (folder / name).is_file():
-            raise SuperresError(f"{folder / 'explore.json'}: names {name!r}, which is not there")
-    return {name: str(caption) for name, caption in captions.items()}
+            raise SuperresError(f"{path}: names {name!r}, which is not there")
+    pictures = {name: str(caption) for name, caption in captions.items()}
+    return pictures, [str(note) for note in notes]

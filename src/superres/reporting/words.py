@@ -42,6 +42,7 @@ COLUMNS = (
     ),
     Column("ssim", "SSIM", "", 3, "higher", "Structural similarity, Gaussian window of 11 px."),
     Column("psnr_y", "PSNR-Y", "dB", 2, "higher", "PSNR of BT.601 luma (16 to 235)."),
+    Column("ssim_y", "SSIM-Y", "", 3, "higher", "SSIM of BT.601 luma."),
     Column(
         "lr_psnr",
         "LR-PSNR",
@@ -58,8 +59,39 @@ COLUMNS = (
         "nearer zero",
         "Mean of restored minus original over all pixels and channels: drift of colour.",
     ),
-    Column("fid", "FID", "", 2, "lower", "Fréchet inception distance."),
-    Column("kid", "KID", "", 4, "lower", "Kernel inception distance."),
+    Column(
+        "fid",
+        "FID",
+        "",
+        2,
+        "lower",
+        "Fréchet distance of the 2048 pooled features of the 2015 Inception network.",
+    ),
+    Column(
+        "kid",
+        "KID",
+        "",
+        4,
+        "lower",
+        "Kernel distance of the same features, mean and deviation of subsets.",
+    ),
+    Column(
+        "precision",
+        "precision",
+        "",
+        3,
+        "higher",
+        "Share of restored tiles among the originals’ neighbours in those features: do they look "
+        "like photographs?",
+    ),
+    Column(
+        "recall",
+        "recall",
+        "",
+        3,
+        "higher",
+        "Share of originals among the restored tiles’ neighbours: is their variety there?",
+    ),
 )
 
 
@@ -126,7 +158,8 @@ def _swd_words(model: dict[str, Any], bicubic: dict[str, Any], steps: object) ->
 def contender_table(run: Run) -> dict[str, Any]:
     """Return the table of contenders: its columns that have figures, and a row per contender.
 
-    The best of a column is marked as it reads: contenders that show the same digits share it.
+    The best of a column is marked as it reads: contenders that show the same digits share it. A
+    cell has its `interval`, or an empty text.
     """
     columns = [c for c in COLUMNS if any(m.get(c.key) is not None for m in run.metrics.values())]
     names, costs = labels(run.sampling), evaluations(run.sampling)
@@ -136,7 +169,8 @@ def contender_table(run: Run) -> dict[str, Any]:
         cells = []
         for column in columns:
             text = _cell(column, run.metrics[contender].get(column.key))
-            cells.append({"text": text, "best": text in best[column.key]})
+            interval = _spread(column, run, contender)
+            cells.append({"text": text, "best": text in best[column.key], "interval": interval})
         cost = costs.get(contender)
         rows.append(
             {"key": contender, "label": names[contender], "evaluations": cost, "cells": cells}
@@ -196,6 +230,15 @@ def _cell(column: Column, value: float | None) -> str:
     if column.better == "nearer zero":
         return signed(value, column.digits)
     return f"{value:.{column.digits}f}"
+
+
+def _spread(column: Column, run: Run, contender: str) -> str:
+    """Return a figure's interval; of KID, which has none, its deviation over subsets."""
+    ends = run.intervals.get(contender, {}).get(column.key)
+    if ends is not None:
+        return " to ".join(_cell(column, end) for end in ends)
+    deviation = run.metrics[contender].get("kid_std")
+    return f"± {_cell(column, deviation)}" if column.key == "kid" and deviation is not None else ""
 
 
 def _difference(one: float | None, other: float | None) -> float | None:

@@ -1,0 +1,73 @@
+"""How far the figures might lie from what other photographs would give: bootstrap intervals.
+
+Tiles of one photograph resemble each other, so tiles alone must not be drawn: that would promise
+more than is known. Each resample draws as many photographs as there are, with replacement, then of
+each as many tiles as it has (Davison and Hinkley 1997, section 3.8). All contenders see the same
+resamples, so their differences from bicubic have intervals of their own, which are much narrower.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from superres.evaluation.summary import comparable, figures_in
+from superres.params.evaluate import BootstrapParams
+from superres.seeding import rng
+
+LEVEL = 0.95
+GAIN = "psnr_over_bicubic"
+"""The key of a contender's mean PSNR minus bicubic's."""
+
+Intervals = dict[str, dict[str, list[float]]]
+
+
+def bootstrap_intervals(per_tile: pd.DataFrame, params: BootstrapParams) -> Intervals:
+    """Return 95 % intervals, `[low, high]`, by contender and figure (means over tiles, and `GAIN`).
+
+    A figure that has no mean has no interval; tiles that its mean leaves out are left out here too.
+
+    Args:
+        per_tile: a row per tile and contender with `id`, `source`, `contender` and the figures.
+        params: resamples and seed.
+    """
+    found: Intervals = {contender: {} for contender in per_tile["contender"].unique()}
+    photograph = per_tile.drop_duplicates("id").set_index("id")["source"]
+    tables = {name: comparable(per_tile, name)[0] for name in figures_in(per_tile)}
+    if "bicubic" in tables["psnr"]:
+        psnr = tables["psnr"]
+        tables[GAIN] = psnr.drop(columns="bicubic").sub(psnr["bicubic"], axis=0)
+    alike: dict[tuple[str, ...], list[str]] = {}  # figures of the same tiles share the resamples
+    for name, table in tables.items():
+        if not table.empty:
+            alike.setdefault(tuple(table.index), []).append(name)
+    for ids, names in alike.items():
+        columns = [(name, contender) for name in names for contender in tables[name].columns]
+        values = np.concatenate([tables[name].to_numpy(np.float64) for name in names], axis=1)
+        means = _resampled_means(values, photograph.loc[list(ids)].to_numpy(), params)
+        ends = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+        for (name, contender), (low, high) in zip(columns, ends.T, strict=True):
+            found[contender][name] = [float(low), float(high)]
+    return found
+
+
+def _resampled_means(
+    values: np.ndarray, photographs: np.ndarray, params: BootstrapParams
+) -> np.ndarray:
+    """Return the columns' means over each resample of the rows: R x C.
+
+    Args:
+        values: N x C, a row per tile.
+        photographs: name of each tile's photograph, N.
+        params: resamples and seed.
+    """
+    _, owner = np.unique(photographs, return_inverse=True)
+    groups = [np.flatnonzero(owner == number) for number in range(owner.max() + 1)]
+    generator = rng(params.seed, "bootstrap")
+    means = np.empty((params.resamples, values.shape[1]))
+    for row in means:
+        photos = [groups[number] for number in generator.integers(0, len(groups), len(groups))]
+        tiles = np.concatenate([p[generator.integers(0, len(p), len(p))] for p in photos])
+        times = np.bincount(tiles, minlength=len(values))
+        row[:] = times @ values / len(tiles)
+    return means
