@@ -4,7 +4,8 @@
     PYTHONPATH=src python benchmarks/samplers.py --only heun   # some samplers, every spacing
 
 Needs `models/best`, `data/tiles` and `data/pairs` of a pipeline that has run. Every row has the
-same tiles and the same x_T; noise of the steps has temperature 1 unless a row says otherwise.
+same tiles and the same x_T; noise of the steps has temperature 1 unless a row says otherwise. FID
+is there where the Inception weights are (docs/metrics.md).
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ from superres.device import pick_device
 from superres.diffusion.samplers import SAMPLERS
 from superres.diffusion.spacing import SPACINGS
 from superres.evaluation.distribution import descriptors, sliced_distances
+from superres.evaluation.feature_distances import frechet_distance
+from superres.evaluation.features import describe_pictures
 from superres.evaluation.fidelity import psnr
+from superres.evaluation.inception import Inception, load_inception
+from superres.evaluation.weights import WeightsMissing, find_weights
 from superres.inference import Batch, Sampling
 from superres.model_folder import SuperResolver, load_model
 from superres.params.evaluate import SwdParams
@@ -62,8 +67,23 @@ def grid(samplers: list[str], steps: list[int]) -> list[Sampling]:
     return rows
 
 
+def inception() -> Inception | None:
+    """Return the network behind FID, or None, with the reason on the terminal."""
+    try:
+        return load_inception(find_weights().path).to(pick_device())
+    except WeightsMissing as error:
+        print(f"no FID: {error}")
+        return None
+
+
 def measure(
-    how: Sampling, model: SuperResolver, test: PairSet, items: np.ndarray, samples: int, batch: int
+    how: Sampling,
+    model: SuperResolver,
+    network: Inception | None,
+    test: PairSet,
+    items: np.ndarray,
+    samples: int,
+    batch: int,
 ) -> dict[str, Any]:
     """Return one row of the table."""
     originals, ids = test.high(items), list(test.rows["id"].iloc[items])
@@ -82,6 +102,10 @@ def measure(
     distances = [
         np.mean(sliced_distances(reference, descriptors(one, ids, SWD), SWD)) for one in single
     ]
+    fid = None
+    if network is not None:
+        described = [describe_pictures(network, tiles, ids) for tiles in (single[0], originals)]
+        fid = frechet_distance(*described)
     return {
         **{key: asdict(how)[key] for key in ("sampler", "steps", "spacing", "temperature")},
         "evaluations": evaluations(how),
@@ -89,6 +113,7 @@ def measure(
         "psnr_mean": _psnr(mean, originals),
         "swd": np.mean(distances),
         "swd_spread": np.ptp(distances),
+        "fid": fid,
         "images_per_second": len(items) * samples / seconds,
     }
 
@@ -119,9 +144,9 @@ def main() -> None:
     wanted = TABLE
     if asked.only:
         wanted = grid(asked.only.split(","), [int(part) for part in asked.steps.split(",")])
-    rows = []
+    network, rows = inception(), []
     for how in wanted:
-        rows.append(measure(how, model, test, items, asked.samples, asked.batch))
+        rows.append(measure(how, model, network, test, items, asked.samples, asked.batch))
         print(pd.DataFrame(rows[-1:]).to_string(header=len(rows) == 1, index=False), flush=True)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     write_csv(asked.out, pd.DataFrame(rows))
