@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from superres.exploring import explore
+from superres.exploring.explore import explore
 from superres.params.explore import ExploreParams
 from superres.params.section import load_section
 from superres.stage import run_stage

@@ -27,8 +27,13 @@ def tiny_params() -> dict[str, Any]:
     params["train"].update(steps=6, batch=4, checkpoint_every=3, log_every=2)
     params["select"].update(steps=2, tiles=4)
     params["sampler"].update(steps=4, repeats=2)
-    params["explore"].update(tiles=2, strengths=[0.0, 1.0], steps=[1, 2], samples=2, grid_steps=2)
+    params["explore"].update(tiles=2, strengths=[0.0, 1.0], samples=2, grid_steps=2, sizes=[1, 2])
+    params["explore"]["curves"] = [
+        {"sampler": "ddpm", "spacing": "linear", "steps": [1, 2]},
+        {"sampler": "heun", "spacing": "trailing", "steps": [2]},
+    ]
     params["evaluate"]["features"]["swd"].update(patches_per_tile=16, projections=16)
+    params["evaluate"]["bootstrap"].update(resamples=100)
     params["report"].update(tiles=4)
     return params
 
@@ -53,6 +58,10 @@ def environment() -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "DVC_NO_ANALYTICS": "1",
         "SUPERRES_DEVICE": "cpu",
+        "SUPERRES_OFFLINE": "1",
+        "SUPERRES_CACHE": str(ROOT / ".no-cache"),
+        "SUPERRES_INCEPTION": "",
+        "SUPERRES_LPIPS": "",
     }
 
 

@@ -1,4 +1,4 @@
-"""The `sample` and `explore` stages' functions."""
+"""The `sample` stage's function."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from superres.data.dataset import PairSet
 from superres.errors import SuperresError
-from superres.exploring import explore
 from superres.params.check import Params, check_params
-from superres.reporting.grids import draw_grid
 from superres.restoration.tiles import restore_tiles
 from superres.storage import Shards, read_manifest
 from support import tiny_params, write_yaml
@@ -89,23 +86,3 @@ def test_more_steps_than_trained_on_are_refused(project: Path, tmp_path: Path) -
             tmp_path / "out",
         )
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("told", [[0.0, 1.0], [0.5]])
-def test_exploring_draws_grids_and_curves(project: Path, tmp_path: Path, told: list[float]) -> None:
-    params = checked(tmp_path, "explore", strengths=told, steps=[3, 1], samples=2).explore
-    out = tmp_path / "explore"
-    facts = explore(
-        params, project / "models/best", project / "data/tiles", project / "data/pairs", out
-    )
-    assert facts["evaluations"] == 4 * 2 + (len(told) ** 2 + 2) * 2
-    assert list(pd.read_csv(out / "steps.csv")["steps"]) == [1, 3]
-    captions = json.loads((out / "explore.json").read_text())
-    assert sorted(captions) == sorted(path.name for path in out.glob("*.png"))
-
-
-def test_grids_need_as_many_labels_as_rows_and_columns() -> None:
-    pixels = np.zeros((1, 2, 8, 8, 3), np.uint8)
-    assert draw_grid(pixels, ["a"], ["b", "c"]).startswith(b"\x89PNG")
-    with pytest.raises(ValueError, match="as many labels"):
-        draw_grid(pixels, ["a"], ["b"])

@@ -61,15 +61,22 @@ def recovered(path: str | Path) -> Path:
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write a file under a temporary name, flush it to the disk and rename it."""
+    """Write a file under a temporary name, flush it to the disk and rename it.
+
+    Where that fails (a full disk), the temporary file is gone and the old one untouched.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def write_text(path: str | Path, text: str) -> None:

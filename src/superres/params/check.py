@@ -98,7 +98,10 @@ def _conflicts(params: Params) -> list[str]:
         "select.steps": params.select.steps,
         "sampler.steps": params.sampler.steps,
         "explore.grid_steps": params.explore.grid_steps,
-        "explore.steps": max(params.explore.steps),
+    }
+    steps |= {
+        f"explore.curves.{number}.steps": max(curve.steps)
+        for number, curve in enumerate(params.explore.curves)
     }
     faults += [
         f"{key}: must be at most diffusion.timesteps {limit}, got {value}"

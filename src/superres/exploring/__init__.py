@@ -1,0 +1,1 @@
+"""Trying a model: strengths it is told, samples, ways of sampling, sizes of picture."""
