@@ -1,7 +1,7 @@
 # make repro   the whole pipeline in its own environment
 # make test    tests in the same environment
 # make lint    ruff and mypy
-# make weights get the weights behind FID, once per machine
+# make weights get the weights behind FID, once per machine; check those of LPIPS
 # make deps    write the stages' code dependencies into dvc.yaml
 # make clean   delete what the stages wrote here; DVC's cache keeps its copies
 PYTHON ?= python3

@@ -9,6 +9,9 @@ import torch
 import yaml
 
 from inception_weights import random_weights
+from lpips_weights import write_weights
+from superres.evaluation import weights
+from superres.evaluation.download import sha256_of
 from support import copy_project, run, tiny_params, write_photographs
 
 
@@ -18,6 +21,7 @@ def no_weights_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setenv("SUPERRES_OFFLINE", "1")
     monkeypatch.setenv("SUPERRES_CACHE", str(tmp_path / "no-cache"))
     monkeypatch.delenv("SUPERRES_INCEPTION", raising=False)
+    monkeypatch.delenv("SUPERRES_LPIPS", raising=False)
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +30,21 @@ def inception_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "random.pth"
     torch.save(random_weights(), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def lpips_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of random weights of LPIPS, the golden values' own."""
+    return write_weights(tmp_path_factory.mktemp("lpips"))
+
+
+@pytest.fixture
+def lpips_given(lpips_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return that folder, given as a developer's, its checksums standing for the published ones."""
+    for name in weights.LPIPS_DIGITS:
+        monkeypatch.setitem(weights.LPIPS_DIGITS, name, sha256_of(lpips_folder / name)[:8])
+    monkeypatch.setenv("SUPERRES_LPIPS", str(lpips_folder))
+    return lpips_folder
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,13 @@ import torch
 
 from inception_weights import random_weights
 from superres.data.chain import Degradation
+from superres.data.dataset import PairSet
 from superres.data.degradation import degrade
 from superres.errors import SuperresError
 from superres.evaluation.contenders import upsample
+from superres.evaluation.lpips import distances, load_lpips
 from superres.evaluation.reference import write_reference
+from superres.evaluation.weights import ALEXNET, LINEAR
 from superres.measurement import Folders, measure
 from superres.params.evaluate import (
     BootstrapParams,
@@ -182,7 +185,67 @@ def test_sets_too_small_for_neighbours_say_so(with_weights):
     ]
 
 
-def test_several_processes_write_the_same_bytes(folders, tmp_path, monkeypatch):
+def figures(folder):
+    """Return the metrics, the notes and how they were measured."""
+    names = ("metrics", "notes", "measured")
+    return [json.loads((folder / f"{name}.json").read_text()) for name in names]
+
+
+def test_with_its_weights_every_contender_has_lpips_and_nothing_else_changes(
+    folders, lpips_given, monkeypatch, tmp_path
+):
+    measure(PARAMS, folders)
+    metrics, notes, how = figures(folders.reports)
+    assert metrics["model"]["lpips"] == 0  # the originals themselves
+    assert metrics["bicubic"]["lpips"] == metrics["estimate"]["lpips"] > 0.01
+    low, high = metrics["intervals"]["bicubic"]["lpips"]
+    assert low < metrics["bicubic"]["lpips"] < high
+    assert how["lpips"].startswith("version 0.1, alexnet-owt-7be5be79.pth and alex.pth (")
+    per_tile = pd.read_csv(folders.reports / "per_tile.csv")
+    of_lanczos = per_tile[per_tile["contender"] == "lanczos"]["lpips"]
+    assert of_lanczos.mean() == pytest.approx(metrics["lanczos"]["lpips"], rel=1e-6)
+    assert of_lanczos.nunique() == 5
+    # By hand, of one tile.
+    row = per_tile[per_tile["contender"] == "bicubic"].iloc[2]
+    pairs = PairSet(folders.tiles, folders.pairs, "test")
+    number = pairs.rows["id"].tolist().index(row["id"])
+    tile, low_tile = pairs.high([number])[0], pairs.low([number])[0]
+    network = load_lpips(lpips_given / ALEXNET, lpips_given / LINEAR)
+    again = list(distances(network, [(upsample(low_tile, (32, 32), "bicubic"), tile)]))
+    assert again == pytest.approx([row["lpips"]], abs=1e-6)
+    for name in ("by_photograph", "by_entropy"):
+        assert "lpips" in pd.read_csv(folders.reports / f"{name}.csv").columns
+
+    monkeypatch.delenv("SUPERRES_LPIPS")
+    measure(PARAMS, folders._replace(reports=tmp_path / "without"))
+    without = figures(tmp_path / "without")
+    for part in (*metrics.values(), *metrics["intervals"].values(), how):
+        if isinstance(part, dict):
+            part.pop("lpips", None)
+    assert [metrics, notes, how] == without
+    plain = pd.read_csv(tmp_path / "without" / "per_tile.csv")
+    pd.testing.assert_frame_equal(per_tile.drop(columns="lpips"), plain)
+    for name in ("by_photograph", "by_entropy"):
+        assert "lpips" not in pd.read_csv(tmp_path / "without" / f"{name}.csv").columns
+
+
+def test_lpips_that_is_named_but_not_given_is_a_note(folders):
+    write_json(folders.record, {"inception": None, "lpips": "7be5be79 df73285e"})
+    measure(PARAMS, folders)
+    metrics, notes, how = figures(folders.reports)
+    assert "lpips" not in metrics["model"] and "lpips" not in how
+    (text,) = (note["text"] for note in notes if note["metric"] == "lpips")
+    assert "weights.json names its weights, but SUPERRES_LPIPS was not set" in text
+
+
+def test_a_wrong_folder_of_lpips_ends_it_before_anything_is_measured(folders, monkeypatch):
+    monkeypatch.setenv("SUPERRES_LPIPS", "/absent")
+    with pytest.raises(SuperresError, match="SUPERRES_LPIPS: /absent: no such folder; wanted"):
+        measure(PARAMS, folders)
+    assert not folders.reports.exists()
+
+
+def test_several_processes_write_the_same_bytes(folders, tmp_path, monkeypatch, lpips_given):
     measure(PARAMS, folders)
     monkeypatch.setenv("SUPERRES_WORKERS", "2")
     measure(PARAMS, folders._replace(reports=tmp_path / "again"))

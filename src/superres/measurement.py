@@ -18,17 +18,19 @@ from superres.evaluation.contenders import BASELINES, upsample
 from superres.evaluation.distribution import descriptors, sliced_distances
 from superres.evaluation.feature_files import describe_cached
 from superres.evaluation.fidelity import measure_tile
+from superres.evaluation.lpips import Lpips, distances
 from superres.evaluation.perception import (
     Perception,
     absent,
     feature_figures,
     feature_notes,
+    open_lpips,
     open_network,
     reason_and_remedy,
 )
 from superres.evaluation.reference import read_reference
 from superres.evaluation.spreading import spread
-from superres.evaluation.weights import RECORD, read_record
+from superres.evaluation.weights import LPIPS, RECORD, read_record
 from superres.evaluation.writing import write_figures
 from superres.params.evaluate import EvaluateParams
 from superres.progress import counting, progress_bar
@@ -68,17 +70,24 @@ def measure(params: EvaluateParams, folders: Folders) -> int:
     named = read_record(folders.record) is not None
     opened, state = open_network(reference)
     contenders = {**_restored(folders.samples, pairs), **_baselines(params, pairs)}
+    edge = min(pairs.high([0])[0].shape[:2])
+    wanted = read_record(folders.record, LPIPS) is not None
+    lpips, lpips_notes = open_lpips(list(contenders), edge, wanted)
     swd, original = params.features.swd, reference.features
     tiles: list[dict[str, Any]] = []
-    distances: list[dict[str, Any]] = []
+    swd_rows: list[dict[str, Any]] = []
     figures: dict[str, dict[str, float | None]] = {}
-    total = (2 if opened is None else 3) * len(contenders) * len(ids)
+    total = (2 + (opened is not None) + (lpips is not None)) * len(contenders) * len(ids)
     with progress_bar(total, "measure", "tile") as bar:
         for name, restore in contenders.items():
-            tiles += counting(_measure_pairs(pairs, name, restore, params.border_crop), bar)
+            rows = list(counting(_measure_pairs(pairs, name, restore, params.border_crop), bar))
+            if lpips is not None:
+                found = counting(_lpips_of_pairs(lpips, pairs, restore), bar)
+                rows = [row | {"lpips": one} for row, one in zip(rows, found, strict=True)]
+            tiles += rows
             patches = descriptors(counting(map(restore, range(len(ids))), bar), ids, swd)
             levels = sliced_distances(list(reference.levels.values()), patches, swd)
-            distances += [
+            swd_rows += [
                 {"contender": name, "level_px": size, "swd": distance}
                 for size, distance in zip(reference.levels, levels, strict=True)
             ]
@@ -95,12 +104,17 @@ def measure(params: EvaluateParams, folders: Folders) -> int:
     write_figures(
         folders.reports,
         pd.DataFrame(tiles),
-        pd.DataFrame(distances),
-        perception,
+        pd.DataFrame(swd_rows),
+        perception._replace(notes=[*perception.notes, *lpips_notes]),
         reference.inception if figures else {},
         params,
     )
     return len(ids)
+
+
+def _lpips_of_pairs(network: Lpips, pairs: PairSet, restore: Restore) -> Iterator[float]:
+    numbers = range(len(pairs))
+    return distances(network, ((restore(n), pairs.high([n])[0]) for n in numbers))
 
 
 def _measure_pairs(

@@ -32,6 +32,18 @@ def test_the_command_prints_and_writes(folders, tmp_path, capsys):
     assert lines[0].startswith("name,psnr,psnr_y,ssim,ssim_y,color_shift") and len(lines) == 5
 
 
+def test_lpips_is_printed_where_it_is_given(tmp_path, capsys, lpips_given):
+    for name, level in (("original", 100), ("restored", 120)):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (40, 36), (level, 50, 0)).save(tmp_path / name / "a.png")
+    csv = tmp_path / "each.csv"
+    arguments = [str(tmp_path / "restored"), str(tmp_path / "original"), "--csv", str(csv)]
+    assert main(["evaluate", *arguments]) == 0
+    header, row = csv.read_text().splitlines()
+    assert header.endswith(",lpips") and float(row.split(",")[-1]) > 0
+    assert f"\nlpips        {float(row.split(',')[-1]):.4f} " in capsys.readouterr().out
+
+
 def test_mismatches_are_listed_and_end_it(folders, tmp_path, capsys):
     (tmp_path / "restored" / "1.png").unlink()
     summary = tmp_path / "all.json"

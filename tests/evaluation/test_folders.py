@@ -7,6 +7,8 @@ from scipy.ndimage import gaussian_filter
 
 from superres.evaluation.fidelity import compare
 from superres.evaluation.folders import Mismatch, measure_folders, pair_folders
+from superres.evaluation.lpips import distances, load_lpips
+from superres.evaluation.weights import ALEXNET, LINEAR
 from superres.images import read_image
 
 
@@ -70,6 +72,39 @@ def test_with_weights_folders_have_fid_whatever_the_sizes(
     same = measure_folders(pair_folders(folders[1], folders[1], 0), 0).summary["figures"]
     assert same["fid"] == pytest.approx(0, abs=1e-6)
     assert same["psnr"] is None and same["ssim"] == 1  # infinite in code, null in the file
+
+
+def test_with_its_weights_folders_have_lpips(folders, lpips_given):
+    for folder in folders:
+        save(photograph(9, (33, 47)), folder / "exact.png")
+    measured = measure_folders(pair_folders(*folders, 0), 0)
+    table = measured.per_image.set_index("name")["lpips"]
+    assert table["exact"] == 0 and (table.drop("exact") > 0.001).all()
+    summary = measured.summary
+    assert summary["figures"]["lpips"] == pytest.approx(table.mean())
+    low, high = summary["intervals"]["lpips"]
+    assert low < table.mean() < high
+    assert summary["measured"]["lpips"].startswith("version 0.1")
+    network = load_lpips(lpips_given / ALEXNET, lpips_given / LINEAR)
+    pair = tuple(read_image(next(f.glob("写真 3*"))) for f in folders)
+    assert list(distances(network, [pair])) == pytest.approx([table["写真 3"]], abs=1e-6)
+
+
+def test_without_its_weights_lpips_is_not_spoken_of(folders):
+    measured = measure_folders(pair_folders(*folders, 0), 0)
+    assert "lpips" not in measured.per_image.columns
+    for part in ("figures", "intervals", "measured"):
+        assert "lpips" not in measured.summary[part]
+    assert "lpips" not in {note["metric"] for note in measured.summary["notes"]}
+
+
+def test_a_picture_too_small_for_lpips_is_a_note(folders, lpips_given):
+    for folder in folders:
+        save(photograph(9, (30, 50)), folder / "small.png")
+    measured = measure_folders(pair_folders(*folders, 0), 0)
+    assert "lpips" not in measured.per_image.columns
+    (text,) = (n["text"] for n in measured.summary["notes"] if n["metric"] == "lpips")
+    assert text == "LPIPS is not computed: a picture is 30 pixels high or wide, it needs 31."
 
 
 def test_one_small_pair(tmp_path):

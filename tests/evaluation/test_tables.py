@@ -29,6 +29,14 @@ def test_rows_of_photographs():
     assert found["exact"].tolist() == [0, 0, 0, 0]
 
 
+def test_only_what_was_measured_has_a_mean():
+    rows = per_tile()
+    rows.loc[rows["source"] == "a.png", "lpips"] = 0.25
+    found = by_photograph(rows)
+    assert found["lpips"].tolist() == [0.25, 0.25, 0.5, 0.5]
+    assert "lpips" not in by_photograph(rows.drop(columns="lpips")).columns
+
+
 def test_an_exact_tile_is_counted_and_left_out_of_the_mean():
     rows = per_tile()
     rows.loc[(rows["id"] == "p0") & (rows["contender"] == "model"), "psnr"] = math.inf

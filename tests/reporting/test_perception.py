@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -35,6 +36,19 @@ def test_columns_of_features_are_shown_where_they_are_there(run):
     cells = dict(zip(keys, model["cells"], strict=True))
     assert cells["fid"] == {"text": "40.00", "best": True, "interval": ""}
     assert cells["kid"]["interval"] == "± 0.0022"
+
+
+def test_lpips_is_a_column_where_it_was_measured(run):
+    plain = words.contender_table(run)
+    metrics = {name: figures | {"lpips": 0.25} for name, figures in run.metrics.items()}
+    metrics["mean"]["lpips"] = 0.1234
+    intervals = {"mean": {"lpips": [0.1, 0.2]}}
+    found = words.contender_table(replace(run, metrics=metrics, intervals=intervals))
+    keys = [column.key for column in found["columns"]]
+    assert set(keys) - {column.key for column in plain["columns"]} == {"lpips"}
+    mean = next(row for row in found["rows"] if row["key"] == "mean")
+    cell = mean["cells"][keys.index("lpips")]
+    assert cell == {"text": "0.123", "best": True, "interval": "0.100 to 0.200"}
 
 
 def test_intervals_stand_below_their_figures(run):

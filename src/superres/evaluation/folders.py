@@ -27,11 +27,18 @@ from superres.evaluation.features import LAYER
 from superres.evaluation.fidelity import SSIM_WINDOW, compare
 from superres.evaluation.inception import PREPROCESSING, load_inception
 from superres.evaluation.intervals import bootstrap_intervals
-from superres.evaluation.perception import Perception, absent, feature_figures, feature_notes
+from superres.evaluation.lpips import distances
+from superres.evaluation.perception import (
+    Perception,
+    absent,
+    feature_figures,
+    feature_notes,
+    open_lpips,
+)
 from superres.evaluation.spreading import spread
 from superres.evaluation.summary import summarize
 from superres.evaluation.weights import WeightsMissing, by_hand, find_weights
-from superres.evaluation.writing import FIDELITY
+from superres.evaluation.writing import how_compared
 from superres.images import SUFFIXES, read_image
 from superres.params.evaluate import BootstrapParams, KidParams, SwdParams
 from superres.progress import counting, progress_bar
@@ -104,6 +111,11 @@ def measure_folders(pairs: list[Pair], border_crop: int) -> Measured:
         rows = list(counting(spread(partial(_compare, border_crop=border_crop), pairs), bar))
     sizes = {row.pop("size") for row in rows}
     per_image = pd.DataFrame(rows)
+    lpips, lpips_notes = open_lpips([RESTORED], min(map(min, sizes)))
+    if lpips is not None:
+        read = zip(*(_read(pairs, which) for which in _FOLDERS), strict=True)
+        with progress_bar(len(pairs), "lpips", "picture") as bar:
+            per_image["lpips"] = list(counting(distances(lpips, read), bar))
     table = per_image.rename(columns={"name": "id"}).assign(contender=RESTORED)
     table["source"] = table["id"]
     swd, notes = _swd(pairs, sizes)
@@ -115,14 +127,14 @@ def measure_folders(pairs: list[Pair], border_crop: int) -> Measured:
         "intervals": bootstrap_intervals(table, BOOTSTRAP)[RESTORED],
         "measured": {
             "border_crop_px": border_crop,
-            **FIDELITY,
+            **how_compared(per_image.columns),
             "swd": SWD.model_dump(),
             "inception": inception,
             "kid": KID.model_dump(),
             "precision_recall": {"neighbours": NEIGHBOURS},
             "intervals": {"share": 0.95, "drawn": "pictures"} | BOOTSTRAP.model_dump(),
         },
-        "notes": [*perception.notes, *notes, *found],
+        "notes": [*perception.notes, *lpips_notes, *notes, *found],
     }
     return Measured(summary, per_image)
 

@@ -25,6 +25,7 @@ from superres.evaluation.inception_blocks import (
     Reduction17,
     halved,
 )
+from superres.state_dicts import tensor_faults
 
 SIZE = 299
 """Edge in pixels of what the network sees."""
@@ -33,8 +34,6 @@ LAYERS = ("64", "192", "768", "2048", "logits_unbiased")
 """Features by their number, as torch-fidelity names them; `2048` is what FID is made of."""
 PREPROCESSING = f"uint8 RGB, TensorFlow-1 bilinear to {SIZE} x {SIZE} px, (x - 128) / 128"
 """What happens to a picture first: its name in every output."""
-
-_NAMED_AT_MOST = 3  # tensors in an error message
 
 
 class Inception(nn.Module):
@@ -124,19 +123,7 @@ def load_inception(path: str | Path) -> Inception:
     with torch.device("meta"):  # no random weights that are thrown away
         network = Inception()
     wanted = network.state_dict()
-    faults = [
-        *_fault("lacks", [name for name in wanted if name not in state]),
-        *_fault("has unknown", [name for name in state if name not in wanted]),
-        *_fault(
-            "has of another shape",
-            [
-                f"{name} {tuple(state[name].shape)} for {tuple(wanted[name].shape)}"
-                for name in wanted
-                if name in state and state[name].shape != wanted[name].shape
-            ],
-        ),
-    ]
-    if faults:
+    if faults := tensor_faults(state, wanted):
         raise SuperresError(
             f"{path}: not the weights of the 2015 Inception network: {'; '.join(faults)}"
         )
@@ -165,10 +152,3 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
         raise SuperresError(f"{path}: must hold a state dict (names to tensors)")
     return state
-
-
-def _fault(what: str, names: list[str]) -> list[str]:
-    if not names:
-        return []
-    more = f" and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""
-    return [f"{what} {', '.join(names[:_NAMED_AT_MOST])}{more}"]

@@ -1,4 +1,7 @@
-"""FID, KID, precision and recall of contenders against the originals, or why there are none."""
+"""FID, KID, precision and recall of contenders against the originals, or why there are none.
+
+And the network of LPIPS, or why there is none.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,19 @@ from superres.evaluation.feature_distances import (
 )
 from superres.evaluation.features import WIDTH, FeatureSet
 from superres.evaluation.inception import Inception, load_inception
+from superres.evaluation.lpips import SMALLEST_PX, Lpips, load_lpips
 from superres.evaluation.reference import MISSING, OFF, THERE, TOO_FEW, Reference
-from superres.evaluation.weights import FILE, Weights, WeightsMissing, by_hand, find_weights
+from superres.evaluation.weights import (
+    ALEXNET,
+    FILE,
+    LINEAR,
+    LPIPS_VARIABLE,
+    Weights,
+    WeightsMissing,
+    by_hand,
+    find_lpips,
+    find_weights,
+)
 from superres.params.evaluate import KidParams
 
 FIGURES = ("fid", "kid", "kid_std", "precision", "recall")
@@ -51,6 +65,38 @@ def open_network(reference: Reference) -> tuple[tuple[Inception, Weights] | None
     if weights.sha256 != reference.inception["sha256"]:
         return None, OTHER
     return (load_inception(weights.path).to(pick_device()), weights), THERE
+
+
+def open_lpips(
+    contenders: Sequence[str], smallest_px: int, named: bool = False
+) -> tuple[Lpips | None, list[dict[str, Any]]]:
+    """Return the network of LPIPS where its weights are given, or None; and a note on why not.
+
+    Nobody has to have them: there is no note where they are neither given nor named.
+
+    Args:
+        contenders: names.
+        smallest_px: shortest edge of all pictures.
+        named: whether `weights.json` names the weights, so that its readers expect the figure.
+
+    Raises:
+        SuperresError: weights that are given but cannot be used.
+    """
+    weights = find_lpips()
+    if weights is None and not named:
+        return None, []
+    if weights is None:
+        reason = (
+            f"weights.json names its weights, but {LPIPS_VARIABLE} was not set where this was "
+            f"measured. Set it to a folder with {ALEXNET} and {LINEAR}; then `dvc repro --force "
+            "--single-item evaluate` and `dvc repro`."
+        )
+    elif smallest_px < SMALLEST_PX:
+        reason = f"a picture is {smallest_px} pixels high or wide, it needs {SMALLEST_PX}."
+    else:
+        return load_lpips(weights.alexnet, weights.linear).to(pick_device()), []
+    text = f"LPIPS is not computed: {reason}"
+    return None, [{"metric": "lpips", "contenders": list(contenders), "text": text}]
 
 
 def feature_figures(

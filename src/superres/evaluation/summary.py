@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-MEANS = ("psnr", "psnr_y", "ssim", "ssim_y", "lr_psnr", "color_shift")
+MEANS = ("psnr", "psnr_y", "ssim", "ssim_y", "lr_psnr", "color_shift", "lpips")
 """Figures of a contender that are means over tiles."""
 
 
@@ -50,7 +50,10 @@ def summarize(
 
 
 def figures_in(per_tile: pd.DataFrame) -> list[str]:
-    """Return which of `MEANS` were measured: without an input, there is no `lr_psnr`."""
+    """Return which of `MEANS` were measured.
+
+    Without an input, there is no `lr_psnr`; without its weights, no `lpips`.
+    """
     return [name for name in MEANS if name in per_tile.columns]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from superres.evaluation.summary import MEANS
+from superres.evaluation.summary import figures_in
 
 ENTROPY_BINS = 4
 """Per corruption; the bins are equally wide over [0, 1]."""
@@ -19,11 +19,12 @@ def by_photograph(per_tile: pd.DataFrame) -> pd.DataFrame:
     """Return a row per photograph and contender: tiles, exact tiles, means of figures and the gain.
 
     Args:
-        per_tile: a row per tile and contender with `id`, `source`, `contender` and `MEANS`.
+        per_tile: a row per tile and contender with `id`, `source`, `contender` and figures.
 
     Returns:
-        `source`, `contender`, `tiles`, `exact` (of those, how many equal their original), `MEANS`
-        and `psnr_gain`; a mean leaves out the tiles where its figure is infinite.
+        `source`, `contender`, `tiles`, `exact` (of those, how many equal their original), those of
+        `MEANS` that were measured, and `psnr_gain`; a mean leaves out the tiles where its figure is
+        infinite.
     """
     return _means_by(with_gain(per_tile), ["source"])
 
@@ -75,7 +76,7 @@ def with_gain(per_tile: pd.DataFrame) -> pd.DataFrame:
 
 
 def _means_by(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    figures = [*MEANS, GAIN]
+    figures = [*figures_in(rows), GAIN]
     finite = rows[figures].replace([np.inf, -np.inf], np.nan)
     kept = rows[[*keys, "contender"]].assign(tiles=1, exact=np.isposinf(rows["psnr"]).astype(int))
     groups = pd.concat([kept, finite], axis=1).groupby([*keys, "contender"], sort=False)

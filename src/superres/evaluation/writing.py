@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from superres.evaluation.fidelity import SSIM_WINDOW
 from superres.evaluation.intervals import bootstrap_intervals
 from superres.evaluation.perception import Perception
 from superres.evaluation.summary import summarize
+from superres.evaluation.weights import ALEXNET, LINEAR, LPIPS_DIGITS
 from superres.params.evaluate import EvaluateParams
 from superres.storage import write_csv, write_json
 
@@ -27,6 +29,9 @@ FIDELITY = {
     "color_shift": "restored minus original, 8-bit levels",
 }
 """How the figures of single pictures are computed; `docs/metrics.md` says more."""
+LPIPS = (
+    f"version 0.1, {ALEXNET} and {LINEAR} ({LPIPS_DIGITS[LINEAR]}), whole RGB pictures in [-1, 1]"
+)
 
 
 def write_figures(
@@ -65,21 +70,26 @@ def write_figures(
     write_csv(reports / "by_photograph.csv", tables.by_photograph(per_tile))
     write_csv(reports / "by_entropy.csv", tables.by_entropy(per_tile, entropies))
     write_csv(reports / "plane.csv", tables.plane(metrics, contenders))
-    write_json(reports / "measured.json", _how(metrics["tiles"], photographs, inception, params))
+    write_json(reports / "measured.json", _how(per_tile, photographs, inception, params))
     write_json(reports / "notes.json", perception.notes + notes)
     write_json(reports / "metrics.json", metrics)
 
 
+def how_compared(figures: Iterable[str]) -> dict[str, str]:
+    """Return how the figures of single pictures are computed, with LPIPS if it is one of them."""
+    return FIDELITY | ({"lpips": LPIPS} if "lpips" in figures else {})
+
+
 def _how(
-    tiles: int, photographs: int, inception: dict[str, Any], params: EvaluateParams
+    per_tile: pd.DataFrame, photographs: int, inception: dict[str, Any], params: EvaluateParams
 ) -> dict[str, Any]:
     """Return the contents of `measured.json`."""
     named = ("weights", "sha256", "layer", "preprocessing")
     return {
-        "tiles": tiles,
+        "tiles": int(per_tile["id"].nunique()),
         "photographs": photographs,
         "border_crop_px": params.border_crop,
-        **FIDELITY,
+        **how_compared(per_tile.columns),
         "lr_psnr": "restored, degraded again with the known strengths, against the input",
         "swd": params.features.swd.model_dump(),
         "inception": {name: inception[name] for name in named if name in inception},

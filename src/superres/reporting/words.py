@@ -40,6 +40,14 @@ COLUMNS = (
         "tiles, mean over the levels of a Laplacian pyramid: whether fine detail is there in the "
         "right amount, wherever it lies.",
     ),
+    Column(
+        "lpips",
+        "LPIPS",
+        "",
+        3,
+        "lower",
+        "Distance in the features of AlexNet, weighted as people judged pictures (version 0.1).",
+    ),
     Column("ssim", "SSIM", "", 3, "higher", "Structural similarity, Gaussian window of 11 px."),
     Column("psnr_y", "PSNR-Y", "dB", 2, "higher", "PSNR of BT.601 luma (16 to 235)."),
     Column("ssim_y", "SSIM-Y", "", 3, "higher", "SSIM of BT.601 luma."),
