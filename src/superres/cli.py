@@ -36,6 +36,10 @@ COMMANDS = {
         "superres.commands.export_weights",
         "write a model's weights for DL-Art-School or guided-diffusion",
     ),
+    "likelihood": Command(
+        "superres.commands.likelihood",
+        "measure the bits per dimension of the test tiles, term by term",
+    ),
     "evaluate": Command(
         "superres.commands.evaluate",
         "measure a folder of restored pictures against a folder of originals",
