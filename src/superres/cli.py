@@ -1,8 +1,9 @@
 """The command line: `superres COMMAND ...`.
 
 A command is a module of `superres.commands` with `add_arguments(parser)` and `run(args) -> int`,
-and a row here. Only the module of the command that is asked for is imported, so that `--help` takes
-no seconds for torch.
+and a row here. Where flags depend on a model that other words name, the module also has
+`add_model_arguments(parser, words)`. Only the module of the command that is asked for is imported,
+so that `--help` takes no seconds for torch.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "restore": Command(
+        "superres.commands.restore",
+        "enlarge and repair pictures of any size",
+    ),
     "import": Command(
         "superres.commands.import_weights",
         "make a model folder of DL-Art-School or guided-diffusion weights",
@@ -35,6 +40,10 @@ COMMANDS = {
     "export": Command(
         "superres.commands.export_weights",
         "write a model's weights for DL-Art-School or guided-diffusion",
+    ),
+    "likelihood": Command(
+        "superres.commands.likelihood",
+        "measure the bits per dimension of the test tiles, term by term",
     ),
     "evaluate": Command(
         "superres.commands.evaluate",
@@ -74,5 +83,8 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         subparser = commands.add_parser(name, help=command.summary, description=described)
         # The only options before a command end the program, so it is the first word.
         if words[:1] == [name]:
-            import_module(command.module).add_arguments(subparser)
+            module = import_module(command.module)
+            module.add_arguments(subparser)
+            if hasattr(module, "add_model_arguments"):
+                module.add_model_arguments(subparser, words[1:])
     return parser
