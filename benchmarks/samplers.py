@@ -22,7 +22,7 @@ import torch
 
 from superres.data.dataset import PairSet
 from superres.device import pick_device
-from superres.diffusion.samplers import SAMPLERS
+from superres.diffusion.samplers import SAMPLERS, evaluations
 from superres.diffusion.spacing import SPACINGS
 from superres.evaluation.distribution import descriptors, sliced_distances
 from superres.evaluation.feature_distances import frechet_distance
@@ -50,11 +50,6 @@ TABLE = [
     ),
     *(Sampling("heun", steps, "trailing") for steps in (5, 8, 10)),
 ]
-
-
-def evaluations(how: Sampling) -> int:
-    """Return the network evaluations that one sample takes."""
-    return 2 * how.steps - 1 if how.sampler == "heun" else how.steps
 
 
 def grid(samplers: list[str], steps: list[int]) -> list[Sampling]:
@@ -108,7 +103,7 @@ def measure(
         fid = frechet_distance(*described)
     return {
         **{key: asdict(how)[key] for key in ("sampler", "steps", "spacing", "temperature")},
-        "evaluations": evaluations(how),
+        "evaluations": evaluations(how.sampler, how.steps),
         "psnr": np.mean([_psnr(one, originals) for one in single]),
         "psnr_mean": _psnr(mean, originals),
         "swd": np.mean(distances),

@@ -14,13 +14,13 @@ import yaml
 
 from graph import stages
 from superres.data.grid import sharpness
-from superres.diffusion.samplers import SAMPLERS
+from superres.diffusion.samplers import SAMPLERS, evaluations
 from superres.errors import SuperresError
 from superres.exploring.curves import step_curves
 from superres.exploring.explore import count_evaluations, explore
 from superres.exploring.pictures import restore_as_if, strength_grid, uncertainty
 from superres.exploring.sizes import Subjects, compare_sizes
-from superres.exploring.trial import evaluations, finite_means, near_middle
+from superres.exploring.trial import finite_means, near_middle
 from superres.inference import Batch, Sampling
 from superres.model_folder import SuperResolver
 from superres.params.check import check_params

@@ -7,9 +7,10 @@ import time
 import numpy as np
 import pandas as pd
 
+from superres.diffusion.samplers import evaluations
 from superres.evaluation.distribution import QUICK, descriptors, sliced_distances
 from superres.evaluation.fidelity import psnr, ssim
-from superres.exploring.trial import Advance, Trial, evaluations, finite_means, left_out_note
+from superres.exploring.trial import Advance, Trial, finite_means, left_out_note
 from superres.inference import Sampling
 
 TABLE = "steps.csv"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from superres.diffusion.samplers import evaluations
 from superres.exploring import curves, sizes
 from superres.exploring.pictures import grid_cells, strength_grid, uncertainty
-from superres.exploring.trial import Trial, evaluations
+from superres.exploring.trial import Trial
 from superres.params.explore import ExploreParams
 from superres.progress import progress_bar
 from superres.storage import replacing_folder, write_bytes, write_csv, write_json

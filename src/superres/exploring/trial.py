@@ -10,6 +10,7 @@ import numpy as np
 from superres.data.dataset import PairSet
 from superres.data.grid import sharpness
 from superres.device import pick_device
+from superres.diffusion.samplers import evaluations
 from superres.errors import SuperresError
 from superres.inference import Batch, Sampling
 from superres.model_folder import load_model
@@ -132,11 +133,6 @@ class Trial:
                     f"params.yaml: explore.{key}: must be at most {limit}, the timesteps that "
                     f"{model_folder} was trained on, got {value}"
                 )
-
-
-def evaluations(sampler: str, steps: int) -> int:
-    """Return how often a sampler evaluates the network for one picture."""
-    return 2 * steps - 1 if sampler == "heun" else steps
 
 
 def near_middle(entropies: np.ndarray) -> np.ndarray:
