@@ -18,6 +18,7 @@ FORBIDDEN = {
     "reporting": ["data", "models", "diffusion", "training", "restoration", "exploring"],
     "training": ["restoration", "reporting", "exploring"],
     "restoration": ["training", "reporting", "exploring"],
+    "estimation": ["models", "diffusion", "training", "restoration", "evaluation", "reporting"],
     "exploring": ["training", "restoration", "measurement"],
     "params": ["data", "models", "diffusion", "training", "restoration", "evaluation", "reporting"],
 }

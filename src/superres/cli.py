@@ -59,16 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     A command line that cannot be understood ends in argparse's SystemExit(2).
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    args = _parser(words).parse_args(words)
     try:
+        args = _parser(words).parse_args(words)
         return import_module(COMMANDS[args.command].module).run(args)
-    except SuperresError as error:
-        print(f"superres {args.command}: error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        # A full disk or a folder without permission: its message names the file, and a traceback
-        # adds nothing.
-        print(f"superres {args.command}: error: {error}", file=sys.stderr)
+    except (SuperresError, OSError) as error:
+        # OSError: a full disk or a folder without permission, whose message names the file.
+        print(f"superres {words[0]}: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -17,7 +17,7 @@ from superres.model_folder import read_spec
 from superres.params.sampler import SamplerName, Spacing
 from superres.progress import progress_bar
 from superres.restoration.files import PictureFile, read_picture, target, write_picture
-from superres.restoration.metadata import MARK
+from superres.restoration.metadata import KEY
 from superres.restoration.planning import Plan, check_writable, free, plan
 from superres.restoration.restorer import AUTO, MODEL, Restorer, load
 from superres.restoration.surf import surf
@@ -58,7 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
-    """Declare a flag for each corruption that the model on the command line knows."""
+    """Declare a flag for each corruption that the model on the command line knows.
+
+    Raises:
+        SuperresError: no model there.
+    """
     group = parser.add_argument_group(
         "strengths", "how strongly the input was corrupted, from 0 to 1; without a flag 0"
     )
@@ -70,7 +74,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, words: Sequence[str]) -
         if {"-h", "--help"} & set(words):
             group.description = f"a flag for each corruption of the model ({error})"
             return
-        parser.error(str(error))
+        raise
     for name in names:
         flag = f"--{name.replace('_', '-')}"
         if flag in parser._option_string_actions:
@@ -209,7 +213,7 @@ class _Command:
     def _comment(self, told: dict[str, float], repeat: int) -> str:
         provenance = self.restorer.model.spec.provenance
         facts: dict[str, Any] = {
-            MARK.decode().split('"')[1]: __version__,
+            KEY: __version__,
             "model": {key: provenance[key] for key in IDENTITY if key in provenance},
             "strengths": told,
         }

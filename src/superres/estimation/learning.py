@@ -118,7 +118,10 @@ def _errors(estimator: StrengthEstimator, pairs: PairSet) -> dict[str, Any]:
     """Return by strength the mean and root-mean-square error, the bias, and what guesses give."""
     names = estimator.spec.entropies
     items = np.arange(len(pairs))
-    said = [estimator.estimate(to_signal(pairs.low([item]))) for item in items]
+    said = [
+        estimator.estimate(to_signal(pairs.low(items[item : item + 1])))
+        for item in range(len(items))
+    ]
     told = pairs.entropies(items)
     errors = {}
     for column, name in enumerate(names):

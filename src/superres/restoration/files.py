@@ -16,7 +16,7 @@ from PIL import Image, ImageOps, PngImagePlugin
 
 from superres.errors import SuperresError
 from superres.images import UnreadableImage, decoding
-from superres.restoration.metadata import kept_exif, with_comment
+from superres.restoration.metadata import KEY, kept_exif, with_comment
 from superres.restoration.pictures import Picture, from_pil, to_pil
 from superres.storage import write_bytes
 
@@ -95,7 +95,10 @@ def read_picture(path: str | Path) -> PictureFile:
             picture = from_pil(upright)
         except SuperresError as error:
             raise UnreadableImage(path, str(error)) from error
-        info = {**upright.info, "text": dict(getattr(image, "text", {}))}
+        info = {
+            **{str(key): value for key, value in upright.info.items()},
+            "text": dict(getattr(image, "text", {})),
+        }
     if image.mode == "CMYK":
         info.pop("icc_profile", None)
     return PictureFile(picture, info, exif, notes)
@@ -161,18 +164,20 @@ def _mode(picture: Picture) -> str:
 def _texts(source: PictureFile, comment: str) -> PngImagePlugin.PngInfo:
     texts = PngImagePlugin.PngInfo()
     for name, value in source.info["text"].items():
-        if name != "superres":
+        if name != KEY:
             texts.add_itxt(name, str(value))
     xmp = source.info.get("xmp")
     if xmp and "XML:com.adobe.xmp" not in source.info["text"]:
         texts.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
-    texts.add_text("superres", comment)
+    texts.add_text(KEY, comment)
     return texts
 
 
 def _notes(image: Image.Image) -> tuple[str, ...]:
     notes = []
-    if any(";16" in str(tile[3]) for tile in image.tile) and not image.mode.startswith("I"):
+    if any(
+        ";16" in str(tile[3]) for tile in getattr(image, "tile", ())
+    ) and not image.mode.startswith("I"):
         notes.append("16 bits per channel read as 8, as Pillow does")
     frames = getattr(image, "n_frames", 1)
     if frames > 1:

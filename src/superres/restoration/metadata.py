@@ -7,7 +7,9 @@ from PIL.ExifTags import IFD, Base
 
 USER_COMMENT = Base.UserComment
 ASCII = b"ASCII\0\0\0"
-MARK = b'{"superres": '
+KEY = "superres"
+"""Of PNG's text, and the first of a comment's own."""
+MARK = f'{{"{KEY}": '.encode()
 """What our comments begin with; an older one makes room for the new."""
 
 _STRUCTURE = frozenset(

@@ -66,9 +66,8 @@ class Picture:
         white = DEPTHS[kind]
         levels = np.empty(size if self.grey else (*size, 3), kind)
         for rows, signal in bands:
-            if self.grey:
-                signal = signal.mean(dim=1, keepdim=True)
-            shown = signal[0].float().add(1).mul_(white / 2).round_().clamp_(0, white)
+            seen = signal.mean(dim=1, keepdim=True) if self.grey else signal
+            shown = seen[0].float().add(1).mul_(white / 2).round_().clamp_(0, white)
             levels[rows] = shown.permute(1, 2, 0).cpu().numpy().astype(kind).reshape(
                 levels[rows].shape
             )  # fmt: skip

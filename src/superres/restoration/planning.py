@@ -66,7 +66,7 @@ def free(source: Path, out: Path, overwrite: bool) -> None:
     """
     if not (out.exists() or out.is_symlink()):
         return
-    if out.resolve() == source.resolve() or (out.exists() and os.path.samefile(out, source)):
+    if out.resolve() == source.resolve() or (out.exists() and out.samefile(source)):
         raise SuperresError(f"{out}: is the input itself, which is never overwritten")
     if out.is_dir():
         raise SuperresError(f"{out}: is a folder")

@@ -11,15 +11,15 @@ import torch
 from PIL import Image, ImageOps
 
 from superres.device import pick_device
-from superres.diffusion.samplers import SAMPLERS
+from superres.diffusion.samplers import SAMPLERS, evaluations
 from superres.errors import SuperresError
 from superres.estimation.estimator import StrengthEstimator, load_estimator
 from superres.inference import Sampling
 from superres.model_folder import SuperResolver, load_model
 from superres.params.section import closest
 from superres.restoration.pictures import Picture, from_array, from_pil, to_array, to_pil
+from superres.restoration.whole import Job, Tiling, restore_in_bands
 from superres.restoration.windows import Grid
-from superres.restoration.whole import Job, Tiling, evaluations, restore_in_bands
 
 MODEL = "models/best"
 STRENGTHS = "strengths"
@@ -33,13 +33,14 @@ class Restorer:
 
     Args:
         model: the model.
-        estimator: folder of the estimator of strengths, read when it is first asked for.
         tiling: windows and batches.
+        estimator: folder of the estimator of strengths, read when it is first asked for.
+
+    Raises:
+        SuperresError: a window or a batch that cannot be.
     """
 
-    def __init__(
-        self, model: SuperResolver, estimator: str | Path | None = None, tiling: Tiling = Tiling()
-    ) -> None:
+    def __init__(self, model: SuperResolver, tiling: Tiling, estimator: str | Path) -> None:
         if tiling.window < 1 or tiling.window % model.spec.scale:
             raise SuperresError(
                 f"window: must be a positive multiple of the model's scale {model.spec.scale}, "
@@ -62,7 +63,6 @@ class Restorer:
         """Names of the strengths that `restore` takes."""
         return list(self.model.spec.entropies)
 
-    def restore(self, image: Image.Image, **options: Any) -> Image.Image: ...
     def restore(
         self,
         image: Any,
@@ -145,8 +145,6 @@ class Restorer:
             SuperresError: there is none, or it is for other corruptions.
         """
         if self._estimator is None:
-            if self._folder is None:
-                raise SuperresError("no estimator of strengths was given: `load(strengths=...)`")
             estimator = load_estimator(self._folder)
             estimator.check_model(self.model.spec.entropies, self.model.spec.degradation)
             self._estimator = estimator
@@ -177,7 +175,8 @@ class Restorer:
     def windows(self, picture: Picture, how: Sampling | None) -> int:
         """Return how many windows restoring a picture evaluates, for a progress bar."""
         height, width = (edge * self.scale for edge in picture.size)
-        return evaluations(how) * len(Grid((height, width), self.tiling.window, self.scale))
+        times = 1 if how is None else evaluations(how.sampler, how.steps)
+        return times * len(Grid((height, width), self.tiling.window, self.scale))
 
     def run(
         self,
@@ -238,6 +237,4 @@ def load(
         SuperresError: no model there, one of another kind, a device that cannot be used.
     """
     model = load_model(folder, pick_device(device))
-    return Restorer(
-        model, strengths or Path(folder).parent / STRENGTHS, Tiling(window, batch)
-    )
+    return Restorer(model, Tiling(window, batch), strengths or Path(folder).parent / STRENGTHS)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -71,7 +72,7 @@ class Job:
     entropy: Tensor
     item: str
     seed: int
-    tiling: Tiling = Tiling()
+    tiling: Tiling
 
     @property
     def size(self) -> tuple[int, int]:
@@ -81,13 +82,6 @@ class Job:
     def grid(self) -> Grid:
         """Return the windows."""
         return Grid(self.size, self.tiling.window, self.model.spec.scale)
-
-
-def evaluations(how: Sampling | None) -> int:
-    """Return how often the network sees each window; `None` is the estimate."""
-    if how is None:
-        return 1
-    return 2 * how.steps - 1 if how.sampler == "heun" else how.steps
 
 
 @torch.no_grad()
@@ -103,8 +97,8 @@ def restore_in_bands(
         job: the picture.
         how: how to sample; `None` gives the posterior's mean in one evaluation.
         repeat: which of the picture's samples; each has noise of its own.
-        watch: called with the number of windows evaluated, as they are; `evaluations` times the
-            length of `job.grid()` in all.
+        watch: called with the number of windows evaluated, as they are; once per window of
+            `job.grid()` and evaluation in all.
 
     Raises:
         SuperresError: a window that does not fit the model.
@@ -135,7 +129,7 @@ def _bands(size: tuple[int, int], scale: int) -> list[Band]:
     rows = size[0] // scale
     count = min(MAX_BANDS, rows, math.ceil(size[0] * size[1] / BAND_PIXELS))
     edges = [rows * index // count * scale for index in range(count + 1)]
-    return [Band(top, bottom) for top, bottom in zip(edges, edges[1:], strict=False)]
+    return [Band(top, bottom) for top, bottom in pairwise(edges)]
 
 
 def _task(job: Job, band: Band, how: Sampling | None, repeat: int) -> Task:
@@ -157,13 +151,11 @@ def _task(job: Job, band: Band, how: Sampling | None, repeat: int) -> Task:
 
 
 def _clip(job: Job, band: Band) -> Clip:
-    if isinstance(job.model.clip(job.low), bool):
-        return job.model.clip(job.low)
+    """Return the limit on predicted x0, which is interpolated anew each time: it is never held."""
 
     def clipped(x0: Tensor, low: Tensor) -> Tensor:
         clip = job.model.clip(low)
-        assert callable(clip)
-        return clip(x0)
+        return clip(x0) if callable(clip) else x0.clamp(-1, 1)
 
     return _on_rows(job, band, clipped)
 

@@ -85,9 +85,7 @@ def _weights(starts: list[int], edge: int, length: int) -> list[np.ndarray]:
     total = np.zeros(length)
     for start, weight in zip(starts, raw, strict=True):
         total[start : start + edge] += weight
-    return [
-        weight / total[start : start + edge] for start, weight in zip(starts, raw, strict=True)
-    ]
+    return [weight / total[start : start + edge] for start, weight in zip(starts, raw, strict=True)]
 
 
 def _ramp(weight: np.ndarray, overlap: int) -> None:
