@@ -35,7 +35,15 @@ def build(folder: Path) -> Path:
     return folder
 
 
-def save_random_model(folder: Path, checked: Params, **changes: Any) -> ModelSpec:
+def random_model(folder: Path) -> Path:
+    """Write and return a model folder: twice the size, blur and jpeg, 100 timesteps."""
+    params = tiny_params()
+    params["diffusion"].update(residual_scale=1.0)  # what the network says is seen
+    save_random_model(folder / "best", check_params(write_yaml(folder / "params.yaml", params)))
+    return folder / "best"
+
+
+def save_random_model(folder: Path, checked: Params) -> None:
     """Write a model folder of random weights."""
     spec = ModelSpec(
         format="superres-1",
@@ -45,14 +53,13 @@ def save_random_model(folder: Path, checked: Params, **changes: Any) -> ModelSpe
         entropies=["blur", "jpeg"],
         degradation={"scale": 2},
         provenance={},
-    ).model_copy(update=changes)
+    )
     torch.manual_seed(0)
     network = SuperResolver(spec).network
     with torch.no_grad():
         for weight in network.parameters():
             weight.add_(0.2 * torch.randn_like(weight))
     save_model(folder, spec, network.state_dict())
-    return spec
 
 
 def params(**changes: Any) -> ExploreParams:

@@ -102,7 +102,7 @@ def test_what_cannot_be_done_is_said(restorer: Restorer, options: Any, said: str
 
 
 def test_what_is_no_image(restorer: Restorer) -> None:
-    with pytest.raises(SuperresError, match="an image is a Pillow image, .* got str"):
+    with pytest.raises(SuperresError, match=r"an image is a Pillow image, .* got str"):
         restorer.restore("photo.jpg")
 
 

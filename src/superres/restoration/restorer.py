@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from PIL import Image, ImageOps
+from torch import Tensor
 
 from superres.device import pick_device
 from superres.diffusion.samplers import SAMPLERS, evaluations
@@ -174,7 +176,7 @@ class Restorer:
 
     def windows(self, picture: Picture, how: Sampling | None) -> int:
         """Return how many windows restoring a picture evaluates, for a progress bar."""
-        height, width = (edge * self.scale for edge in picture.size)
+        height, width = (edge * self.scale for edge in self._seen_size(picture))
         times = 1 if how is None else evaluations(how.sampler, how.steps)
         return times * len(Grid((height, width), self.tiling.window, self.scale))
 
@@ -205,14 +207,31 @@ class Restorer:
         entropy = torch.tensor([[told[name] for name in self.corruptions]])
         job = Job(
             model,
-            picture.signal(model.device),
+            _extended(picture.signal(model.device), self._seen_size(picture)),
             entropy.to(model.device),
             picture.identity,
             seed,
             self.tiling,
         )
         bands = restore_in_bands(job, how, repeat, watch)
-        return picture.restored(job.size, ((slice(*band), signal) for band, signal in bands))
+        height, width = (edge * self.scale for edge in picture.size)
+        wanted = (
+            (slice(band.top, min(band.bottom, height)), rows[:, :, : height - band.top, :width])
+            for band, rows in bands
+            if band.top < height
+        )
+        return picture.restored((height, width), wanted)
+
+    def _seen_size(self, picture: Picture) -> tuple[int, int]:
+        """Return height and width of what networks see: next to no pixels cannot be normalised."""
+        least = -(-2 * self.model.network.multiple // self.scale)
+        return max(picture.size[0], least), max(picture.size[1], least)
+
+
+def _extended(low: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return a picture with its last row and column repeated up to a size."""
+    missing = (0, size[1] - low.shape[3], 0, size[0] - low.shape[2])
+    return F.pad(low, missing, mode="replicate") if any(missing) else low
 
 
 def load(
