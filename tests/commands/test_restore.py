@@ -71,7 +71,7 @@ FORMATS = [
     ("a.bmp", "P", "a.bmp", "BMP", "RGB"),
     ("a.bmp", "L", "a.bmp", "BMP", "L"),
     ("a.gif", "P", "a.png", "PNG", "RGB"),
-    ("a.gif", "L", "a.png", "PNG", "L"),
+    ("a.gif", "L", "a.png", "PNG", "RGB"),
 ]
 
 
@@ -82,6 +82,8 @@ def test_every_format(
     source = tmp_path / "in" / name
     source.parent.mkdir()
     image = Image.fromarray(pixels(11, 7, 3)).convert("L" if mode == "I;16" else mode)
+    if mode.endswith("A"):
+        image.putalpha(Image.fromarray(pixels(11, 7)))
     if mode == "I;16":
         image = Image.fromarray(pixels(11, 7, kind=np.uint16))
     image.save(source)
@@ -108,7 +110,7 @@ def test_orientation_profile_and_exif(restore: Any, tmp_path: Path, suffix: str)
     exif[0x010F] = "Maker"
     exif.get_ifd(0x8769)[0x829A] = 0.25  # exposure time
     exif.get_ifd(0x8769)[0xA002] = 12  # width in pixels
-    source = picture(tmp_path / f"a{suffix}", exif=exif, icc_profile=ICC, dpi=(300, 300))
+    source = picture(tmp_path / f"a{suffix}", exif=exif.tobytes(), icc_profile=ICC, dpi=(300, 300))
     out = tmp_path / f"b{suffix}"
     assert restore(source, out, "--jpeg", 0.25) == 0
     with Image.open(out) as image:

@@ -44,7 +44,8 @@ class Format:
 
 
 _JPEG = Format("JPEG", ("L", "RGB"), 65535, {"quality": QUALITY, "subsampling": 0})
-_TIFF = Format("TIFF", ("L", "LA", "RGB", "RGBA", "I;16"), 2**31, {"compression": "tiff_deflate"})
+_TIFF = Format("TIFF", ("L", "LA", "RGB", "RGBA", "I;16"), 2**31)
+"""Not compressed: through libtiff, which compresses, Pillow cannot write EXIF."""
 _PNM = Format("PPM", ("L", "RGB"), 2**31)
 PNG = Format("PNG", ("L", "LA", "RGB", "RGBA", "I;16"), 2**31)
 
