@@ -165,8 +165,8 @@ class _Command:
             self._surf(file, outs[0], told, label)
         else:
             self._sample(file, outs, told, label)
-        size = "" if self.args.surf else self._size(file)
-        print(f"{source} -> {', '.join(str(out) for out in outs)}: {size}{self._words(told)}")
+        said = ", ".join([self._size(file), *self._words(told)])
+        print(f"{source} -> {', '.join(str(out) for out in outs)}: {said}")
         for note in file.notes:
             print(f"  note: {note}")
 
@@ -200,15 +200,19 @@ class _Command:
         self.pixels += sheet.size[0] * sheet.size[1]
 
     def _size(self, file: PictureFile) -> str:
+        if self.args.surf:
+            return "a sheet of strengths"
         height, width = (edge * self.restorer.scale for edge in file.picture.size)
         return f"{width} x {height}"
 
-    def _words(self, told: dict[str, float]) -> str:
-        words = ""
-        for name, value in told.items():
-            by = " (estimated)" if self.args.entropy and name not in self.given else ""
-            words += f", {name} {value:g}{by}"
-        return words
+    def _words(self, told: dict[str, float]) -> list[str]:
+        if self.args.surf:
+            return []
+        guessed = set() if self.args.entropy is None else set(told) - set(self.given)
+        return [
+            f"{name} {value:g}{' (estimated)' if name in guessed else ''}"
+            for name, value in told.items()
+        ]
 
     def _comment(self, told: dict[str, float], repeat: int) -> str:
         provenance = self.restorer.model.spec.provenance
