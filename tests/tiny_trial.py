@@ -15,7 +15,7 @@ from superres.data.tiling import tile_photographs
 from superres.exploring.explore import explore
 from superres.exploring.trial import Trial
 from superres.model_folder import ModelSpec, SuperResolver, save_model
-from superres.params.check import check_params
+from superres.params.check import Params, check_params
 from superres.params.explore import ExploreParams
 from superres.params.section import parse_section
 from support import tiny_params, write_photographs, write_yaml
@@ -31,6 +31,20 @@ def build(folder: Path) -> Path:
     checked = check_params(write_yaml(folder / "params.yaml", params))
     tile_photographs(checked.data, folder / "tiles", folder / "photographs.csv")
     degrade_tiles(checked.degrade, folder / "tiles", folder / "pairs")
+    save_random_model(folder / "model", checked)
+    return folder
+
+
+def random_model(folder: Path) -> Path:
+    """Write and return a model folder: twice the size, blur and jpeg, 100 timesteps."""
+    params = tiny_params()
+    params["diffusion"].update(residual_scale=1.0)  # what the network says is seen
+    save_random_model(folder / "best", check_params(write_yaml(folder / "params.yaml", params)))
+    return folder / "best"
+
+
+def save_random_model(folder: Path, checked: Params) -> None:
+    """Write a model folder of random weights."""
     spec = ModelSpec(
         format="superres-1",
         model=checked.model,
@@ -45,8 +59,7 @@ def build(folder: Path) -> Path:
     with torch.no_grad():
         for weight in network.parameters():
             weight.add_(0.2 * torch.randn_like(weight))
-    save_model(folder / "model", spec, network.state_dict())
-    return folder
+    save_model(folder, spec, network.state_dict())
 
 
 def params(**changes: Any) -> ExploreParams:

@@ -1,8 +1,9 @@
 """The command line: `superres COMMAND ...`.
 
 A command is a module of `superres.commands` with `add_arguments(parser)` and `run(args) -> int`,
-and a row here. Only the module of the command that is asked for is imported, so that `--help` takes
-no seconds for torch.
+and a row here. Where flags depend on a model that other words name, the module also has
+`add_model_arguments(parser, words)`. Only the module of the command that is asked for is imported,
+so that `--help` takes no seconds for torch.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "restore": Command(
+        "superres.commands.restore",
+        "enlarge and repair pictures of any size",
+    ),
     "import": Command(
         "superres.commands.import_weights",
         "make a model folder of DL-Art-School or guided-diffusion weights",
@@ -54,16 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     A command line that cannot be understood ends in argparse's SystemExit(2).
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    args = _parser(words).parse_args(words)
     try:
+        args = _parser(words).parse_args(words)
         return import_module(COMMANDS[args.command].module).run(args)
-    except SuperresError as error:
-        print(f"superres {args.command}: error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        # A full disk or a folder without permission: its message names the file, and a traceback
-        # adds nothing.
-        print(f"superres {args.command}: error: {error}", file=sys.stderr)
+    except (SuperresError, OSError) as error:
+        # OSError: a full disk or a folder without permission, whose message names the file.
+        print(f"superres {words[0]}: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -78,5 +79,8 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         subparser = commands.add_parser(name, help=command.summary, description=described)
         # The only options before a command end the program, so it is the first word.
         if words[:1] == [name]:
-            import_module(command.module).add_arguments(subparser)
+            module = import_module(command.module)
+            module.add_arguments(subparser)
+            if hasattr(module, "add_model_arguments"):
+                module.add_model_arguments(subparser, words[1:])
     return parser

@@ -15,6 +15,8 @@ from __future__ import annotations
 import io
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -54,11 +56,22 @@ def read_image(path: str | Path) -> np.ndarray:
             megapixels), a bound that keeps decompression bombs out of memory.
     """
     path = Path(path)
+    with decoding(path) as image:
+        return _rgb(image, path)
+
+
+@contextmanager
+def decoding(path: Path) -> Iterator[Image.Image]:
+    """Open an image file for a block in which whatever a decoder raises becomes one kind of error.
+
+    Raises:
+        UnreadableImage: see `read_image`.
+    """
     try:
         if path.stat().st_size == 0:
             raise UnreadableImage(path, "the file is empty")
         with _open(path) as image:
-            return _rgb(image, path)
+            yield image
     except UnreadableImage:
         raise
     except Exception as error:  # decoders raise anything, from struct.error to IndexError

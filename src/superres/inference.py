@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from superres.diffusion.noise import ItemNoise
+from superres.diffusion.process import Clip, Denoiser
 from superres.diffusion.samplers import posterior_mean, sample
-from superres.diffusion.walk import Watch
+from superres.diffusion.walk import Draw, Watch
 from superres.model_folder import SuperResolver
 from superres.pixels import to_signal
 from superres.seeding import derive_seed
@@ -40,6 +41,44 @@ class Sampling:
     guidance: float = 0.0
     ramp: bool = False
     drop: tuple[str, ...] = ("low", "entropies")
+
+
+def bind(
+    model: SuperResolver, low: Tensor, entropy: Tensor, how: Sampling | None = None
+) -> Denoiser:
+    """Return the model's denoiser for these conditions, guided where `how` says so.
+
+    Raises:
+        ValueError: guidance that the model was not trained for.
+    """
+    if how is not None and how.guidance:
+        return model.guided(low, entropy, how.guidance, how.ramp, how.drop)
+    return model.denoiser(low, entropy)
+
+
+def draw_sample(
+    model: SuperResolver,
+    denoiser: Denoiser,
+    shape: Sequence[int],
+    draw: Draw,
+    clip: Clip,
+    how: Sampling,
+    watch: Watch | None = None,
+) -> Tensor:
+    """Return what was diffused, drawn as `how` says; see `superres.diffusion.samplers.sample`."""
+    return sample(
+        model.diffusion,
+        denoiser,
+        shape,
+        draw=draw,
+        sampler=how.sampler,
+        steps=how.steps,
+        spacing=how.spacing,
+        eta=how.eta,
+        temperature=how.temperature,
+        clip_denoised=clip,
+        watch=watch,
+    )
 
 
 class Batch:
@@ -79,22 +118,14 @@ class Batch:
             ValueError: something that the sampler or the model cannot do.
         """
         model = self.model
-        if how.guidance:
-            denoiser = model.guided(self.low, self.entropy, how.guidance, how.ramp, how.drop)
-        else:
-            denoiser = model.denoiser(self.low, self.entropy)
-        x = sample(
-            model.diffusion,
-            denoiser,
+        x = draw_sample(
+            model,
+            bind(model, self.low, self.entropy, how),
             (len(self._items), 3, *model.size(self.low)),
-            draw=self._noise("sample", repeat),
-            sampler=how.sampler,
-            steps=how.steps,
-            spacing=how.spacing,
-            eta=how.eta,
-            temperature=how.temperature,
-            clip_denoised=model.clip(self.low),
-            watch=watch,
+            self._noise("sample", repeat),
+            model.clip(self.low),
+            how,
+            watch,
         )
         return model.decode(x, self.low)
 

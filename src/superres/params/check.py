@@ -16,6 +16,7 @@ from superres.params.report import ReportParams
 from superres.params.sampler import SamplerParams
 from superres.params.section import PARAMS_FILE, closest, load_section, read_params
 from superres.params.select import SelectParams
+from superres.params.strengths import StrengthsParams
 from superres.params.train import TrainParams
 
 SSIM_WINDOW = 11
@@ -33,6 +34,7 @@ class Params(NamedTuple):
     select: SelectParams
     sampler: SamplerParams
     explore: ExploreParams
+    strengths: StrengthsParams
     evaluate: EvaluateParams
     report: ReportParams
 
@@ -75,6 +77,7 @@ def _section_classes() -> dict[str, type]:
         "select": SelectParams,
         "sampler": SamplerParams,
         "explore": ExploreParams,
+        "strengths": StrengthsParams,
         "evaluate": EvaluateParams,
         "report": ReportParams,
     }

@@ -1,0 +1,230 @@
+"""`superres restore`: a person's own pictures, enlarged and repaired."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from superres import __version__
+from superres.errors import SuperresError
+from superres.inference import Sampling
+from superres.model_folder import read_spec
+from superres.params.sampler import SamplerName, Spacing
+from superres.progress import progress_bar
+from superres.restoration.files import PictureFile, read_picture, target, write_picture
+from superres.restoration.metadata import KEY
+from superres.restoration.planning import Plan, check_writable, free, plan
+from superres.restoration.restorer import AUTO, MODEL, Restorer, load
+from superres.restoration.surf import surf
+from superres.restoration.whole import Tiling
+
+MEGA = 1e6
+IDENTITY = ("step", "origin", "file", "sha256")
+"""What of a model's provenance tells it from others."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments that do not depend on the model."""
+    add = parser.add_argument
+    add("inputs", nargs="+", metavar="INPUT", help="pictures, folders of them, or globs")
+    add("output", metavar="OUTPUT", help="a picture, or a folder for several")
+    add("--model", default=MODEL, metavar="DIR", help=f"model folder (default {MODEL})")
+    add("--entropy", choices=[AUTO], help="auto: estimate the strengths that are not given")
+    add("--strengths", metavar="DIR", help="estimator for auto (default beside the model)")
+    add("--estimate", action="store_true", help="the mean of all fitting pictures, in one step")
+    add("--steps", type=int, default=Sampling.steps, help="sampling steps (default %(default)s)")
+    samplers, spacings = get_args(SamplerName), get_args(Spacing)
+    add("--sampler", choices=samplers, default=Sampling.sampler, help="default %(default)s")
+    add("--spacing", choices=spacings, default=Sampling.spacing, help="default %(default)s")
+    add(
+        "--temperature",
+        type=float,
+        default=Sampling.temperature,
+        metavar="0..1",
+        help="noise added in each step; less is smoother (default %(default)s)",
+    )
+    add("--seed", type=int, default=0, help="the same seed gives the same picture (default 0)")
+    add("--samples", type=int, default=1, metavar="K", help="write K, as NAME-1.png, NAME-2.png ..")
+    add("--surf", action="store_true", help="write grids over strengths to choose from instead")
+    add("--window", type=int, default=Tiling().window, help="px at once (default %(default)s)")
+    add("--batch", type=int, default=Tiling().batch, help="windows at once (default %(default)s)")
+    add("--device", help="cpu, cuda, cuda:1, ... (default SUPERRES_DEVICE, else a GPU if any)")
+    add("--overwrite", action="store_true", help="replace outputs that exist")
+
+
+def add_model_arguments(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """Declare a flag for each corruption that the model on the command line knows.
+
+    Raises:
+        SuperresError: no model there.
+    """
+    group = parser.add_argument_group(
+        "strengths", "how strongly the input was corrupted, from 0 to 1; without a flag 0"
+    )
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--model", default=MODEL)
+    try:
+        names = read_spec(first.parse_known_args(words)[0].model).entropies
+    except SuperresError as error:
+        if {"-h", "--help"} & set(words):
+            group.description = f"a flag for each corruption of the model ({error})"
+            return
+        raise
+    for name in names:
+        flag = f"--{name.replace('_', '-')}"
+        if flag in parser._option_string_actions:
+            flag = f"--strength-of{flag[1:]}"
+        group.add_argument(flag, dest=f"strength {name}", type=float, metavar="0..1")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Restore, print a line per picture and a summary; return 1 if any failed.
+
+    Raises:
+        SuperresError: a model, option or input that is wrong as a whole.
+    """
+    if args.samples < 1:
+        raise SuperresError(f"--samples: must be at least 1, got {args.samples}")
+    planned = plan(args.inputs, args.output)
+    for folder in {out.parent for _, out in planned.tasks}:
+        check_writable(folder)
+    restorer = load(
+        args.model,
+        device=args.device,
+        strengths=args.strengths,
+        window=args.window,
+        batch=args.batch,
+    )
+    command = _Command(args, restorer)
+    restorer.check(command.how)
+    if args.entropy == AUTO:
+        restorer.estimator()
+    return command.restore_all(planned)
+
+
+class _Command:
+    """What the command line asks for, carried out file by file."""
+
+    def __init__(self, args: argparse.Namespace, restorer: Restorer) -> None:
+        self.args = args
+        self.restorer = restorer
+        self.how = (
+            None
+            if args.estimate
+            else Sampling(args.sampler, args.steps, args.spacing, temperature=args.temperature)
+        )
+        given = {name: getattr(args, f"strength {name}") for name in restorer.corruptions}
+        self.given = {name: value for name, value in given.items() if value is not None}
+        for name, value in self.given.items():
+            if not 0 <= value <= 1:
+                raise SuperresError(f"--{name}: must be between 0 and 1, got {value}")
+        self.written: dict[Path, Path] = {}
+        self.pixels = 0
+
+    def restore_all(self, planned: Plan) -> int:
+        """Restore every picture, whatever becomes of the others; return the exit status."""
+        begin = time.perf_counter()
+        failed = 0
+        for number, (source, out) in enumerate(planned.tasks, start=1):
+            place = f"{number}/{len(planned.tasks)} " if len(planned.tasks) > 1 else ""
+            try:
+                self.restore_file(source, out, f"{place}{source.name}")
+            except (SuperresError, OSError, MemoryError) as error:
+                failed += 1
+                reason = str(error) or type(error).__name__
+                said = reason if str(source) in reason else f"{source}: {reason}"
+                print(f"failed: {said}", file=sys.stderr)
+        seconds = time.perf_counter() - begin
+        restored = len(planned.tasks) - failed
+        summary = f"{restored} restored, {self.pixels / MEGA:.2f} megapixels in {seconds:.1f} s"
+        if failed:
+            summary += f"; {failed} failed"
+        if planned.passed_over:
+            summary += f"; {planned.passed_over} other files passed over"
+        print(summary)
+        return 1 if failed else 0
+
+    def restore_file(self, source: Path, out: Path, label: str) -> None:
+        """Restore one file.
+
+        Raises:
+            SuperresError: it cannot be read, or must not be written.
+            OSError: it cannot be written.
+        """
+        file = read_picture(source)
+        suffix = ".png" if self.args.surf else None
+        out = target(out.with_suffix(suffix or out.suffix), file.picture, self.restorer.scale)
+        outs = self._outputs(source, out)
+        told = self.restorer.told(file.picture, self.given, self.args.entropy)
+        if self.args.surf:
+            self._surf(file, outs[0], told, label)
+        else:
+            self._sample(file, outs, told, label)
+        said = ", ".join([self._size(file), *self._words(told)])
+        print(f"{source} -> {', '.join(str(out) for out in outs)}: {said}")
+        for note in file.notes:
+            print(f"  note: {note}")
+
+    def _outputs(self, source: Path, out: Path) -> list[Path]:
+        count = self.args.samples
+        outs = [out]
+        if count > 1 and not self.args.surf:
+            outs = [out.with_name(f"{out.stem}-{n}{out.suffix}") for n in range(1, count + 1)]
+        for each in outs:
+            if each in self.written:
+                raise SuperresError(f"{each}: has just been made of {self.written[each]}")
+            free(source, each, self.args.overwrite)
+        self.written |= dict.fromkeys(outs, source)
+        return outs
+
+    def _sample(
+        self, file: PictureFile, outs: Sequence[Path], told: dict[str, float], label: str
+    ) -> None:
+        total = self.restorer.windows(file.picture, self.how) * len(outs)
+        with progress_bar(total, label, "window", leave=False) as bar:
+            for repeat, out in enumerate(outs):
+                restored = self.restorer.run(
+                    file.picture, told, self.how, self.args.seed, repeat, bar.update
+                )
+                write_picture(out, restored, file, self._comment(told, repeat))
+                self.pixels += restored.size[0] * restored.size[1]
+
+    def _surf(self, file: PictureFile, out: Path, told: dict[str, float], label: str) -> None:
+        sheet = surf(self.restorer, file.picture, told, self.how, self.args.seed, label)
+        write_picture(out, sheet, PictureFile(sheet, {"text": {}}, type(file.exif)()), "")
+        self.pixels += sheet.size[0] * sheet.size[1]
+
+    def _size(self, file: PictureFile) -> str:
+        if self.args.surf:
+            return "a sheet of strengths"
+        height, width = (edge * self.restorer.scale for edge in file.picture.size)
+        return f"{width} x {height}"
+
+    def _words(self, told: dict[str, float]) -> list[str]:
+        if self.args.surf:
+            return []
+        guessed = set() if self.args.entropy is None else set(told) - set(self.given)
+        return [
+            f"{name} {value:g}{' (estimated)' if name in guessed else ''}"
+            for name, value in told.items()
+        ]
+
+    def _comment(self, told: dict[str, float], repeat: int) -> str:
+        provenance = self.restorer.model.spec.provenance
+        facts: dict[str, Any] = {
+            KEY: __version__,
+            "model": {key: provenance[key] for key in IDENTITY if key in provenance},
+            "strengths": told,
+        }
+        if self.how is None:
+            facts["estimate"] = True
+        else:
+            facts |= {"sampler": self.how.sampler, "steps": self.how.steps}
+            facts |= {"spacing": self.how.spacing, "temperature": self.how.temperature}
+            facts |= {"sample": repeat + 1}
+        return json.dumps({**facts, "seed": self.args.seed}, ensure_ascii=True)

@@ -1,0 +1,1 @@
+"""Estimating from a picture alone how strongly it was corrupted."""

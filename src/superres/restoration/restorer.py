@@ -1,0 +1,259 @@
+"""`superres.load`: a trained model that restores any picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody uses
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from superres.device import pick_device
+from superres.diffusion.samplers import SAMPLERS, evaluations
+from superres.errors import SuperresError
+from superres.estimation.estimator import StrengthEstimator, load_estimator
+from superres.inference import Sampling
+from superres.model_folder import SuperResolver, load_model
+from superres.params.section import closest
+from superres.restoration.pictures import Picture, from_array, from_pil, to_array, to_pil
+from superres.restoration.whole import Job, Tiling, restore_in_bands
+from superres.restoration.windows import Grid
+
+MODEL = "models/best"
+STRENGTHS = "strengths"
+"""The estimator's folder, beside the model's."""
+
+AUTO: Literal["auto"] = "auto"
+
+
+class Restorer:
+    """A model, ready to restore pictures.
+
+    Args:
+        model: the model.
+        tiling: windows and batches.
+        estimator: folder of the estimator of strengths, read when it is first asked for.
+
+    Raises:
+        SuperresError: a window or a batch that cannot be.
+    """
+
+    def __init__(self, model: SuperResolver, tiling: Tiling, estimator: str | Path) -> None:
+        if tiling.window < 1 or tiling.window % model.spec.scale:
+            raise SuperresError(
+                f"window: must be a positive multiple of the model's scale {model.spec.scale}, "
+                f"got {tiling.window}"
+            )
+        if tiling.batch < 1:
+            raise SuperresError(f"batch: must be at least 1, got {tiling.batch}")
+        self.model = model
+        self.tiling = tiling
+        self._folder = estimator
+        self._estimator: StrengthEstimator | None = None
+
+    @property
+    def scale(self) -> int:
+        """Edge of a restored picture over edge of its input."""
+        return self.model.spec.scale
+
+    @property
+    def corruptions(self) -> list[str]:
+        """Names of the strengths that `restore` takes."""
+        return list(self.model.spec.entropies)
+
+    def restore(
+        self,
+        image: Any,
+        *,
+        steps: int = Sampling.steps,
+        sampler: str = Sampling.sampler,
+        spacing: str = Sampling.spacing,
+        temperature: float = Sampling.temperature,
+        estimate: bool = False,
+        seed: int = 0,
+        repeat: int = 0,
+        entropy: Literal["auto"] | None = None,
+        **strengths: float,
+    ) -> Any:
+        """Return an image restored: `scale` times as large, of the same kind.
+
+        Args:
+            image: a Pillow image (its EXIF orientation is applied), an array, uint8 or uint16,
+                (H, W) or (H, W, channels), or a list of those.
+            steps: timesteps visited.
+            sampler: a name from `superres.diffusion.samplers.SAMPLERS`.
+            spacing: how they are spread.
+            temperature: factor on the noise added in each step, in [0, 1].
+            estimate: the posterior's mean in one evaluation instead of a sample.
+            seed: the same seed gives the same picture.
+            repeat: which of a picture's samples.
+            entropy: `auto` estimates the strengths that are not given; without it they are 0.
+            strengths: how strongly the image was corrupted, in [0, 1], by the names in
+                `corruptions`.
+
+        Raises:
+            SuperresError: an unknown name, a value out of range, an image that has no pixels.
+        """
+        how = None if estimate else Sampling(sampler, steps, spacing, temperature=temperature)
+
+        def one(image: Any) -> Any:
+            if isinstance(image, Image.Image):
+                picture = from_pil(ImageOps.exif_transpose(image))
+            elif isinstance(image, np.ndarray):
+                picture = from_array(image)
+            else:
+                raise SuperresError(
+                    "an image is a Pillow image, an array or a list of them, "
+                    f"got {type(image).__name__}"
+                )
+            told = self.told(picture, strengths, entropy)
+            restored = self.run(picture, told, how, seed, repeat)
+            return to_array(restored, image) if isinstance(image, np.ndarray) else to_pil(restored)
+
+        return [one(each) for each in image] if isinstance(image, list | tuple) else one(image)
+
+    def told(
+        self, picture: Picture, strengths: Mapping[str, float], entropy: str | None = None
+    ) -> dict[str, float]:
+        """Return a strength for each of the model's corruptions, in its order.
+
+        Raises:
+            SuperresError: an unknown name, a value out of range, no estimator for this model.
+        """
+        for name, value in strengths.items():
+            if name not in self.corruptions:
+                known = ", ".join(self.corruptions) or "none"
+                raise SuperresError(
+                    f"unknown strength or option {name!r}{closest(name, self.corruptions)}; the "
+                    f"model's corruptions: {known}"
+                )
+            if not 0 <= value <= 1:
+                raise SuperresError(f"{name}: must be between 0 and 1, got {value}")
+        if entropy not in (AUTO, None):
+            raise SuperresError(f"entropy: must be 'auto' or None, got {entropy!r}")
+        told = dict.fromkeys(self.corruptions, 0.0)
+        if entropy == AUTO and set(self.corruptions) - set(strengths):
+            told |= self.estimator().estimate(picture.signal())
+        return told | {name: float(value) for name, value in strengths.items()}
+
+    def estimator(self) -> StrengthEstimator:
+        """Return the estimator of strengths.
+
+        Raises:
+            SuperresError: there is none, or it is for other corruptions.
+        """
+        if self._estimator is None:
+            estimator = load_estimator(self._folder)
+            estimator.check_model(self.model.spec.entropies, self.model.spec.degradation)
+            self._estimator = estimator
+        return self._estimator
+
+    def check(self, how: Sampling | None) -> None:
+        """Refuse what the model cannot do, before any time is spent.
+
+        Raises:
+            SuperresError: naming option, value and what is allowed.
+        """
+        if how is None:
+            return
+        limit = self.model.diffusion.timesteps
+        if not 1 <= how.steps <= limit:
+            raise SuperresError(f"steps: must be between 1 and {limit}, got {how.steps}")
+        if how.sampler not in SAMPLERS:
+            raise SuperresError(
+                f"sampler: must be one of {', '.join(SAMPLERS)}, got {how.sampler!r}"
+            )
+        if not 0 <= how.temperature <= 1:
+            raise SuperresError(f"temperature: must be between 0 and 1, got {how.temperature}")
+        try:
+            self.model.diffusion.respaced(how.steps, how.spacing)
+        except ValueError as error:
+            raise SuperresError(str(error)) from error
+
+    def windows(self, picture: Picture, how: Sampling | None) -> int:
+        """Return how many windows restoring a picture evaluates, for a progress bar."""
+        height, width = (edge * self.scale for edge in self._seen_size(picture))
+        times = 1 if how is None else evaluations(how.sampler, how.steps)
+        return times * len(Grid((height, width), self.tiling.window, self.scale))
+
+    def run(
+        self,
+        picture: Picture,
+        told: Mapping[str, float],
+        how: Sampling | None,
+        seed: int = 0,
+        repeat: int = 0,
+        watch: Callable[[int], object] | None = None,
+    ) -> Picture:
+        """Return a picture restored.
+
+        Args:
+            picture: the input.
+            told: a strength for each corruption; see `told`.
+            how: how to sample; None for the estimate.
+            seed: of the noise.
+            repeat: which of the picture's samples.
+            watch: called with the number of windows evaluated.
+
+        Raises:
+            SuperresError: something that the model cannot do.
+        """
+        self.check(how)
+        model = self.model
+        entropy = torch.tensor([[told[name] for name in self.corruptions]])
+        job = Job(
+            model,
+            _extended(picture.signal(model.device), self._seen_size(picture)),
+            entropy.to(model.device),
+            picture.identity,
+            seed,
+            self.tiling,
+        )
+        bands = restore_in_bands(job, how, repeat, watch)
+        height, width = (edge * self.scale for edge in picture.size)
+        wanted = (
+            (slice(band.top, min(band.bottom, height)), rows[:, :, : height - band.top, :width])
+            for band, rows in bands
+            if band.top < height
+        )
+        return picture.restored((height, width), wanted)
+
+    def _seen_size(self, picture: Picture) -> tuple[int, int]:
+        """Return height and width of what networks see: next to no pixels cannot be normalised."""
+        least = -(-2 * self.model.network.multiple // self.scale)
+        return max(picture.size[0], least), max(picture.size[1], least)
+
+
+def _extended(low: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return a picture with its last row and column repeated up to a size."""
+    missing = (0, size[1] - low.shape[3], 0, size[0] - low.shape[2])
+    return F.pad(low, missing, mode="replicate") if any(missing) else low
+
+
+def load(
+    folder: str | Path = MODEL,
+    *,
+    device: str | None = None,
+    strengths: str | Path | None = None,
+    window: int = Tiling().window,
+    batch: int = Tiling().batch,
+) -> Restorer:
+    """Return the model of a folder, ready to restore pictures.
+
+    Args:
+        folder: a model folder.
+        device: `cpu`, `cuda:1`, ...; by default SUPERRES_DEVICE, else a GPU where there is one.
+        strengths: folder of the estimator for `entropy="auto"`; by default `strengths` beside
+            `folder`.
+        window: edge of what the network sees at once, in pixels of the restored picture.
+        batch: windows per network evaluation.
+
+    Raises:
+        SuperresError: no model there, one of another kind, a device that cannot be used.
+    """
+    model = load_model(folder, pick_device(device))
+    return Restorer(model, Tiling(window, batch), strengths or Path(folder).parent / STRENGTHS)

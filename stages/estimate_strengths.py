@@ -1,0 +1,25 @@
+"""strengths: pairs -> an estimator of corruption strengths, and its errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from superres.estimation.learning import learn_strengths
+from superres.params.section import load_section
+from superres.params.strengths import StrengthsParams
+from superres.stage import run_stage
+
+
+def main() -> dict[str, Any]:
+    """Run the stage."""
+    return learn_strengths(
+        load_section("strengths", StrengthsParams),
+        tiles="data/tiles",
+        pairs="data/pairs",
+        out="models/strengths",
+        report="reports/strengths.json",
+    )
+
+
+if __name__ == "__main__":
+    run_stage("strengths", main)

@@ -1,0 +1,117 @@
+"""The `strengths` stage: it learns, repeats, and says how far off it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from superres.errors import SuperresError
+from superres.estimation.estimator import (
+    MAX_PATCHES,
+    PATCH,
+    EstimatorSpec,
+    StrengthEstimator,
+    _patches,
+    load_estimator,
+    save_estimator,
+)
+from superres.estimation.learning import learn_strengths
+from superres.params.section import parse_section
+from superres.params.strengths import StrengthsParams
+from support import tiny_params
+from tiny_trial import build
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("run"))
+
+
+def learn(run: Path, out: Path, **changes: Any) -> dict[str, Any]:
+    params = parse_section(
+        "strengths", StrengthsParams, {**tiny_params()["strengths"], "caution": 1.0, **changes}
+    )
+    learn_strengths(params, run / "tiles", run / "pairs", out / "strengths", out / "report.json")
+    return json.loads((out / "report.json").read_text())
+
+
+def test_it_learns_to_tell_jpeg_better_than_any_guess(run: Path, tmp_path: Path) -> None:
+    errors = learn(run, tmp_path, steps=120, batch=16, channels=16, dropout=0.0)
+    for split in ("val", "test"):
+        jpeg = errors[split]["strengths"]["jpeg"]
+        guesses = jpeg["mean_absolute_of_0"], jpeg["mean_absolute_of_0.5"]
+        assert jpeg["mean_absolute"] < 0.7 * min(guesses)
+        assert jpeg["mean_absolute"] <= jpeg["root_mean_square"]
+        assert abs(jpeg["bias"]) <= jpeg["mean_absolute"]
+
+
+def test_caution_tells_less(run: Path, tmp_path: Path) -> None:
+    plain = learn(run, tmp_path / "a", steps=60)["val"]["strengths"]["blur"]["bias"]
+    careful = learn(run, tmp_path / "b", steps=60, caution=20.0)["val"]["strengths"]["blur"]["bias"]
+    assert careful < plain - 0.05
+
+
+def test_it_repeats_to_the_bit_and_its_seed_counts(run: Path, tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        learn(run, tmp_path / name, seed=seed)
+    first, again, other = (
+        (tmp_path / name / "strengths" / "weights.safetensors").read_bytes() for name in "abc"
+    )
+    assert first == again != other
+
+
+def test_what_is_written_is_what_was_learned(run: Path, tmp_path: Path) -> None:
+    learn(run, tmp_path)
+    estimator = load_estimator(tmp_path / "strengths")
+    assert estimator.spec.entropies == ["blur", "jpeg"]
+    said = estimator.estimate(torch.rand(1, 3, 32, 32) * 2 - 1)
+    assert list(said) == ["blur", "jpeg"] and all(0 <= value <= 1 for value in said.values())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (7, 9), (300, 700)])
+def test_any_size_is_estimated(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    estimator = StrengthEstimator(spec())
+    said = estimator.estimate(torch.rand(1, 3, *size) * 2 - 1)
+    assert all(0 <= value <= 1 for value in said.values())
+
+
+def test_of_a_large_picture_parts_are_seen_that_begin_on_cells() -> None:
+    low = torch.arange(3000 * 3000.0).view(1, 1, 3000, 3000)
+    patches = _patches(low)
+    assert len(patches) == MAX_PATCHES
+    corners = np.array([divmod(int(patch[0, 0, 0, 0]), 3000) for patch in patches])
+    assert not (corners % PATCH).any() and corners.max(axis=0).min() > 2500
+
+
+def spec(**changes: Any) -> EstimatorSpec:
+    facts = {"entropies": ["blur", "jpeg"], "degradation": {"scale": 2}, "channels": 8, **changes}
+    return EstimatorSpec(format="superres-strengths-1", **facts)
+
+
+def test_models_that_mean_something_else_are_refused() -> None:
+    estimator = StrengthEstimator(spec())
+    estimator.check_model(["blur", "jpeg"], {"scale": 2})
+    for names, degradation in ((["jpeg", "blur"], {"scale": 2}), (["blur", "jpeg"], {"scale": 4})):
+        with pytest.raises(SuperresError, match="strengths must be given by hand"):
+            estimator.check_model(names, degradation)
+
+
+def test_folders_that_are_no_estimator(tmp_path: Path) -> None:
+    with pytest.raises(SuperresError, match="no estimator of strengths there"):
+        load_estimator(tmp_path)
+    save_estimator(tmp_path / "a", StrengthEstimator(spec()))
+    weights = tmp_path / "a" / "weights.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SuperresError, match="a: not readable: "):
+        load_estimator(tmp_path / "a")
+    weights.write_bytes(whole)
+    (tmp_path / "a" / "strengths.json").write_text('{"format": "superres-1"}')
+    with pytest.raises(SuperresError, match="a: not readable: "):
+        load_estimator(tmp_path / "a")

@@ -1,0 +1,22 @@
+"""A model of random weights to restore pictures with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from superres.restoration.restorer import Restorer, load
+from tiny_trial import random_model
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a model folder: twice the size, blur and jpeg, 100 timesteps."""
+    return random_model(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def restorer(model: Path) -> Restorer:
+    """Return the model with windows of 48 pixels, three at once."""
+    return load(model, device="cpu", window=48, batch=3)
