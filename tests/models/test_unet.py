@@ -11,28 +11,14 @@ from superres.models.layers import AttentionBlock, group_norm, timestep_embeddin
 from superres.models.superres import SuperResUNet
 from superres.models.unet import UNet
 from superres.params.model import ModelParams
+from networks import small_params
 from support import GOLDEN
 
 PINNED = GOLDEN / "unet_pinned.npz"
 
 
 def params(**changes: Any) -> ModelParams:
-    defaults: dict[str, Any] = {
-        "channels": 16,
-        "channel_mult": [1, 2],
-        "blocks": 1,
-        "attention": [2],
-        "middle_attention": True,
-        "heads": 2,
-        "head_channels": None,
-        "attention_order": "heads_first",
-        "scale_shift_norm": True,
-        "resblock_updown": False,
-        "groupnorm": "by_width",
-        "dropout": 0.0,
-        "unshuffle": 1,
-    }
-    return ModelParams.model_validate({**defaults, **changes})
+    return small_params(**{"heads": 2, **changes})
 
 
 def network(seed: int = 0, **changes: Any) -> SuperResUNet:
