@@ -31,6 +31,7 @@ from superres.params.section import Section
 from superres.params.train import Condition
 from superres.preconditioning import EXTRA_CHANNELS, wiener
 from superres.storage import replacing_folder, write_json
+from superres.tensor_faults import tensor_faults
 
 WEIGHTS = "weights.safetensors"
 DESCRIPTION = "model.json"
@@ -243,16 +244,8 @@ def load_model(folder: str | Path, device: torch.device | None = None) -> SuperR
         weights = load_file(path)
     except (OSError, SafetensorError) as error:
         raise SuperresError(f"{path}: not readable: {error}") from error
-    expected = resolver.network.state_dict()
-    faults = [f"missing {name}" for name in expected.keys() - weights.keys()]
-    faults += [f"surplus {name}" for name in weights.keys() - expected.keys()]
-    faults += [
-        f"{name} is {tuple(weights[name].shape)}, not {tuple(expected[name].shape)}"
-        for name in expected.keys() & weights.keys()
-        if weights[name].shape != expected[name].shape
-    ]
-    if faults:
-        raise SuperresError(f"{path}: does not fit its model.json: {'; '.join(sorted(faults))}")
+    if faults := tensor_faults(weights, resolver.network.state_dict()):
+        raise SuperresError(f"{path}: does not fit its model.json: {'; '.join(faults)}")
     resolver.network.load_state_dict(weights)
     resolver.network.eval().requires_grad_(False)
     return resolver.to(device or torch.device("cpu"))

@@ -21,7 +21,6 @@ from superres.errors import SuperresError
 
 _FORBIDDEN = re.compile(r"GLOBAL ([\w.]*\w)")
 """How PyTorch names what a file would have it import."""
-_NAMED_AT_MOST = 3  # tensors in a fault
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
@@ -56,29 +55,6 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     for name, tensor in value.items():
         _check_stored(path, name, tensor)
     return value
-
-
-def tensor_faults(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> list[str]:
-    """Return how a state dict differs from a network's: missing, unknown or misshapen tensors."""
-    return [
-        *_fault("lacks", [name for name in wanted if name not in state]),
-        *_fault("has unknown", [name for name in state if name not in wanted]),
-        *_fault(
-            "has of another shape",
-            [
-                f"{name} {tuple(state[name].shape)} for {tuple(wanted[name].shape)}"
-                for name in wanted
-                if name in state and state[name].shape != wanted[name].shape
-            ],
-        ),
-    ]
-
-
-def _fault(what: str, names: list[str]) -> list[str]:
-    if not names:
-        return []
-    more = f" and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""
-    return [f"{what} {', '.join(names[:_NAMED_AT_MOST])}{more}"]
 
 
 def write_state_dict(path: str | Path, tensors: dict[str, Tensor]) -> None:

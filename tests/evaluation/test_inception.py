@@ -91,12 +91,12 @@ def test_missing_surplus_and_misshapen_tensors_are_named(tmp_path):
     with pytest.raises(SuperresError) as caught:
         load_inception(spoilt(tmp_path, change))
     text = str(caught.value)
-    assert "lacks fc.bias" in text and "unknown AuxLogits.fc.bias" in text
-    assert "fc.weight (1000, 2048) for (1008, 2048)" in text
+    assert "missing: fc.bias" in text and "surplus: AuxLogits.fc.bias" in text
+    assert "fc.weight (1000, 2048) instead of (1008, 2048)" in text
 
 
 def test_many_missing_tensors_are_counted(tmp_path):
-    with pytest.raises(SuperresError, match=r"lacks .* and \d+ more"):
+    with pytest.raises(SuperresError, match=r"missing: .* and \d+ more"):
         load_inception(spoilt(tmp_path, lambda state: state.clear()))
 
 

@@ -122,8 +122,10 @@ def test_missing_surplus_and_misshapen_tensors_are_named(tmp_path):
     with pytest.raises(SuperresError) as caught:
         loaded(write_weights(tmp_path, alexnet))
     text = str(caught.value)
-    assert f"{ALEXNET}: not the weights of torchvision's AlexNet: lacks features.3.bias" in text
-    assert "unknown features.12.weight" in text and "features.8.bias (3,) for (256,)" in text
+    assert f"{ALEXNET}: not the weights of torchvision's AlexNet: missing: features.3.bias" in text
+    assert (
+        "surplus: features.12.weight" in text and "features.8.bias (3,) instead of (256,)" in text
+    )
     linear = random_linear()
     del linear["lin4.model.1.weight"]
     linear["lin5.model.1.weight"] = torch.zeros(1, 512, 1, 1)
@@ -131,7 +133,7 @@ def test_missing_surplus_and_misshapen_tensors_are_named(tmp_path):
         loaded(write_weights(tmp_path, linear=linear))
     text = str(caught.value)
     assert f"{LINEAR}: not the weights of LPIPS's linear layers" in text
-    assert "lacks lin4.model.1.weight" in text and "unknown lin5.model.1.weight" in text
+    assert "missing: lin4.model.1.weight" in text and "surplus: lin5.model.1.weight" in text
 
 
 class Payload:

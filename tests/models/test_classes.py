@@ -114,6 +114,6 @@ def test_a_description_with_a_class_it_does_not_have(
 
 def test_classes_that_the_weights_do_not_have(tmp_path: Path) -> None:
     save_model(tmp_path / "m", spec(classes=CLASSES), random_network(small_params()).state_dict())
-    with pytest.raises(SuperresError, match=r"missing label_emb\.weight"):
+    with pytest.raises(SuperresError, match=r"missing: label_emb\.weight"):
         load_model(tmp_path / "m")
     assert SuperResolver(spec()).network.classes is None

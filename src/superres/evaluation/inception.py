@@ -25,7 +25,7 @@ from superres.evaluation.inception_blocks import (
     Reduction17,
     halved,
 )
-from superres.state_dicts import tensor_faults
+from superres.tensor_faults import tensor_faults
 
 SIZE = 299
 """Edge in pixels of what the network sees."""

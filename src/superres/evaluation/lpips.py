@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from superres.errors import SuperresError
-from superres.state_dicts import read_state_dict, tensor_faults
+from superres.state_dicts import read_state_dict
+from superres.tensor_faults import tensor_faults
 
 CHANNELS = (64, 192, 384, 256, 256)
 """Of the five layers that are compared."""

@@ -7,7 +7,7 @@ in finding out which network it is, and in saying what does not fit.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -17,9 +17,8 @@ from torch import Tensor
 from superres.models.architecture import Architecture, infer_architecture
 from superres.models.superres import SuperResUNet
 from superres.params.model import ModelParams
+from superres.tensor_faults import listed, tensor_faults
 
-MAX_NAMES = 8
-"""Names listed of each kind of fault; the others are counted."""
 _PREFIX = re.compile(r"^(module\.)+")
 
 
@@ -64,7 +63,7 @@ def load_guided_diffusion(
         name for name, weight in weights.items() if not (weight.is_meta or weight.isfinite().all())
     ]
     if broken:
-        raise ValueError(f"weights that are not finite in float32: {_listed(broken)}")
+        raise ValueError(f"weights that are not finite in float32: {listed(broken)}")
     network.load_state_dict(weights, assign=True)
     return network.eval()
 
@@ -104,7 +103,7 @@ def named_tensors(state_dict: Mapping[str, Any]) -> dict[str, Tensor]:
         if not isinstance(name, str) or _kind(value) != "weights"
     ]
     if foreign:
-        raise ValueError(f"entries that are not weights by name: {_listed(foreign)}")
+        raise ValueError(f"entries that are not weights by name: {listed(foreign)}")
     tensors = {_PREFIX.sub("", name): tensor for name, tensor in state_dict.items()}
     if len(tensors) < len(state_dict):
         raise ValueError("some tensors stand there twice, with and without 'module.'")
@@ -161,26 +160,9 @@ def _check_fit(
     tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], architecture: Architecture
 ) -> None:
     """Raise one ValueError with all names that keep tensors from being the network's weights."""
-    misshapen = [
-        f"{name} {tuple(tensors[name].shape)} instead of {tuple(tensor.shape)}"
-        for name, tensor in expected.items()
-        if name in tensors and tensors[name].shape != tensor.shape
-    ]
-    faults = {
-        "missing": [name for name in expected if name not in tensors],
-        "surplus": [name for name in tensors if name not in expected],
-        "misshapen": misshapen,
-    }
-    if any(faults.values()):
-        said = "; ".join(f"{kind}: {_listed(names)}" for kind, names in faults.items() if names)
+    if faults := tensor_faults(tensors, expected):
         raise ValueError(
             f"does not fit the U-Net it looks like ({architecture.channels} channels x "
-            f"{list(architecture.channel_mult)}, {architecture.blocks} blocks per level): {said}"
+            f"{list(architecture.channel_mult)}, {architecture.blocks} blocks per level): "
+            + "; ".join(faults)
         )
-
-
-def _listed(names: Iterable[str]) -> str:
-    """Return names with commas; beyond `MAX_NAMES` they are counted."""
-    names = list(names)
-    rest = [f"and {len(names) - MAX_NAMES} more"] if len(names) > MAX_NAMES else []
-    return ", ".join([*names[:MAX_NAMES], *rest])
