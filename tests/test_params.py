@@ -49,9 +49,10 @@ def changed(tmp_path: Path, key: str, value: Any) -> Path:
 
 
 def test_the_projects_own_params_are_right() -> None:
-    params = check_params(ROOT / "params.yaml")
-    assert params.sampler.steps == 50
+    path = ROOT / "params.yaml"
+    params = check_params(path)
     assert isinstance(params, Params)
+    assert params.sampler.model_dump() == read_params(path)["sampler"]
 
 
 def test_a_section_is_loaded_and_frozen() -> None:
