@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 
-def to_signal(pictures: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+def to_signal(pictures: np.ndarray | Tensor, device: torch.device | str = "cpu") -> Tensor:
     """Return uint8 pictures, (N, H, W, 3), as float32 in [-1, 1], (N, 3, H, W), channels last."""
-    tensor = torch.from_numpy(np.ascontiguousarray(pictures)).to(device, non_blocking=True)
+    if isinstance(pictures, np.ndarray):
+        pictures = torch.from_numpy(np.ascontiguousarray(pictures))
+    tensor = pictures.to(device, non_blocking=True)
     return tensor.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 

@@ -15,11 +15,12 @@ from superres.storage import write_json
 TIMING = Path("reports/timing.json")
 
 
-def run_stage(name: str, main: Callable[[], dict[str, Any] | None]) -> None:
+def run_stage(name: str, main: Callable[[], dict[str, Any] | None], timed: bool = True) -> None:
     """Run a stage's `main`, then note its seconds (and what it returns) in `reports/timing.json`.
 
     Timings are no output of the stage: they differ from run to run, and nothing depends on them.
-    A `SuperresError` ends the process with its message and exit status 1.
+    A `SuperresError` ends the process with its message and exit status 1. Of several processes of
+    one stage, one is `timed`.
     """
     begin = time.perf_counter()
     try:
@@ -27,6 +28,8 @@ def run_stage(name: str, main: Callable[[], dict[str, Any] | None]) -> None:
     except SuperresError as error:
         print(f"{name}: error: {error}", file=sys.stderr)
         raise SystemExit(1) from None
+    if not timed:
+        return
     timings = _read_timings()
     timings[name] = {"seconds": round(time.perf_counter() - begin, 2), **facts}
     write_json(TIMING, timings)

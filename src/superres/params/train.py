@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from superres.params.averaging import AveragingParams
 from superres.params.section import Section
 
 Condition = Literal["low", "entropies"]
@@ -59,6 +60,27 @@ class LearningRateParams(Section):
     """Steps at which `step` halves the learning rate."""
 
 
+class BadLossParams(Section):
+    """What happens when the loss of a step is NaN, infinite, or explodes."""
+
+    action: Literal["stop", "skip"]
+    """`stop` ends the run with the last good state kept; `skip` leaves that step's update out, for
+    which every step waits for the device."""
+    limit: Positive
+    """Steps skipped in a whole training at most."""
+    factor: Annotated[float, Field(gt=1)] | None
+    """A loss or gradient norm of more than this many times its median over the last 100 steps has
+    exploded; null minds only NaN and infinity."""
+
+
+class PreviewParams(Section):
+    """Grids of fixed val tiles in `reports/previews`, restored in one evaluation by the average."""
+
+    every: Positive | None
+    """Steps between grids; null for none."""
+    tiles: Annotated[int, Field(ge=1, le=64)]
+
+
 class TrainParams(Section):
     """Read by the `train` stage."""
 
@@ -66,19 +88,29 @@ class TrainParams(Section):
     batch: Annotated[int, Field(ge=1, le=65536)]
     """Tiles per optimiser step, over all micro-batches and processes."""
     micro_batches: Annotated[int, Field(ge=1, le=4096)]
-    """Forward and backward passes that one optimiser step is divided into."""
+    """Forward and backward passes that one optimiser step is divided into, over all processes; with
+    more processes than passes, each makes one."""
     learning_rate: LearningRateParams
     betas: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)]
     weight_decay: Annotated[float, Field(ge=0, le=10)]
     clip_norm: Annotated[float, Field(gt=0)] | None
     """Gradients are scaled down to this norm; null leaves them alone."""
-    ema: Annotated[float, Field(ge=0, lt=1)]
-    """Decay of the weights' exponential moving average, min(ema, (1 + step) / (10 + step))."""
+    averaging: AveragingParams
     loss: LossParams
     drop: DropParams
-    precision: Literal["fp32", "bf16"]
+    precision: Literal["fp32", "bf16", "fp16"]
+    """Of the network's arithmetic; weights and averages are fp32 always."""
+    tf32: bool
+    """Matrix products and convolutions of fp32 may round their inputs to TF32, where a GPU can."""
+    channels_last: bool
+    """The order of memory that tensor cores want."""
+    compile: bool
+    """torch.compile: minutes at the start of every run, faster steps then."""
     activation_checkpointing: bool
     checkpoint_every: Positive
     """Steps between checkpoints, each a candidate for `select`; the last step is always one."""
     log_every: Positive
+    """Steps between rows of `reports/train.csv`, which are means over the steps between."""
+    bad_loss: BadLossParams
+    previews: PreviewParams
     seed: Annotated[int, Field(ge=0)]

@@ -6,6 +6,7 @@ from (seed, position), so neither resuming nor dividing the work changes anythin
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -34,52 +35,88 @@ class TrainingBatch(NamedTuple):
     """Draws that a timestep sampler makes timesteps of, (B, 2), float64 in [0, 1)."""
 
 
-class Batches:
-    """Training batches by position.
+class HostBatch(NamedTuple):
+    """What is read and drawn for a batch on the host, in page-locked memory where a GPU is fed."""
 
-    Args:
-        pairs: the training pairs.
-        seed: the experiment's seed.
-        drop: shares of tiles whose conditions are withheld.
-    """
+    high: Tensor
+    """uint8, (B, H, W, 3)."""
+    low: Tensor
+    """uint8, (B, h, w, 3)."""
+    entropy: Tensor
+    draws: Tensor
+    """Uniform draws, (B, 4), float64: two for the timestep, one for each condition withheld."""
+    seeds: list[int]
+    """Of each tile's noise."""
 
-    def __init__(self, pairs: PairSet, seed: int, drop: DropParams) -> None:
-        self._pairs = pairs
-        self._seed = seed
-        self._drop = drop
-        self._epoch = -1
-        self._order = np.empty(0, dtype=np.int64)
-
-    def at(self, first: int, count: int, device: torch.device) -> TrainingBatch:
-        """Return the batch of positions first, ..., first + count - 1."""
-        positions = range(first, first + count)
-        items = np.array([self._item(position) for position in positions])
-        draws = [rng(self._seed, "train", position) for position in positions]
-        turns = [int(draw.integers(8)) for draw in draws]
-        uniform = torch.from_numpy(np.stack([draw.random(2) for draw in draws]))
-        withheld = torch.from_numpy(np.stack([draw.random(2) for draw in draws])).to(device)
-        high = _turned(self._pairs.high(items), turns)
-        low = _turned(self._pairs.low(items), turns)
-        entropy = torch.from_numpy(self._pairs.entropies(items)).to(device)
-        seeds = [derive_seed(self._seed, "train-noise", position) for position in positions]
+    def to(self, device: torch.device, drop: DropParams) -> TrainingBatch:
+        """Return the batch on a device, to which it is copied while the host goes on."""
+        high, low, entropy, draws = (
+            tensor.to(device, non_blocking=True)
+            for tensor in (self.high, self.low, self.entropy, self.draws)
+        )
         shape = (3, high.shape[1], high.shape[2])
         return TrainingBatch(
             to_signal(high, device),
             to_signal(low, device),
             entropy,
-            ItemNoise(seeds, shape, device)(),
-            withheld[:, 0] < self._drop.low,
-            withheld[:, 1] < self._drop.entropies,
-            uniform.to(device),
+            ItemNoise(self.seeds, shape, device)(),
+            draws[:, 2] < drop.low,
+            draws[:, 3] < drop.entropies,
+            draws[:, :2],
         )
+
+
+class Batches:
+    """Training batches by position; may be asked by several threads at once.
+
+    Args:
+        pairs: the training pairs.
+        seed: the experiment's seed.
+        drop: shares of tiles whose conditions are withheld.
+        pinned: whether batches are put into page-locked memory, from which a GPU copies by itself.
+    """
+
+    def __init__(self, pairs: PairSet, seed: int, drop: DropParams, pinned: bool = False) -> None:
+        self._pairs = pairs
+        self._seed = seed
+        self._pinned = pinned
+        self.drop = drop
+        self._order = lru_cache(maxsize=2)(self._draw_order)
+
+    def at(self, first: int, count: int, device: torch.device) -> TrainingBatch:
+        """Return the batch of positions first, ..., first + count - 1."""
+        return self.read(first, count).to(device, self.drop)
+
+    def read(self, first: int, count: int) -> HostBatch:
+        """Return the host's part of the batch of positions first, ..., first + count - 1."""
+        positions = range(first, first + count)
+        items = np.array([self._item(position) for position in positions])
+        streams = [rng(self._seed, "train", position) for position in positions]
+        turns = [int(stream.integers(8)) for stream in streams]
+        uniform = np.stack([stream.random(4) for stream in streams])
+        seeds = [derive_seed(self._seed, "train-noise", position) for position in positions]
+        arrays = (
+            _turned(self._pairs.high(items), turns),
+            _turned(self._pairs.low(items), turns),
+            self._pairs.entropies(items),
+            uniform,
+        )
+        tensors = (torch.from_numpy(array) for array in arrays)
+        high, low, entropy, draws = (t.pin_memory() if self._pinned else t for t in tensors)
+        return HostBatch(high, low, entropy, draws, seeds)
+
+    def names(self, first: int, count: int) -> list[str]:
+        """Return the pairs' ids at positions."""
+        items = [self._item(position) for position in range(first, first + count)]
+        return [str(name) for name in self._pairs.rows["id"].iloc[items]]
 
     def _item(self, position: int) -> int:
         """Return the pair at a position: every pair once per epoch, in an order of its own."""
         epoch, place = divmod(position, len(self._pairs))
-        if epoch != self._epoch:
-            self._order = rng(self._seed, "order", epoch).permutation(len(self._pairs))
-            self._epoch = epoch
-        return int(self._order[place])
+        return int(self._order(epoch)[place])
+
+    def _draw_order(self, epoch: int) -> np.ndarray:
+        return rng(self._seed, "order", epoch).permutation(len(self._pairs))
 
 
 def validation_batch(pairs: PairSet, count: int, device: torch.device) -> TrainingBatch:

@@ -20,9 +20,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from superres.errors import SuperresError
 from superres.storage import recovered, replacing_folder, write_json
 
 EDGE_BYTES = 65536
+
+Row = dict[str, float | None]
+"""Of the log, by column; None where nothing was measured."""
 
 
 class State(NamedTuple):
@@ -30,7 +34,9 @@ class State(NamedTuple):
 
     step: int
     tensors: dict[str, Tensor]
-    log: list[dict[str, float]]
+    log: list[Row]
+    facts: dict[str, Any]
+    """Small things that JSON holds."""
 
 
 class Progress:
@@ -44,13 +50,28 @@ class Progress:
     def __init__(self, root: str | Path, fingerprint: str) -> None:
         self.root = Path(root)
         self.folder = self.root / fingerprint
-        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def begin(self) -> None:
+        """Make the folder.
+
+        Raises:
+            SuperresError: it cannot be made.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SuperresError(f"{self.folder}: cannot be made: {error.strerror}") from error
+
+    def checkpoint(self, step: int) -> Path:
+        """Return the folder of the checkpoint after a step."""
+        return self.folder / f"step-{step:08d}"
 
     def save(self, state: State) -> None:
         """Write the state, all or nothing; a full disk leaves the last one as it was."""
         with replacing_folder(self.folder / "state") as partial:
             save_file(state.tensors, partial / "state.safetensors")
-            write_json(partial / "state.json", {"step": state.step, "log": state.log})
+            facts = {"step": state.step, "log": state.log, "facts": state.facts}
+            write_json(partial / "state.json", facts)
 
     def load(self) -> State | None:
         """Return the last complete state, or None where there is none."""
@@ -63,13 +84,13 @@ class Progress:
         except (json.JSONDecodeError, SafetensorError) as error:
             print(f"train: {folder} is damaged ({error}); starting afresh", file=sys.stderr)
             return None
-        return State(facts["step"], tensors, facts["log"])
+        return State(facts["step"], tensors, facts["log"], facts["facts"])
 
     def others(self) -> list[Path]:
         """Return the folders of other unfinished trainings."""
         return sorted(
             path
-            for path in self.root.iterdir()
+            for path in self.root.glob("*")
             if path != self.folder and not path.name.startswith(".")
         )
 

@@ -1,28 +1,42 @@
-"""One training: data, network, optimiser, average and log, and what a step does to them."""
+"""One training: data, network, optimiser, averages, and what a step does to them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.optim import AdamW
 
 from superres.data.dataset import PairSet
-from superres.device import pick_device
-from superres.diffusion.timesteps import LossSecondMoment, TimestepSampler, UniformTimesteps, spread
+from superres.diffusion.timesteps import LossSecondMoment, TimestepSampler, UniformTimesteps
 from superres.model_folder import ModelSpec, SuperResolver, save_model
-from superres.models.conditions import drop_entropies, drop_low
 from superres.params.diffusion import DiffusionParams
 from superres.params.model import ModelParams
 from superres.params.train import TrainParams
 from superres.seeding import derive_seed
-from superres.training.batches import Batches, TrainingBatch, validation_batch
-from superres.training.checkpoints import State
-from superres.training.optimization import ema_decay, learning_rate, update_average
+from superres.training.averaging import Averages
+from superres.training.batches import Batches, validation_batch
+from superres.training.health import Health
+from superres.training.loader import Loader, Span
+from superres.training.objective import Objective
+from superres.training.optimization import Optimizer
+from superres.training.processes import Processes, on_first, part, parted, whole
+from superres.training.window import StepRecord, Window
 
 VALIDATION_TILES = 64
+
+
+class Fault(NamedTuple):
+    """What is wrong with a step, and the tiles with the largest losses in it."""
+
+    step: int
+    what: str
+    norm: float
+    """Of the gradients."""
+    tiles: str
 
 
 class Trainer:
@@ -34,9 +48,11 @@ class Trainer:
         train: optimisation.
         tiles: folder of tiles.
         pairs: folder of pairs.
+        processes: this process among those of the training.
 
     Raises:
-        SuperresError: params that no network can be built from, or data that do not fit.
+        SuperresError: params that no network can be built from, data that do not fit, or a batch
+            that the processes cannot share.
     """
 
     def __init__(
@@ -46,9 +62,12 @@ class Trainer:
         train: TrainParams,
         tiles: str | Path,
         pairs: str | Path,
+        processes: Processes,
     ) -> None:
         self.params = train
-        self.device = pick_device()
+        self.processes = processes
+        self.device = processes.device
+        self.passes = processes.passes(train.batch, train.micro_batches)
         training, validation = PairSet(tiles, pairs, "train"), PairSet(tiles, pairs, "val")
         self.spec = ModelSpec(
             format="superres-1",
@@ -60,9 +79,10 @@ class Trainer:
             dropped=train.drop.dropped(),
             provenance={},
         )
+        torch.backends.cuda.matmul.allow_tf32 = train.tf32
+        torch.backends.cudnn.allow_tf32 = train.tf32
         torch.manual_seed(derive_seed(train.seed, "weights"))
         self.model = SuperResolver(self.spec).to(self.device)
-        self.model.network.activation_checkpointing = train.activation_checkpointing
         self.provenance = {
             "photographs": int(training.rows["source"].nunique()),
             "tiles": int(training.rows["tile_id"].nunique()),
@@ -70,136 +90,172 @@ class Trainer:
             "batch": train.batch,
             "parameters": self.model.parameters(),
         }
-        self.batches = Batches(training, train.seed, train.drop)
+        self._prepare_network()
+        self.objective = Objective(self.model, train.loss, train.precision)
+        self.averages = Averages(self._parts(), train.averaging)
+        self.optimizer = Optimizer(self.weights.values(), train, self.device)
+        self.batches = Batches(training, train.seed, train.drop, self.device.type == "cuda")
         self.timesteps: TimestepSampler = (
             UniformTimesteps(diffusion.timesteps, train.loss.high_noise)
             if train.loss.timesteps == "uniform"
             else LossSecondMoment(diffusion.timesteps, self.device)
         )
         self.validation = validation_batch(validation, VALIDATION_TILES, self.device)
-        self.weights = dict(self.model.network.named_parameters())
-        self.average = {name: weight.detach().clone() for name, weight in self.weights.items()}
-        self.optimizer = AdamW(
-            self.weights.values(),
-            lr=train.learning_rate.peak,
-            betas=(train.betas[0], train.betas[1]),
-            weight_decay=train.weight_decay,
-            fused=True,
-        )
+        self.health = Health(train.bad_loss, overflows=train.precision == "fp16")
+        self.window = Window(diffusion.timesteps)
         self.step = 0
-        self.log: list[dict[str, float]] = []
+        self.skipped = 0
+        self.loader = self._loader()
 
-    def advance(self) -> dict[str, Tensor]:
-        """Do one optimiser step; return its loss terms and gradient norm, still on the device."""
-        params = self.params
-        rate = learning_rate(self.step, params.steps, params.learning_rate)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.model.network.train()
-        self.optimizer.zero_grad(set_to_none=True)
-        micro = params.batch // params.micro_batches
-        sums: dict[str, Tensor] = {}
-        seen: list[tuple[Tensor, Tensor]] = []
-        for part in range(params.micro_batches):
-            # Dropout is the only draw that a module makes for itself.
-            torch.manual_seed(derive_seed(params.seed, "dropout", self.step, part))
-            first = self.step * params.batch + part * micro
-            batch = self.batches.at(first, micro, self.device)
-            t, weights = self.timesteps.draw(batch.uniform)
-            terms = self._terms(batch, t)
-            seen.append((t, terms["loss"].detach()))
-            weighted = {name: term * weights.to(term.dtype) for name, term in terms.items()}
-            (weighted["loss"].mean() / params.micro_batches).backward()
-            for name, term in weighted.items():
-                sums[name] = sums.get(name, 0) + term.detach().mean() / params.micro_batches
-        # Once per step, not per part: how a batch is divided must not change what is drawn.
-        self.timesteps.learn(*(torch.cat(column) for column in zip(*seen, strict=True)))
-        limit = float("inf") if params.clip_norm is None else params.clip_norm
-        sums["gradient_norm"] = torch.nn.utils.clip_grad_norm_(self.weights.values(), limit)
-        self.optimizer.step()
+    def _prepare_network(self) -> None:
+        network = self.model.network
+        if not self.params.channels_last:
+            network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        network.activation_checkpointing = self.params.activation_checkpointing
+        if self.params.compile:
+            network.compile()
+        # Under the names that the model's file has, whatever wraps the network.
+        shared = self.processes.prepare(network)
+        self.weights = dict(network.named_parameters())
+        self.model.network = shared  # type: ignore[assignment]
+        self._network = shared
+        self._terms_named: list[str] = []
+
+    def _loader(self) -> Loader:
+        return Loader(self.batches, self._spans(self.step), self.device)
+
+    def _spans(self, step: int) -> Iterator[Span]:
+        """Yield the positions of this process's passes, from a step on."""
+        count = self.params.batch // (self.passes * self.processes.count)
+        while step < self.params.steps:
+            for number in range(self.passes):
+                index = self.processes.rank * self.passes + number
+                yield Span(step * self.params.batch + index * count, count)
+            step += 1
+
+    def advance(self) -> Fault | None:
+        """Do one optimiser step; a bad one that is skipped changes nothing and is returned."""
+        self.optimizer.begin(self.step)
+        self._network.train()
+        record = self._accumulate()
         self.step += 1
-        decay = ema_decay(self.step, params.ema)
-        update_average(list(self.average.values()), list(self.weights.values()), decay)
-        return sums
+        if self.params.bad_loss.action == "skip" and (fault := self._fault(record)):
+            self.optimizer.leave_out()
+            self.skipped += 1
+            return fault
+        self.optimizer.step()
+        self.averages.update(self.step, self._parts())
+        self.window.add(self._terms_named, record)
+        return None
 
-    def _terms(self, batch: TrainingBatch, timesteps: Tensor) -> dict[str, Tensor]:
-        model, loss = self.model, self.params.loss
-        precision = self.params.precision == "bf16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=precision):
-            return model.diffusion.loss_terms(
-                model.denoiser(
-                    drop_low(batch.low, batch.drop_low),
-                    drop_entropies(batch.entropy, batch.drop_entropies),
-                ),
-                model.encode(batch.high, batch.low),
-                timesteps,
-                batch.noise,
-                kind=loss.kind,
-                weighting=loss.weighting,
-                vb_weight=loss.vb_weight,
-                min_snr_gamma=loss.min_snr_gamma,
-                levels=model.levels(batch.high),
-            )
+    def _accumulate(self) -> StepRecord:
+        """Sum up the gradients of this process's passes; return what the whole batch showed."""
+        parts: list[Tensor] = []
+        drawn: list[Tensor] = []
+        raw: list[Tensor] = []
+        for number in range(self.passes):
+            # Dropout is the only draw that a module makes for itself.
+            index = self.processes.rank * self.passes + number
+            torch.manual_seed(derive_seed(self.params.seed, "dropout", self.step, index))
+            batch = next(self.loader)
+            t, weights = self.timesteps.draw(batch.uniform)
+            with self.processes.accumulating(self._network, number == self.passes - 1):
+                terms = self.objective.terms(batch, t)
+                weighted = {name: term * weights.to(term.dtype) for name, term in terms.items()}
+                self.optimizer.backward(weighted["loss"].mean() / self.passes)
+            self._terms_named = list(weighted)
+            parts.append(torch.stack([term.detach().float() for term in weighted.values()]))
+            drawn.append(t)
+            raw.append(terms["loss"].detach())
+        gather = self.processes.gather
+        timesteps = gather(torch.cat(drawn))
+        # Once per step, not per part: how a batch is divided must not change what is drawn.
+        self.timesteps.learn(timesteps, gather(torch.cat(raw)))
+        norm = self.optimizer.clip()
+        return StepRecord(
+            self.step + 1,
+            gather(torch.cat(parts, dim=1)),
+            timesteps.float(),
+            norm.full_tensor() if hasattr(norm, "full_tensor") else norm,
+        )
 
-    @torch.no_grad()
+    def check(self) -> Fault | None:
+        """Return the first bad step of the window, if there is one; this waits for the device."""
+        if self.params.bad_loss.action == "skip":
+            return None
+        return next(filter(None, map(self._fault, self.window.unseen())), None)
+
+    def _fault(self, record: StepRecord) -> Fault | None:
+        losses = record.terms[0].cpu()
+        what = self.health.fault(float(losses.double().mean()), float(record.norm))
+        if what is None:
+            return None
+        order = losses.nan_to_num(torch.inf).argsort(descending=True)[:3].tolist()
+        names = self.batches.names((record.step - 1) * self.params.batch, self.params.batch)
+        worst = ", ".join(f"{names[place]} ({losses[place]:.4g})" for place in order)
+        return Fault(record.step, what, float(record.norm), worst)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Put the average in the place of the weights for a block."""
+        kept = {name: value.clone() for name, value in self._parts().items()}
+        self.assign(self.averages.classic)
+        self._network.eval()
+        try:
+            yield
+        finally:
+            self.assign(kept)
+
     def validation_loss(self) -> float:
-        """Return the averaged weights' loss on fixed val pairs, timesteps and noise."""
-        self.model.network.eval()
-        kept = {name: weight.clone() for name, weight in self.weights.items()}
-        self._assign(self.average)
-        count = len(self.validation.high)
-        timesteps = spread(count, self.model.diffusion.timesteps).to(self.device)
-        parts = [
-            self._terms(
-                TrainingBatch(*(tensor[i : i + 16] for tensor in self.validation)),
-                timesteps[i : i + 16],
-            )["loss"]
-            for i in range(0, count, 16)
-        ]
-        self._assign(kept)
-        return torch.cat(parts).mean().item()
+        """Return the loss of the network as it is on fixed val pairs, timesteps and noise."""
+        return self.objective.mean(self.validation)
 
-    @torch.no_grad()
-    def _assign(self, values: dict[str, Tensor]) -> None:
-        for name, weight in self.weights.items():
-            weight.copy_(values[name])
+    def _parts(self) -> dict[str, Tensor]:
+        return {name: part(weight) for name, weight in self.weights.items()}
+
+    def assign(self, values: Mapping[str, Tensor]) -> None:
+        """Give this process's parts of the weights other values."""
+        for name, mine in self._parts().items():
+            mine.copy_(values[name])
+
+    def whole(self, parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return whole tensors by name, the last part of which is a weight's; all must ask."""
+        return {name: whole(value, self._like(name)) for name, value in parts.items()}
+
+    def parted(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return this process's parts of whole tensors; the inverse of `whole`."""
+        return {
+            name: parted(value.to(self.device), self._like(name)) for name, value in tensors.items()
+        }
+
+    def _like(self, name: str) -> Tensor:
+        return self.weights[name.rpartition("/")[2]]
+
+    def continue_at(self, step: int) -> None:
+        """Go on after a step."""
+        self.step = step
+        self.loader.close()
+        self.loader = self._loader()
+
+    def rehearse(self, tiles: int) -> None:
+        """Compute the gradients of the first tiles of the training, as one pass would."""
+        self.optimizer.begin(self.step)
+        batch = self.batches.at(0, tiles, self.device)
+        with self.processes.accumulating(self._network, last=False):
+            self.objective.terms(batch, self.timesteps.draw(batch.uniform)[0])[
+                "loss"
+            ].mean().backward()
 
     def save_checkpoint(self, folder: Path) -> None:
-        """Write the averaged weights as a model folder."""
-        provenance = {"step": self.step, **self.provenance}
-        save_model(folder, self.spec.model_copy(update={"provenance": provenance}), self.average)
+        """Write the averages as a model folder, with snapshots for averages of other lengths."""
+        spec = self.spec.model_copy(update={"provenance": {"step": self.step, **self.provenance}})
+        averages = self.averages
+        if self.processes.sharded:
+            averages = Averages(self.whole(self._parts()), self.params.averaging)
+            averages.resume(self.whole(self.averages.tensors()))
 
-    def state(self) -> State:
-        """Return everything that the next step follows from."""
-        tensors = {}
-        for name, weight in self.weights.items():
-            tensors[f"weights/{name}"] = weight.detach()
-            tensors[f"average/{name}"] = self.average[name]
-            for key, value in self.optimizer.state.get(weight, {}).items():
-                tensors[f"optimizer/{key}/{name}"] = value
-        for key, value in self.timesteps.state().items():
-            tensors[f"timesteps/{key}"] = value
-        contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        return State(self.step, contiguous, self.log)
+        def write() -> None:
+            save_model(folder, spec, averages.classic)
+            averages.save_snapshots(folder, self.step)
 
-    @torch.no_grad()
-    def resume(self, state: State) -> None:
-        """Continue from a state."""
-        self.step, self.log = state.step, list(state.log)
-        prefix = "timesteps/"
-        self.timesteps.resume(
-            {
-                name.removeprefix(prefix): value
-                for name, value in state.tensors.items()
-                if name.startswith(prefix)
-            }
-        )
-        for name, weight in self.weights.items():
-            weight.copy_(state.tensors[f"weights/{name}"])
-            self.average[name].copy_(state.tensors[f"average/{name}"])
-            entry: dict[str, Any] = self.optimizer.state[weight]
-            for key in ("step", "exp_avg", "exp_avg_sq"):
-                value = state.tensors[f"optimizer/{key}/{name}"].to(self.device)
-                # Layout matters to the last bit: the kernels sum in memory order.
-                like = value if key == "step" else weight
-                entry[key] = torch.empty_like(like).copy_(value)
+        on_first(self.processes, write)

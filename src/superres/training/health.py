@@ -1,0 +1,53 @@
+"""Telling a loss that has gone wrong from one that merely jumps."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from statistics import median
+
+from superres.params.train import BadLossParams
+
+REMEMBERED = 100
+"""Steps whose median a step is compared with."""
+NEEDED = 20
+"""Steps that must be known before anything counts as exploded."""
+
+
+class Health:
+    """Compares losses and gradient norms with those of the steps before.
+
+    Args:
+        params: what counts as exploded.
+        overflows: whether gradients that are not finite are expected, as with fp16, where the
+            scale of the losses is being found.
+    """
+
+    def __init__(self, params: BadLossParams, overflows: bool) -> None:
+        self._factor = params.factor
+        self._overflows = overflows
+        self._recent: deque[tuple[float, float]] = deque(maxlen=REMEMBERED)
+
+    def fault(self, loss: float, norm: float) -> str | None:
+        """Return what is wrong with a step; otherwise remember it and return None."""
+        overflowed = self._overflows and not math.isfinite(norm)
+        if not math.isfinite(loss) or not (math.isfinite(norm) or overflowed):
+            return f"the loss is {loss:.4g}"
+        if self._factor is not None and len(self._recent) >= NEEDED:
+            losses, norms = zip(*self._recent, strict=True)
+            for name, value, before in (("loss", loss, losses), ("gradient norm", norm, norms)):
+                usual = median(before)
+                if math.isfinite(value) and value > self._factor * usual > 0:
+                    return f"the {name} has exploded to {value:.4g} from a median of {usual:.4g}"
+        if not overflowed:
+            self._recent.append((loss, norm))
+        return None
+
+    def remembered(self) -> list[list[float]]:
+        """Return what a resumed training needs."""
+        return [list(pair) for pair in self._recent]
+
+    def resume(self, remembered: Sequence[Sequence[float]]) -> None:
+        """Continue from what `remembered` returned."""
+        self._recent.extend((loss, norm) for loss, norm in remembered)

@@ -1,0 +1,62 @@
+"""What training minimises, and the same on fixed validation pairs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from superres.diffusion.timesteps import spread
+from superres.model_folder import SuperResolver
+from superres.models.conditions import drop_entropies, drop_low
+from superres.params.train import LossParams
+from superres.training.batches import TrainingBatch
+
+PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
+"""What the network computes in, where it is not fp32."""
+VALIDATION_BATCH = 16
+
+
+class Objective:
+    """The loss of a model.
+
+    Args:
+        model: the model.
+        loss: which loss.
+        precision: `fp32` or a key of `PRECISIONS`.
+    """
+
+    def __init__(self, model: SuperResolver, loss: LossParams, precision: str) -> None:
+        self._model = model
+        self._loss = loss
+        self._dtype = PRECISIONS.get(precision)
+
+    def terms(self, batch: TrainingBatch, timesteps: Tensor) -> dict[str, Tensor]:
+        """Return `loss` and its parts, each (B,)."""
+        model, loss = self._model, self._loss
+        with torch.autocast(model.device.type, self._dtype, enabled=self._dtype is not None):
+            return model.diffusion.loss_terms(
+                model.denoiser(
+                    drop_low(batch.low, batch.drop_low),
+                    drop_entropies(batch.entropy, batch.drop_entropies),
+                ),
+                model.encode(batch.high, batch.low),
+                timesteps,
+                batch.noise,
+                kind=loss.kind,
+                weighting=loss.weighting,
+                vb_weight=loss.vb_weight,
+                min_snr_gamma=loss.min_snr_gamma,
+                levels=model.levels(batch.high),
+            )
+
+    @torch.no_grad()
+    def mean(self, tiles: TrainingBatch) -> float:
+        """Return the mean loss of tiles at timesteps spread over the process."""
+        count = len(tiles.high)
+        timesteps = spread(count, self._model.diffusion.timesteps).to(self._model.device)
+        losses = []
+        for first in range(0, count, VALIDATION_BATCH):
+            some = slice(first, first + VALIDATION_BATCH)
+            part = TrainingBatch(*(tensor[some] for tensor in tiles))
+            losses.append(self.terms(part, timesteps[some])["loss"])
+        return torch.cat(losses).mean().item()

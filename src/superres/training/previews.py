@@ -1,0 +1,55 @@
+"""Grids of fixed val tiles, to see what a training is about to become."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody uses
+from torch import Tensor
+
+from superres.model_folder import SuperResolver
+from superres.pixels import to_pictures
+from superres.training.batches import TrainingBatch
+
+GAP = 4
+
+
+@torch.no_grad()
+def preview(model: SuperResolver, tiles: TrainingBatch) -> np.ndarray:
+    """Return a grid with a row per tile: input, enlarged; what the model makes of it; original.
+
+    The model's picture is its x0 at the noisiest timestep: one evaluation, the mean of what it
+    takes to be possible.
+
+    Returns:
+        uint8, H x W x 3.
+    """
+    last = torch.full((len(tiles.high),), model.diffusion.timesteps - 1, device=model.device)
+    denoiser = model.denoiser(tiles.low, tiles.entropy)
+    clip = model.clip(tiles.low)
+    x0 = model.diffusion.p_mean_variance(denoiser, tiles.noise, last, clip).x0
+    columns = [
+        F.interpolate(tiles.low, size=tiles.high.shape[-2:], mode="nearest"),
+        model.decode(x0, tiles.low),
+        tiles.high,
+    ]
+    return _grid([to_pictures(column) for column in columns])
+
+
+def first_tiles(tiles: TrainingBatch, count: int) -> TrainingBatch:
+    """Return the batch with at most `count` tiles, spread over it."""
+    here = np.unique(np.linspace(0, len(tiles.high) - 1, min(count, len(tiles.high))).astype(int))
+    index: Tensor = torch.from_numpy(here)
+    return TrainingBatch(*(tensor[index.to(tensor.device)] for tensor in tiles))
+
+
+def _grid(columns: list[np.ndarray]) -> np.ndarray:
+    """Return pictures in columns, white between them; each column is (N, H, W, 3)."""
+    count, height, width, _ = columns[0].shape
+    rows, across = count * (height + GAP) - GAP, len(columns) * (width + GAP) - GAP
+    sheet = np.full((rows, across, 3), 255, np.uint8)
+    for column, pictures in enumerate(columns):
+        for row, picture in enumerate(pictures):
+            top, left = row * (height + GAP), column * (width + GAP)
+            sheet[top : top + height, left : left + width] = picture
+    return sheet

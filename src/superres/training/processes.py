@@ -1,0 +1,161 @@
+"""One training on several processes: who they are, what they exchange, how weights are shared.
+
+Everything is torch's own: torchrun starts the processes and names them in the environment,
+gradients are averaged by DistributedDataParallel, or weights divided by FSDP2. One process needs
+none of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from superres.device import pick_device
+from superres.errors import SuperresError
+from superres.models.superres import SuperResUNet
+
+SHARD_VARIABLE = "SUPERRES_SHARD"
+
+
+@dataclass(frozen=True)
+class Processes:
+    """One process among those of a training.
+
+    Args:
+        rank: from 0, the one that writes files.
+        count: how many there are.
+        device: where this one computes.
+        sharded: whether weights, gradients and averages are divided among them.
+    """
+
+    rank: int
+    count: int
+    device: torch.device
+    sharded: bool = False
+
+    @property
+    def writes(self) -> bool:
+        """Whether this is the one that writes files and shows progress."""
+        return self.rank == 0
+
+    def passes(self, batch: int, micro_batches: int) -> int:
+        """Return how many forward and backward passes each process makes for a global batch.
+
+        Raises:
+            SuperresError: a batch that cannot be dealt out evenly.
+        """
+        passes = -(-micro_batches // self.count)
+        if batch % (passes * self.count):
+            raise SuperresError(
+                f"train.batch: {batch} tiles cannot be divided among {self.count} processes of "
+                f"{passes} passes each (train.micro_batches {micro_batches})"
+            )
+        return passes
+
+    def prepare(self, network: SuperResUNet) -> nn.Module:
+        """Return the network as it is to be called, its weights shared with the other processes."""
+        if self.sharded:
+            for block in (*network.input_blocks, network.middle_block, *network.output_blocks):
+                fully_shard(block)
+            fully_shard(network)
+            return network
+        if self.count == 1:
+            return network
+        ids = [self.device.index] if self.device.type == "cuda" else None
+        return DistributedDataParallel(network, device_ids=ids, gradient_as_bucket_view=True)
+
+    def accumulating(self, network: nn.Module, last: bool) -> AbstractContextManager[None]:
+        """Keep gradients to this process for a block, but for the last of a step's passes."""
+        if isinstance(network, DistributedDataParallel) and not last:
+            return network.no_sync()
+        if self.sharded:
+            network.set_requires_gradient_sync(last)  # type: ignore[operator]
+        return nullcontext()
+
+    def gather(self, values: Tensor) -> Tensor:
+        """Return every process's tensor, concatenated by rank along the last dimension."""
+        if self.count == 1:
+            return values
+        parts = [torch.empty_like(values) for _ in range(self.count)]
+        dist.all_gather(parts, values.contiguous())
+        return torch.cat(parts, dim=-1)
+
+    def mine(self, values: Tensor) -> Tensor:
+        """Return this process's part of what `gather` returned."""
+        return values.chunk(self.count, dim=-1)[self.rank]
+
+    def largest(self, number: int) -> int:
+        """Return the largest of the processes' numbers; on the host, without the device."""
+        if self.count == 1:
+            return number
+        value = torch.tensor(number)
+        dist.all_reduce(value, dist.ReduceOp.MAX)
+        return int(value)
+
+    def meet(self) -> None:
+        """Wait until every process is here."""
+        self.largest(0)
+
+
+@contextmanager
+def connected() -> Iterator[Processes]:
+    """Join the processes that torchrun started, or be the only one.
+
+    Raises:
+        SuperresError: a device that cannot be used.
+    """
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    sharded = os.environ.get(SHARD_VARIABLE, "") not in ("", "0")
+    if "RANK" not in os.environ or (count == 1 and not sharded):
+        yield Processes(0, 1, pick_device())
+        return
+    device = pick_device()
+    if device.type == "cuda" and device.index is None:
+        device = pick_device(f"cuda:{os.environ['LOCAL_RANK']}")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Processes(dist.get_rank(), count, device, sharded)
+    finally:
+        dist.destroy_process_group()
+
+
+@torch.no_grad()
+def part(tensor: Tensor) -> Tensor:
+    """Return this process's part of a weight, sharing its memory; all where none is divided."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor.detach()
+
+
+@torch.no_grad()
+def whole(values: Tensor, like: Tensor) -> Tensor:
+    """Return the whole of a tensor whose parts lie as a weight's do; every process must ask."""
+    if not isinstance(like, DTensor):
+        return values
+    shape, stride = like.shape, like.stride()
+    layout = (like.device_mesh, like.placements)
+    return DTensor.from_local(values, *layout, shape=shape, stride=stride).full_tensor()
+
+
+@torch.no_grad()
+def parted(values: Tensor, like: Tensor) -> Tensor:
+    """Return this process's part of a whole tensor, divided as a weight is."""
+    if not isinstance(like, DTensor):
+        return values
+    return distribute_tensor(values, like.device_mesh, like.placements).to_local()
+
+
+def on_first(processes: Processes, write: Callable[[], None]) -> None:
+    """Let the first process write, while the others wait."""
+    if processes.writes:
+        write()
+    processes.meet()

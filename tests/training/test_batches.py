@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from superres.data.dataset import PairSet
+from superres.params.train import DropParams
+from superres.training.batches import Batches, validation_batch
+
+DROP = DropParams(low=0.25, entropies=0.5)
+
+
+def test_positions_decide_everything(project: Path) -> None:
+    pairs = PairSet(project / "data/tiles", project / "data/pairs", "train")
+    device = torch.device("cpu")
+    whole = Batches(pairs, 0, DROP).at(3, 4, device)
+    late = Batches(pairs, 0, DROP).at(5, 2, device)
+    for all_of_it, part in zip(whole, late, strict=True):
+        assert torch.equal(all_of_it[2:], part)
+    other = Batches(pairs, 1, DROP).at(3, 4, device)
+    assert not torch.equal(whole.noise, other.noise)
+    assert whole.high.shape == (4, 3, 32, 32)
+    assert whole.low.shape == (4, 3, 16, 16)
+
+
+def test_every_pair_comes_once_per_epoch(project: Path) -> None:
+    pairs = PairSet(project / "data/tiles", project / "data/pairs", "train")
+    batches = Batches(pairs, 0, DROP)
+    for epoch in (0, 1):
+        items = [batches._item(epoch * len(pairs) + place) for place in range(len(pairs))]
+        assert sorted(items) == list(range(len(pairs)))
+
+
+def test_high_and_low_are_turned_alike(project: Path) -> None:
+    pairs = PairSet(project / "data/tiles", project / "data/pairs", "train")
+    batch = Batches(pairs, 0, DROP).at(0, 16, torch.device("cpu"))
+    small = torch.nn.functional.avg_pool2d(batch.high, 2)
+    for high, low in zip(small, batch.low, strict=True):
+        turned = torch.rot90(low, 1, (1, 2))
+        assert (high - low).square().mean() < (high - turned).square().mean()
+
+
+def test_conditions_are_withheld_as_often_as_asked_each_on_its_own(project: Path) -> None:
+    pairs = PairSet(project / "data/tiles", project / "data/pairs", "train")
+    batch = Batches(pairs, 0, DROP).at(0, 600, torch.device("cpu"))
+    low, entropies = batch.drop_low.double(), batch.drop_entropies.double()
+    assert low.mean().item() == pytest.approx(0.25, abs=0.06)
+    assert entropies.mean().item() == pytest.approx(0.5, abs=0.06)
+    assert (low * entropies).mean().item() == pytest.approx(0.125, abs=0.05)
+    assert ((batch.uniform >= 0) & (batch.uniform < 1)).all()
+    never = Batches(pairs, 0, DropParams(low=0.0, entropies=0.0)).at(0, 50, torch.device("cpu"))
+    assert not never.drop_low.any()
+    assert not never.drop_entropies.any()
+
+
+def test_validation_batch_is_fixed(project: Path) -> None:
+    pairs = PairSet(project / "data/tiles", project / "data/pairs", "val")
+    one, two = (validation_batch(pairs, 4, torch.device("cpu")) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    assert len(one.high) == 4
+    assert not one.drop_low.any()

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from trainings import checked, trainer, weights
+
+from superres.training.checkpoints import Progress
+from superres.training.optimization import learning_rate
+from superres.training.resuming import resume, state_of
+from support import tiny_params
+
+
+def test_the_loss_falls(project: Path, tmp_path: Path) -> None:
+    made = trainer(project, tmp_path, steps=120, batch=8)
+    losses = []
+    for _ in range(120):
+        made.advance()
+        losses.append(made.window.row()["mse"])
+    assert np.mean(losses[-20:]) < 0.8 * np.mean(losses[:10])
+
+
+def test_micro_batches_change_nothing_but_rounding(project: Path, tmp_path: Path) -> None:
+    whole, parts = (trainer(project, tmp_path, batch=4, micro_batches=micro) for micro in (1, 4))
+    for _ in range(2):
+        whole.advance()
+        parts.advance()
+    for name, weight in weights(whole).items():
+        torch.testing.assert_close(weights(parts)[name], weight, rtol=1e-3, atol=2e-4)
+
+
+def test_a_resumed_training_is_the_same_to_the_last_bit(project: Path, tmp_path: Path) -> None:
+    through = trainer(project, tmp_path)
+    for _ in range(4):
+        through.advance()
+    first = trainer(project, tmp_path)
+    first.advance()
+    first.advance()
+    Progress(tmp_path / "progress", "x").save(state_of(first, []))
+    state = Progress(tmp_path / "progress", "x").load()
+    assert state is not None
+    second = trainer(project, tmp_path, seed=0)
+    resume(second, state)
+    second.advance()
+    second.advance()
+    for name, weight in weights(through).items():
+        assert torch.equal(weights(second)[name], weight), name
+    for name, average in through.averages.tensors().items():
+        assert torch.equal(second.averages.tensors()[name], average), name
+
+
+@pytest.mark.parametrize(
+    "changes", [{"precision": "bf16"}, {"activation_checkpointing": True}, {"clip_norm": None}]
+)
+def test_options_train(project: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    made = trainer(project, tmp_path, **changes)
+    before = weights(made)
+    made.advance()
+    made.advance()
+    assert made.check() is None
+    assert np.isfinite(made.window.row()["loss"])
+    after = weights(made)
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+def test_validation_is_of_the_average_and_leaves_the_weights_alone(
+    project: Path, tmp_path: Path
+) -> None:
+    made = trainer(project, tmp_path)
+    for _ in range(3):
+        made.advance()
+    before = weights(made)
+    with made.averaged():
+        loss = made.validation_loss()
+        assert loss == made.validation_loss()
+    assert made.validation_loss() != loss
+    for name, weight in weights(made).items():
+        assert torch.equal(before[name], weight)
+    for average in made.averages.classic.values():
+        average.add_(0.05)
+    with made.averaged():
+        assert made.validation_loss() != loss
+
+
+def test_a_network_that_is_told_nothing_is_told_nothing(project: Path, tmp_path: Path) -> None:
+    """With everything withheld, neither inputs nor entropies move a gradient."""
+    gradients = []
+    for change in (0.0, 0.3):
+        made = trainer(project, tmp_path, drop={"low": 1.0, "entropies": 1.0})
+        assert made.spec.dropped == ["low", "entropies"]
+        batch = made.batches.at(0, 2, made.device)
+        told = batch._replace(low=batch.low, entropy=batch.entropy + change)
+        t = torch.tensor([3, 70])
+        made.objective.terms(told, t)["loss"].mean().backward()
+        gradients.append(made.weights["out.2.weight"].grad)
+    assert torch.equal(*gradients)
+    assert trainer(project, tmp_path).spec.dropped == []
+
+
+def test_importance_sampling_is_resumed_and_does_not_mind_micro_batches(
+    project: Path, tmp_path: Path
+) -> None:
+    changes = {
+        "loss": {**tiny_params()["train"]["loss"], "timesteps": "loss_second_moment"}
+        | {"high_noise": 0.0, "kind": "kl"}
+    }
+    through = trainer(project, tmp_path, batch=8, **changes)
+    divided = trainer(project, tmp_path, batch=8, micro_batches=4, **changes)
+    for _ in range(3):
+        through.advance()
+        divided.advance()
+    ours, theirs = through.timesteps.state(), divided.timesteps.state()
+    assert torch.equal(ours["counts"], theirs["counts"])
+    assert ours["counts"].sum() == 24
+    torch.testing.assert_close(ours["history"], theirs["history"], rtol=1e-3, atol=1e-3)
+    resumed = trainer(project, tmp_path, batch=8, **changes)
+    resume(resumed, state_of(through, []))
+    through.advance()
+    resumed.advance()
+    for name, weight in weights(through).items():
+        assert torch.equal(weight, resumed.weights[name]), name
+
+
+def test_learning_rates(tmp_path: Path) -> None:
+    rate = {"peak": 1.0, "warmup_steps": 10, "decay": "cosine", "final_fraction": 0.1}
+
+    def at(step: int, **changes: Any) -> float:
+        params = checked(tmp_path, learning_rate={**rate, "halve_at": [50, 80], **changes})
+        return learning_rate(step, 110, params.train.learning_rate)
+
+    assert at(0) == pytest.approx(0.1)
+    assert at(9) == at(10) == pytest.approx(1.0)
+    assert at(60) == pytest.approx(0.55)
+    assert at(110) == at(500) == pytest.approx(0.1)
+    assert [at(step, decay="step") for step in (49, 50, 79, 80)] == [1, 0.5, 0.5, 0.25]
+    assert at(100, decay="constant") == 1

@@ -1,0 +1,58 @@
+"""Small trainings for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from superres.params.check import Params, check_params
+from superres.training.loop import train
+from superres.training.processes import Processes
+from superres.training.trainer import Trainer
+from support import tiny_params, write_yaml
+
+ALONE = Processes(0, 1, torch.device("cpu"))
+
+
+def checked(tmp_path: Path, **changes: Any) -> Params:
+    """Return tiny params with changes to `train`."""
+    params = tiny_params()
+    params["train"].update(changes)
+    return check_params(write_yaml(tmp_path / "params.yaml", params))
+
+
+def trainer(project: Path, tmp_path: Path, **changes: Any) -> Trainer:
+    """Return a training in one process."""
+    params = checked(tmp_path, **changes)
+    return Trainer(
+        params.model,
+        params.diffusion,
+        params.train,
+        project / "data/tiles",
+        project / "data/pairs",
+        ALONE,
+    )
+
+
+def weights(made: Trainer) -> dict[str, torch.Tensor]:
+    """Return copies of a training's weights."""
+    return {name: weight.detach().clone() for name, weight in made.weights.items()}
+
+
+def run_training(project: Path, tmp_path: Path, name: str, **changes: Any) -> Path:
+    """Run a whole training and return the folder of its checkpoints."""
+    params = checked(tmp_path, **changes)
+    out = tmp_path / name / "models" / "train"
+    train(
+        params.model,
+        params.diffusion,
+        params.train,
+        project / "data/tiles",
+        project / "data/pairs",
+        out,
+        tmp_path / name / "train.csv",
+        tmp_path / name / "previews",
+    )
+    return out
