@@ -51,11 +51,13 @@ def run(folder: Path, **variables: str) -> str:
 
 
 def assert_same(ours: Path, theirs: Path, tolerance: float) -> None:
+    """On the average of a tensor; single weights, whose gradients nearly vanish, are Adam's whim."""
     for name in ("weights.safetensors", "averages.safetensors"):
         mine, other = load_file(ours / LAST / name), load_file(theirs / LAST / name)
         assert mine.keys() == other.keys()
         for key, tensor in other.items():
-            torch.testing.assert_close(mine[key], tensor, rtol=0, atol=tolerance)
+            assert (mine[key] - tensor).abs().mean() < tolerance, key
+            torch.testing.assert_close(mine[key], tensor, rtol=0, atol=100 * tolerance)
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +73,8 @@ def test_two_processes_give_the_weights_of_one(
 ) -> None:
     two = workspace(project, tmp_path / "two")
     run(two, SUPERRES_PROCESSES="2", SUPERRES_SHARD=shard)
-    # Six steps at a rate of up to 2e-3 moved weights by about 1e-3; sums in another order, by 1e-6.
-    assert_same(two, alone, tolerance=1e-4)
+    # Six steps of warming up move weights by about 5e-4.
+    assert_same(two, alone, tolerance=5e-6)
     log, other = ((folder / "reports/train.csv").read_text() for folder in (two, alone))
     assert [row.split(",")[0] for row in log.split()] == [row.split(",")[0] for row in other.split()]
     assert (two / "reports/previews/step-00000006.png").is_file()
@@ -88,7 +90,7 @@ def test_two_processes_share_what_importance_sampling_learns(project: Path, tmp_
     one, two = (workspace(project, tmp_path / name, **changes) for name in ("one", "two"))
     run(one)
     run(two, SUPERRES_PROCESSES="2")
-    assert_same(two, one, tolerance=1e-5)
+    assert_same(two, one, tolerance=5e-6)
 
 
 def test_a_training_stopped_in_two_processes_goes_on_in_one(
@@ -96,7 +98,7 @@ def test_a_training_stopped_in_two_processes_goes_on_in_one(
 ) -> None:
     """SIGTERM to the launcher reaches both; they stop after the same step and keep their state."""
     through, stopped = (
-        workspace(project, tmp_path / name, steps=400, checkpoint_every=200, previews=NO_PREVIEWS)
+        workspace(project, tmp_path / name, steps=160, checkpoint_every=80, previews=NO_PREVIEWS)
         for name in ("through", "stopped")
     )
     process = start(stopped, SUPERRES_PROCESSES="2")
@@ -112,7 +114,7 @@ def test_a_training_stopped_in_two_processes_goes_on_in_one(
     assert "going on from step" in run(stopped)
     run(through)
     ours, theirs = (
-        load_file(folder / "models/train/step-00000400/weights.safetensors")
+        load_file(folder / "models/train/step-00000160/weights.safetensors")
         for folder in (stopped, through)
     )
     for name, tensor in theirs.items():

@@ -64,6 +64,8 @@ class Processes:
     def prepare(self, network: SuperResUNet) -> nn.Module:
         """Return the network as it is to be called, its weights shared with the other processes."""
         if self.sharded:
+            # FSDP2 divides contiguous tensors only; activations still are channels last.
+            network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
             for block in (*network.input_blocks, network.middle_block, *network.output_blocks):
                 fully_shard(block)
             fully_shard(network)
