@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -67,16 +68,17 @@ def alone(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("shard", ["", "1"])
+@pytest.mark.parametrize(("shard", "tolerance"), [("", 1e-7), ("1", 2e-5)])
 def test_two_processes_give_the_weights_of_one(
-    project: Path, tmp_path: Path, alone: Path, shard: str
+    project: Path, tmp_path: Path, alone: Path, shard: str, tolerance: float
 ) -> None:
+    """Six steps move weights by about 5e-4; divided ones lie differently and sum in another order."""
     two = workspace(project, tmp_path / "two")
     run(two, SUPERRES_PROCESSES="2", SUPERRES_SHARD=shard)
-    # Six steps of warming up move weights by about 5e-4.
-    assert_same(two, alone, tolerance=5e-6)
-    log, other = ((folder / "reports/train.csv").read_text() for folder in (two, alone))
-    assert [row.split(",")[0] for row in log.split()] == [row.split(",")[0] for row in other.split()]
+    assert_same(two, alone, tolerance)
+    # Adam does not mind the scale of gradients; their norm shows it.
+    ours, theirs = (pd.read_csv(folder / "reports/train.csv") for folder in (two, alone))
+    pd.testing.assert_frame_equal(ours, theirs, rtol=0.02)
     assert (two / "reports/previews/step-00000006.png").is_file()
     assert "train" in (two / "reports/timing.json").read_text()
 

@@ -46,7 +46,8 @@ class Watching:
         self._processes = processes
         self._speed: list[dict[str, float]] = []
         self._board = _tensorboard() if processes.writes else None
-        self._begun = self._last = self._written = time.perf_counter()
+        self._begun = self._last = time.perf_counter()
+        self._written = -math.inf
         self._first = self._last_step = step
         self._bar = progress_bar(
             params.steps * params.batch,
