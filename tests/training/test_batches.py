@@ -7,7 +7,9 @@ import torch
 
 from superres.data.dataset import PairSet
 from superres.params.train import DropParams
+from superres.training import loader
 from superres.training.batches import Batches, validation_batch
+from superres.training.loader import Loader, Span
 
 DROP = DropParams(low=0.25, entropies=0.5)
 
@@ -61,3 +63,25 @@ def test_validation_batch_is_fixed(project: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
     assert len(one.high) == 4
     assert not one.drop_low.any()
+
+
+def test_threads_read_ahead_in_order(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = PairSet(project / "data/tiles", project / "data/pairs", "train")
+    batches = Batches(pairs, 0, DROP)
+    spans = [Span(3 * number, 3) for number in range(30)]
+    plain = list(Loader(batches, spans, torch.device("cpu")))
+    monkeypatch.setattr(loader, "threads_for", lambda _: 3)
+    ahead = Loader(batches, spans, torch.device("cpu"))
+    for one, other in zip(plain, ahead, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert ahead.waited > 0
+    ahead.close()
+    assert len(plain) == 30
+
+
+def test_a_failing_reader_is_heard(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = PairSet(project / "data/tiles", project / "data/pairs", "train")
+    monkeypatch.setattr(loader, "threads_for", lambda _: 2)
+    monkeypatch.setattr(pairs, "low", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        next(Loader(Batches(pairs, 0, DROP), [Span(0, 2)], torch.device("cpu")))

@@ -52,7 +52,7 @@ def run(folder: Path, **variables: str) -> str:
 
 
 def assert_same(ours: Path, theirs: Path, tolerance: float) -> None:
-    """On the average of a tensor; single weights, whose gradients nearly vanish, are Adam's whim."""
+    """On a tensor's average; single weights, whose gradients nearly vanish, are Adam's whim."""
     for name in ("weights.safetensors", "averages.safetensors"):
         mine, other = load_file(ours / LAST / name), load_file(theirs / LAST / name)
         assert mine.keys() == other.keys()
@@ -72,7 +72,7 @@ def alone(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_two_processes_give_the_weights_of_one(
     project: Path, tmp_path: Path, alone: Path, shard: str, tolerance: float
 ) -> None:
-    """Six steps move weights by about 5e-4; divided ones lie differently and sum in another order."""
+    """Six steps move weights by about 5e-4; divided ones are summed in another order."""
     two = workspace(project, tmp_path / "two")
     run(two, SUPERRES_PROCESSES="2", SUPERRES_SHARD=shard)
     assert_same(two, alone, tolerance)

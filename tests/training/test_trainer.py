@@ -8,9 +8,15 @@ import pytest
 import torch
 from trainings import checked, trainer, weights
 
+from superres.model_folder import load_model
+from superres.pixels import to_pictures
+from superres.training.batches import HostBatch, TrainingBatch
 from superres.training.checkpoints import Progress
+from superres.training.memory import memory_advice
 from superres.training.optimization import learning_rate
+from superres.training.previews import GAP, first_tiles, preview
 from superres.training.resuming import resume, state_of
+from superres.training.trainer import Trainer
 from support import tiny_params
 
 
@@ -53,7 +59,16 @@ def test_a_resumed_training_is_the_same_to_the_last_bit(project: Path, tmp_path:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"precision": "bf16"}, {"activation_checkpointing": True}, {"clip_norm": None}]
+    "changes",
+    [
+        {"precision": "bf16"},
+        {"precision": "fp16"},
+        {"activation_checkpointing": True},
+        {"clip_norm": None},
+        {"channels_last": False},
+        {"tf32": True},
+        {"averaging": {"ema": 0.9, "power": []}},
+    ],
 )
 def test_options_train(project: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     made = trainer(project, tmp_path, **changes)
@@ -64,6 +79,142 @@ def test_options_train(project: Path, tmp_path: Path, changes: dict[str, Any]) -
     assert np.isfinite(made.window.row()["loss"])
     after = weights(made)
     assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("option", ["activation_checkpointing", "compile"])
+def test_options_for_speed_and_memory_change_rounding_at_most(
+    project: Path, tmp_path: Path, option: str
+) -> None:
+    plain, other = (trainer(project, tmp_path, **{option: value}) for value in (False, True))
+    for made in (plain, other):
+        made.advance()
+        made.advance()
+    rows = [made.window.row() for made in (plain, other)]
+    assert rows[0] == pytest.approx(rows[1], rel=1e-3)
+    for name, weight in weights(plain).items():
+        torch.testing.assert_close(weights(other)[name], weight, rtol=1e-3, atol=2e-4)
+
+
+def test_fp16_finds_its_scale_and_resumes_with_it(project: Path, tmp_path: Path) -> None:
+    made = trainer(project, tmp_path, precision="fp16")
+    made.optimizer.scaler.load_state_dict({**made.optimizer.scaler.state_dict(), "scale": 1e30})
+    before = weights(made)
+    made.advance()
+    assert made.check() is None, "an overflow is no bad loss"
+    assert all(torch.equal(before[name], weight) for name, weight in weights(made).items())
+    scale = made.optimizer.scaler.get_scale()
+    assert scale == pytest.approx(5e29)
+    again = trainer(project, tmp_path, precision="fp16")
+    made.optimizer.scaler.load_state_dict({**made.optimizer.scaler.state_dict(), "scale": 64.0})
+    made.advance()
+    resume(again, state_of(made, []))
+    assert again.optimizer.scaler.get_scale() == 64
+    assert any(not torch.equal(before[name], weight) for name, weight in weights(made).items())
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_checkpoint_of_one_precision_loads_in_another(
+    project: Path, tmp_path: Path, precision: str
+) -> None:
+    made = trainer(project, tmp_path, precision=precision)
+    made.advance()
+    made.save_checkpoint(tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    for name, weight in loaded.network.state_dict().items():
+        assert weight.dtype == torch.float32
+        assert torch.equal(weight, made.averages.classic[name])
+    other = trainer(project, tmp_path, precision="fp32")
+    resume(other, state_of(made, []))
+    other.advance()
+    assert other.check() is None
+
+
+def test_a_window_is_resumed_with_the_rest(project: Path, tmp_path: Path) -> None:
+    """Stopped between two rows of the log, the row is that of all its steps."""
+    through, first = (trainer(project, tmp_path) for _ in range(2))
+    for _ in range(4):
+        through.advance()
+    first.advance()
+    first.advance()
+    assert first.check() is None
+    second = trainer(project, tmp_path)
+    resume(second, state_of(first, []))
+    second.advance()
+    second.advance()
+    assert second.check() is None
+    assert through.check() is None
+    assert second.health.remembered() == through.health.remembered()
+    assert second.window.row() == through.window.row()
+
+
+def spoilt(made: Trainer, at: int) -> None:
+    """Let the batch of one step hold a tile that nothing can be learned from."""
+    read = made.batches.read
+
+    def spoil(first: int, count: int) -> HostBatch:
+        batch = read(first, count)
+        if first == at * made.params.batch:
+            batch.entropy[1] = torch.nan
+        return batch
+
+    made.batches.read = spoil  # type: ignore[method-assign]
+
+
+def test_a_bad_step_is_found_with_its_worst_tile(project: Path, tmp_path: Path) -> None:
+    made = trainer(project, tmp_path)
+    spoilt(made, at=1)
+    for _ in range(3):
+        made.advance()
+    fault = made.check()
+    assert fault is not None
+    assert (fault.step, fault.what) == (2, "the loss is nan")
+    assert fault.tiles.startswith(f"{made.batches.names(5, 1)[0]} (nan), ")
+
+
+def test_a_bad_step_is_skipped_where_that_is_asked_for(project: Path, tmp_path: Path) -> None:
+    skip = {"action": "skip", "limit": 1, "factor": None}
+    made = trainer(project, tmp_path, bad_loss=skip)
+    spoilt(made, at=1)
+    assert made.advance() is None
+    before = weights(made)
+    fault = made.advance()
+    assert fault is not None
+    assert fault.step == 2
+    assert all(torch.equal(before[name], weight) for name, weight in weights(made).items())
+    assert made.advance() is None
+    assert made.skipped == 1
+    assert all(torch.isfinite(weight).all() for weight in weights(made).values())
+    assert np.isfinite(made.window.row()["loss"])
+
+
+def test_a_size_that_fits_is_found_by_trying(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = trainer(project, tmp_path, batch=12)
+    evaluate = made.objective.terms
+
+    def short_of_memory(batch: TrainingBatch, timesteps: torch.Tensor) -> dict[str, torch.Tensor]:
+        if len(batch.high) > largest:
+            raise torch.OutOfMemoryError("out of memory")
+        return evaluate(batch, timesteps)
+
+    monkeypatch.setattr(made.objective, "terms", short_of_memory)
+    largest = 4
+    with pytest.raises(torch.OutOfMemoryError):
+        made.advance()
+    assert "with 12 tiles in a pass; train.micro_batches: 3 (4 in a pass)" in memory_advice(made)
+    largest = 0
+    assert "raise train.micro_batches" in memory_advice(made)
+
+
+def test_a_preview_shows_input_estimate_and_original(project: Path, tmp_path: Path) -> None:
+    made = trainer(project, tmp_path)
+    tiles = first_tiles(made.validation, 2)
+    grid = preview(made.model, tiles)
+    assert grid.shape == (2 * 32 + GAP, 3 * 32 + 2 * GAP, 3)
+    assert np.array_equal(grid[:32, -32:], to_pictures(made.validation.high)[0])
+    assert np.array_equal(grid[:32:2, :32:2], to_pictures(made.validation.low)[0])
+    assert np.array_equal(grid, preview(made.model, tiles))
 
 
 def test_validation_is_of_the_average_and_leaves_the_weights_alone(

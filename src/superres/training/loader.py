@@ -42,8 +42,7 @@ class Loader:
         self._batches = batches
         self._spans = iter(spans)
         self._device = device
-        # On a CPU reading ahead only takes time from the network.
-        threads = THREADS if device.type == "cuda" else 0
+        threads = threads_for(device)
         self._pool = ThreadPoolExecutor(threads, "loader") if threads else None
         self._coming: deque[Future[HostBatch]] = deque()
 
@@ -68,3 +67,8 @@ class Loader:
         """Stop reading."""
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
+
+
+def threads_for(device: torch.device) -> int:
+    """Return how many threads read ahead: none on a CPU, whose time the network wants."""
+    return THREADS if device.type == "cuda" else 0
