@@ -90,7 +90,8 @@ def test_options_for_speed_and_memory_change_rounding_at_most(
         made.advance()
         made.advance()
     rows = [made.window.row() for made in (plain, other)]
-    assert rows[0] == pytest.approx(rows[1], rel=1e-3)
+    for name in ("loss", "gradient_norm"):
+        assert rows[0][name] == pytest.approx(rows[1][name], rel=1e-3)
     for name, weight in weights(plain).items():
         torch.testing.assert_close(weights(other)[name], weight, rtol=1e-3, atol=2e-4)
 

@@ -11,7 +11,8 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,15 +53,9 @@ class Progress:
         self.folder = self.root / fingerprint
 
     def begin(self) -> None:
-        """Make the folder.
-
-        Raises:
-            SuperresError: it cannot be made.
-        """
-        try:
+        """Make the folder, or raise SuperresError."""
+        with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SuperresError(f"{self.folder}: cannot be made: {error.strerror}") from error
 
     def checkpoint(self, step: int) -> Path:
         """Return the folder of the checkpoint after a step."""
@@ -103,6 +98,17 @@ class Progress:
         shutil.rmtree(doomed, ignore_errors=True)
         self.folder.rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn what a full disk or a write-protected folder raises in a block into one clear error."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise SuperresError(
+            f"{folder}: cannot be written: {error}; the last good state is kept"
+        ) from error
 
 
 def fingerprint(params: Iterable[BaseModel], folders: Iterable[str | Path]) -> str:

@@ -10,6 +10,7 @@ import math
 import os
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from superres.params.diffusion import DiffusionParams
 from superres.params.model import ModelParams
 from superres.params.train import TrainParams
 from superres.storage import replacing_folder, write_bytes, write_csv
-from superres.training.checkpoints import Progress, Row, fingerprint
+from superres.training.checkpoints import Progress, Row, fingerprint, writing
 from superres.training.memory import memory_advice
 from superres.training.optimization import learning_rate
 from superres.training.previews import first_tiles, preview
@@ -74,6 +75,7 @@ def train(
         # ---- train
         with StopRequests() as stop, watching:
             _run(trainer, progress, log, watching, stop, previews)
+            watching.write(log)
         # ---- deliver
         on_first(processes, lambda: _deliver(progress, log, out, log_file, previews))
         return watching.facts(trainer.loader.waited)
@@ -125,18 +127,19 @@ def _run(
             raise SuperresError(_told(trainer, fault, progress))
         if row:
             log.append(_row(trainer))
-        if checkpoint:
-            with trainer.averaged():
-                log[-1]["val_loss"] = _finite(trainer, trainer.validation_loss())
-            trainer.save_checkpoint(progress.checkpoint(trainer.step))
-        if shown and (last or trainer.step % shown == 0):
-            with trainer.averaged():
-                _show(trainer, progress, previews)
-        if row:
-            watching.show(log)
-        if checkpoint or stopped:
-            state = state_of(trainer, log)
-            on_first(processes, lambda: progress.save(state))  # noqa: B023 - called at once
+        with writing(progress.folder):
+            if checkpoint:
+                with trainer.averaged():
+                    log[-1]["val_loss"] = _finite(trainer, trainer.validation_loss())
+                trainer.save_checkpoint(progress.checkpoint(trainer.step))
+            if shown and (last or trainer.step % shown == 0):
+                with trainer.averaged():
+                    _show(trainer, progress, previews)
+            if row:
+                watching.show(log)
+            if checkpoint or stopped:
+                state = state_of(trainer, log)
+                on_first(processes, partial(progress.save, state))
         if stopped and not last:
             watching.write(log)
             _say(processes, f"stopped at step {trainer.step}; run again to go on")
@@ -208,14 +211,15 @@ def _publish_previews(progress: Progress, previews: Path) -> None:
 
 
 def _deliver(progress: Progress, log: list[Row], out: Path, log_file: Path, previews: Path) -> None:
-    """Put the results in their place; progress stays complete until they are there."""
+    """Put the results in their place, then forget the progress."""
     write_csv(log_file, pd.DataFrame(log))
     _publish_previews(progress, previews)
-    with replacing_folder(out) as partial:
+    with replacing_folder(out) as new:
         for row in log:
             if "val_loss" in row:
                 folder = progress.checkpoint(int(row["step"] or 0))
-                shutil.copytree(folder, partial / folder.name, copy_function=os.link)
+                # Linked, not moved: progress must stay complete until the results are there.
+                shutil.copytree(folder, new / folder.name, copy_function=os.link)
     progress.discard()
 
 

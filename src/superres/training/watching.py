@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import resource
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -112,10 +114,12 @@ class Watching:
 
 
 def peak_memory(device: torch.device) -> dict[str, int]:
-    """Return the peak memory of the network and its data on a GPU, in MiB; nothing for a CPU."""
-    if device.type != "cuda":
-        return {}
-    return {"peak_memory_mib": torch.cuda.max_memory_allocated(device) // 2**20}
+    """Return the peak, in MiB, of what torch took of a GPU's memory, or the process of a CPU's."""
+    if device.type == "cuda":
+        return {"peak_memory_mib": torch.cuda.max_memory_allocated(device) // 2**20}
+    # In bytes on macOS, in KiB elsewhere.
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return {"peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit}
 
 
 def _tensorboard() -> Any:
