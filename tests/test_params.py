@@ -89,7 +89,7 @@ def test_a_part_of_a_section_is_loaded() -> None:
         ),
         ("train.loss.knd", 1, "train.loss: unknown key 'knd' (did you mean 'kind'?)"),
         ("train.loss.kind", "mae", "train.loss.kind: must be one of"),
-        ("train.ema", 1.0, "train.ema: must be at least 0 and less than 1, got 1.0"),
+        ("train.averaging.ema", 1.0, "train.averaging.ema: must be at least 0 and less than 1, got 1.0"),
         ("report.title", "", "report.title"),
         ("samplr", {}, "unknown section 'samplr' (did you mean 'sampler'?)"),
         ("report", ..., "missing section 'report'"),
