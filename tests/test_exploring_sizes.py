@@ -42,7 +42,9 @@ def test_scenes_are_the_photograph_itself_degraded_as_one(run: Path) -> None:
     used = recorded[near_middle(recorded)][0]
     np.testing.assert_allclose(scene.told, used, atol=1e-6)
     strengths = {"blur": float(used[0]), "jpeg": float(used[1])}
-    np.testing.assert_array_equal(scene.low, degrade(tried.test.degradation, true, strengths)[0])
+    np.testing.assert_array_equal(
+        scene.low, degrade(tried.test.degradation, true, strengths, "x")[0]
+    )
     assert scene.low.shape == (32, 32, 3)
 
 

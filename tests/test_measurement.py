@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from inception_weights import random_weights
-from superres.data.chain import Degradation
+from superres.data.chain import Degradation, Step
 from superres.data.dataset import PairSet
 from superres.data.degradation import degrade
 from superres.errors import SuperresError
@@ -35,7 +35,7 @@ PARAMS = EvaluateParams(
     neighbours=3,
     bootstrap=BootstrapParams(resamples=100, seed=0),
 )
-DEGRADATION = Degradation(2, 1.0, (("blur", "gaussian_blur"), ("jpeg", "jpeg-broad")))
+DEGRADATION = Degradation(2, 1.0, (Step("blur", "gaussian_blur"), Step("jpeg", "jpeg-broad")))
 CONTRACT = {"psnr", "psnr_y", "ssim", "lr_psnr", "color_shift", "fid", "kid", "swd"}
 KEYS = CONTRACT | {"ssim_y", "kid_std", "precision", "recall"}
 FILES = {
@@ -65,7 +65,7 @@ def folders(tmp_path):
             where = {"split": "test", "shard": shard, "index": index}
             rows["tiles"].append({"id": f"t{number}", **where, **place})
             strengths = dict(zip(("blur", "jpeg"), generator.random(2).round(6), strict=True))
-            low, applied = degrade(DEGRADATION, tile, strengths)
+            low, applied = degrade(DEGRADATION, tile, strengths, f"t{number}-0")
             shard, index = pairs.append(low)
             entropies = {f"entropy_{name}": strength for name, strength in applied.items()}
             origin = {

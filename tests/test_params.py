@@ -19,7 +19,7 @@ from superres.evaluation import fidelity
 from superres.evaluation.contenders import BASELINES
 from superres.params import check
 from superres.params.check import Params, check_params
-from superres.params.degrade import DegradeParams
+from superres.params.degrade import CorruptionParams
 from superres.params.diffusion import DiffusionParams
 from superres.params.evaluate import EvaluateParams, FeaturesParams
 from superres.params.sampler import SamplerParams
@@ -89,7 +89,11 @@ def test_a_part_of_a_section_is_loaded() -> None:
         ),
         ("train.loss.knd", 1, "train.loss: unknown key 'knd' (did you mean 'kind'?)"),
         ("train.loss.kind", "mae", "train.loss.kind: must be one of"),
-        ("train.averaging.ema", 1.0, "train.averaging.ema: must be at least 0 and less than 1, got 1.0"),
+        (
+            "train.averaging.ema",
+            1.0,
+            "train.averaging.ema: must be at least 0 and less than 1, got 1.0",
+        ),
         ("report.title", "", "report.title"),
         ("samplr", {}, "unknown section 'samplr' (did you mean 'sampler'?)"),
         ("report", ..., "missing section 'report'"),
@@ -157,7 +161,7 @@ def test_names_that_params_allow_are_those_of_the_tables() -> None:
         (LossParams, "kind"): LOSSES,
         (LossParams, "weighting"): WEIGHTINGS,
         (SelectParams, "metric"): METRICS,
-        (DegradeParams, "distribution"): DISTRIBUTIONS,
+        (CorruptionParams, "distribution"): DISTRIBUTIONS,
     }
     for (section, key), table in allowed.items():
         assert set(get_args(section.model_fields[key].annotation)) == set(table), key

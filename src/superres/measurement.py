@@ -131,8 +131,9 @@ def _measure_pairs(
             yield {**place, "contender": contender, **figures}
 
 
-Batch = tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, float]]]
-"""Restored tiles, originals, inputs (uint8, N x H x W x 3) and the strengths applied to each."""
+Batch = tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, float]], list[str]]
+"""Restored tiles, originals, inputs (uint8, N x H x W x 3), the strengths applied to each, and the
+pairs' ids."""
 
 
 def _batches(pairs: PairSet, restore: Restore) -> Iterator[Batch]:
@@ -146,23 +147,24 @@ def _batches(pairs: PairSet, restore: Restore) -> Iterator[Batch]:
             }
             for number in numbers
         ]
-        yield restored, pairs.high(numbers), pairs.low(numbers), strengths
+        ids = [str(pairs.rows.iloc[number]["id"]) for number in numbers]
+        yield restored, pairs.high(numbers), pairs.low(numbers), strengths, ids
 
 
 def _measure_batch(
     batch: Batch, degradation: Degradation, border_crop: int
 ) -> list[dict[str, float]]:
     measured = []
-    for restored, original, low, strengths in zip(*batch, strict=True):
-        again = partial(_degraded, degradation=degradation, strengths=strengths)
+    for restored, original, low, strengths, item in zip(*batch, strict=True):
+        again = partial(_degraded, degradation=degradation, strengths=strengths, item=item)
         measured.append(measure_tile(restored, original, low, again, border_crop))
     return measured
 
 
 def _degraded(
-    tile: np.ndarray, degradation: Degradation, strengths: dict[str, float]
+    tile: np.ndarray, degradation: Degradation, strengths: dict[str, float], item: str
 ) -> np.ndarray:
-    return degrade(degradation, tile, strengths)[0]
+    return degrade(degradation, tile, strengths, item)[0]
 
 
 def _baselines(params: EvaluateParams, pairs: PairSet) -> dict[str, Restore]:

@@ -5,10 +5,10 @@ Every choice is noted, so that it can be told, kept with the model and changed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from superres.data.chain import Degradation
+from superres.data.chain import Degradation, Step
 from superres.errors import SuperresError
 from superres.models.architecture import Architecture
 from superres.params.degrade import DegradeParams
@@ -84,19 +84,16 @@ def degradation_of(planes: int, origin: str, choices: Choices, source: str) -> D
             f"{source}: the network has {planes} entropy planes, and --corruption names "
             f"{len(rows)}; name each in their order, as in --corruption jpeg=jpeg-broad"
         )
-    blurs = any(kind == "gaussian_blur" for _, kind in rows)
+    blurs = any(kind.endswith("blur") for _, kind in rows)
     values = {
         "scale": choices.settle("scale", ORIGINS[origin].scale),
         "blur_scale": choices.settle("blur_scale", 1.0, matters=blurs),
-        "corruptions": [
-            {"name": name, "kind": kind, "low": 0.0, "high": 1.0} for name, kind in rows
-        ],
+        "corruptions": [asdict(Step(name, kind, distribution="cosine")) for name, kind in rows],
     }
     # As strictly as if it were to be carried out: pairs made with these params suit the model.
-    drawing = {"variants": 1, "distribution": "cosine", "seed": 0}
+    drawing = {"variants": 1, "random": 0, "seed": 0}
     params = parse_section("degrade", DegradeParams, {**values, **drawing}, source)
-    corruptions = tuple((row.name, row.kind) for row in params.corruptions)
-    return Degradation(params.scale, params.blur_scale, corruptions)
+    return Degradation.of(params)
 
 
 def diffusion_of(out_channels: int, origin: str, choices: Choices, source: str) -> DiffusionParams:

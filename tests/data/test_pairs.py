@@ -10,7 +10,7 @@ from superres.data.dataset import PairSet
 from superres.data.chain import Degradation
 from superres.data.manifests import PAIR_COLUMNS
 from superres.data.degradation import degrade
-from superres.data.pairs import degradation_of, degrade_tiles, draw_strengths
+from superres.data.pairs import degrade_tiles, strengths_of
 from superres.data.tiling import tile_photographs
 from superres.errors import SuperresError
 from superres.parallel import WORKERS_VARIABLE
@@ -18,14 +18,24 @@ from superres.params.degrade import CorruptionParams, DegradeParams
 from superres.storage import read_manifest
 
 CHAIN = [
-    CorruptionParams(name="blur", kind="gaussian_blur", low=0.0, high=1.0),
-    CorruptionParams(name="jpeg", kind="jpeg-broad", low=0.2, high=0.6),
+    {"name": "blur", "kind": "gaussian_blur", "low": 0.0, "high": 1.0},
+    {"name": "jpeg", "kind": "jpeg-broad", "low": 0.2, "high": 0.6},
+]
+RANDOM = [
+    {"name": "noise", "kind": "gaussian_noise", "low": 0.0, "high": 1.0, "always": False},
+    {"name": "motion", "kind": "motion_blur", "low": 0.5, "high": 1.0, "always": False},
+    {"name": "jpeg", "kind": "jpeg-broad", "low": 0.0, "high": 0.6, "always": False},
 ]
 
 
 def degrade_params(**changes):
-    values = {"scale": 2, "variants": 3, "distribution": "uniform", "blur_scale": 1.0}
-    return DegradeParams(**(values | {"corruptions": CHAIN, "seed": 0} | changes))
+    values = {"scale": 2, "variants": 3, "blur_scale": 1.0, "corruptions": CHAIN}
+    values = {**values, "random": 0, "seed": 0, **changes}
+    defaults = {"distribution": "uniform", "always": True}
+    values["corruptions"] = [
+        CorruptionParams(**{**defaults, **corruption}) for corruption in values["corruptions"]
+    ]
+    return DegradeParams(**values)
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +53,22 @@ def tiles(tmp_path, photos, data_params):
 def pairs(tmp_path, tiles):
     degrade_tiles(degrade_params(), tiles, tmp_path / "pairs")
     return tmp_path / "pairs"
+
+
+def test_random_corruptions_are_drawn_recorded_and_repeated(tmp_path, tiles):
+    params = degrade_params(corruptions=RANDOM, random=2)
+    degrade_tiles(params, tiles, tmp_path / "pairs")
+    data = PairSet(tiles, tmp_path / "pairs", "train")
+    everything = np.arange(len(data))
+    entropies = data.entropies(everything)
+    assert ((entropies > 0).sum(axis=1) == 2).all()
+    assert (entropies > 0).any(axis=0).all()
+    for i, row in enumerate(data.rows.to_dict("records")[:12]):
+        strengths = {name: row[f"entropy_{name}"] for name in data.entropy_names}
+        again, _ = degrade(data.degradation, data.high([i])[0], strengths, row["id"])
+        np.testing.assert_array_equal(data.low([i])[0], again)
+        other, _ = degrade(data.degradation, data.high([i])[0], strengths, "another")
+        assert strengths["noise"] == 0 or not np.array_equal(other, again)
 
 
 def test_training_tiles_get_variants_and_others_one(tiles, pairs):
@@ -72,9 +98,9 @@ def test_inputs_follow_from_their_tiles_and_the_manifests_entropies(tiles, pairs
     columns = [f"entropy_{name}" for name in data.entropy_names]
     for i, row in enumerate(data.rows.to_dict("records")):
         strengths = {name: row[f"entropy_{name}"] for name in data.entropy_names}
-        again, _ = degrade(data.degradation, high[i], strengths)
+        again, _ = degrade(data.degradation, high[i], strengths, row["id"])
         np.testing.assert_array_equal(low[i], again)
-        assert strengths == draw_strengths(degrade_params(), row["tile_id"], row["variant"])
+        assert strengths == strengths_of(data.degradation, row["tile_id"], row["variant"])
     np.testing.assert_array_equal(entropies, data.rows[columns].to_numpy(np.float32))
     assert entropies[:, 1].min() >= 0.2 and entropies[:, 1].max() <= 0.6
 
@@ -137,7 +163,7 @@ def test_a_lost_shard_ends_the_stage_with_nothing_half_done(tmp_path, tiles):
 
 def test_degradation_is_written_beside_the_pairs(pairs):
     written = json.loads((pairs / "degradation.json").read_text())
-    assert Degradation.from_json(written) == degradation_of(degrade_params())
+    assert Degradation.from_json(written) == Degradation.of(degrade_params())
 
 
 def _cut_off(folder):

@@ -6,10 +6,30 @@ apart from the corruptions themselves, these do not change when a corruption is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from superres.errors import SuperresError
+
+if TYPE_CHECKING:
+    from superres.params.degrade import DegradeParams
+
+
+@dataclass(frozen=True)
+class Step:
+    """One corruption of a chain, and how its strength is drawn."""
+
+    name: str
+    """What its entropy is called."""
+    kind: str
+    """A key of `superres.data.corruptions.CORRUPTIONS`."""
+    distribution: str = "uniform"
+    """A key of `superres.data.degradation.DISTRIBUTIONS`."""
+    low: float = 0.0
+    high: float = 1.0
+    always: bool = True
+    """Whether every picture gets it; otherwise it is one of those that `random` are drawn from,
+    and strength 0 means that it was not applied."""
 
 
 @dataclass(frozen=True)
@@ -21,23 +41,27 @@ class Degradation:
 
     scale: int
     blur_scale: float
-    corruptions: tuple[tuple[str, str], ...]
-    """(name, kind) in the order they are applied in; kinds are keys of
-    `superres.data.degradation.CORRUPTIONS`."""
+    corruptions: tuple[Step, ...]
+    """In the order that they are applied in."""
+    random: int = 0
+    """How many of the corruptions that are not for every picture each picture gets."""
+    seed: int = 0
+    """Of everything that is drawn."""
+
+    @classmethod
+    def of(cls, params: DegradeParams) -> Degradation:
+        """Return the degradation that params describe."""
+        steps = tuple(Step(**corruption.model_dump()) for corruption in params.corruptions)
+        return cls(params.scale, params.blur_scale, steps, params.random, params.seed)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the corruptions: the order of every entropy vector."""
-        return tuple(name for name, _ in self.corruptions)
+        return tuple(step.name for step in self.corruptions)
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` takes: numbers, strings and lists only."""
-        corruptions = [{"name": name, "kind": kind} for name, kind in self.corruptions]
-        return {
-            "scale": self.scale,
-            "blur_scale": self.blur_scale,
-            "corruptions": corruptions,
-        }
+        return {**asdict(self), "corruptions": [asdict(step) for step in self.corruptions]}
 
     @classmethod
     def from_json(cls, value: Any) -> Degradation:
@@ -46,17 +70,23 @@ class Degradation:
         Raises:
             SuperresError: a missing or unknown key, a wrong type, a name twice.
         """
-        _check_keys("degradation", value, {"scale": int, "blur_scale": float, "corruptions": list})
+        _check_keys(
+            "degradation",
+            value,
+            {"scale": int, "blur_scale": float, "corruptions": list, "random": int, "seed": int},
+        )
+        kinds = {"name": str, "kind": str, "distribution": str}
         for row in value["corruptions"]:
-            _check_keys("degradation: corruptions", row, {"name": str, "kind": str})
-        pairs = tuple((row["name"], row["kind"]) for row in value["corruptions"])
-        if len({name for name, _ in pairs}) < len(pairs):
+            keys = {**kinds, "low": float, "high": float, "always": bool}
+            _check_keys("degradation: corruptions", row, keys)
+        steps = tuple(Step(**row) for row in value["corruptions"])
+        if len({step.name for step in steps}) < len(steps):
             raise SuperresError(
-                f"degradation: a name stands twice in {[name for name, _ in pairs]}"
+                f"degradation: a name stands twice in {[step.name for step in steps]}"
             )
         if value["scale"] < 1 or not value["blur_scale"] > 0:
             raise SuperresError("degradation: scale and blur_scale must be above 0")
-        return cls(value["scale"], value["blur_scale"], pairs)
+        return cls(**{**value, "corruptions": steps})
 
 
 def _check_keys(what: str, value: Any, types: dict[str, type]) -> None:

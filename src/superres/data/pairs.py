@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from superres.data.chain import Degradation
-from superres.data.degradation import degrade, draw_entropy
+from superres.data.degradation import degrade, draw_strengths
 from superres.data.manifests import DEGRADATION, PAIR_COLUMNS, TILE_COLUMNS, entropy_columns
 from superres.errors import SuperresError
 from superres.parallel import in_order
@@ -76,7 +76,7 @@ def degrade_tiles(
     size = max(1, min(MAX_BATCH_TILES, MAX_BATCH_BYTES // (height * width * 3)))
     degrade = partial(_degrade_batch, params=params, tiles_folder=Path(tiles_folder))
     batches = in_order(degrade, _batches(tiles, params.variants, size), prefer="processes")
-    degradation = degradation_of(params)
+    degradation = Degradation.of(params)
     with replacing_folder(pairs_folder) as new:
         manifest = _write_pairs(tiles, batches, new, entropy_columns(degradation.names))
         write_csv(new / MANIFEST, manifest)
@@ -89,21 +89,14 @@ def degrade_tiles(
     }
 
 
-def degradation_of(params: DegradeParams) -> Degradation:
-    """Return the degradation that params describe, without the draws of its strengths."""
-    corruptions = tuple((corruption.name, corruption.kind) for corruption in params.corruptions)
-    return Degradation(params.scale, params.blur_scale, corruptions)
-
-
-def draw_strengths(params: DegradeParams, tile_id: str, variant: int) -> dict[str, float]:
+def strengths_of(degradation: Degradation, tile_id: str, variant: int) -> dict[str, float]:
     """Return the strength of each corruption, by name, for one input of one tile."""
-    generator = rng(params.seed, "degrade", tile_id, variant)
-    return {
-        corruption.name: draw_entropy(
-            generator, params.distribution, corruption.low, corruption.high
-        )
-        for corruption in params.corruptions
-    }
+    return draw_strengths(degradation, rng(degradation.seed, "degrade", tile_id, variant))
+
+
+def pair_id(tile_id: str, variant: int) -> str:
+    """Return what one input of one tile is called."""
+    return f"{tile_id}-{variant}"
 
 
 def _batches(tiles: pd.DataFrame, variants: int, size: int) -> Iterator[list[_Tile]]:
@@ -121,14 +114,15 @@ def _degrade_batch(
     tiles: list[_Tile], params: DegradeParams, tiles_folder: Path
 ) -> list[list[_Input]]:
     """Return the inputs of each tile; a worker reads the tiles itself."""
-    degradation = degradation_of(params)
+    degradation = Degradation.of(params)
     shards = Shards(tiles_folder)
     results = []
     for tile in tiles:
         high = shards[tile.shard, tile.position]
         inputs = []
         for variant in range(tile.variants):
-            low, applied = degrade(degradation, high, draw_strengths(params, tile.id, variant))
+            strengths = strengths_of(degradation, tile.id, variant)
+            low, applied = degrade(degradation, high, strengths, pair_id(tile.id, variant))
             inputs.append(_Input(low, tuple(applied.values())))
         results.append(inputs)
     return results
@@ -154,6 +148,6 @@ def _write_pairs(
                 shard, index = writers[tile["split"]].append(low)
                 strengths = dict(zip(entropies, applied, strict=True))
                 row: dict[Any, Any] = {**tile, **strengths, "shard": shard, "index": index}
-                rows.append({**row, "id": f"{tile['tile_id']}-{variant}", "variant": variant})
+                rows.append({**row, "id": pair_id(tile["tile_id"], variant), "variant": variant})
             bar.update()
     return pd.DataFrame(rows, columns=[*PAIR_COLUMNS, *entropies])

@@ -128,7 +128,7 @@ def make_scene(trial: Trial, region: Region) -> Scene:
     columns = [f"entropy_{name}" for name in trial.test.entropy_names]
     exact = trial.test.rows[columns].iloc[items[near_middle(recorded).argmax()]]
     strengths = dict(zip(trial.test.entropy_names, map(float, exact), strict=True))
-    low, applied = degrade(trial.test.degradation, original, strengths)
+    low, applied = degrade(trial.test.degradation, original, strengths, trial.ids(items)[0])
     told = np.array(list(applied.values()), np.float32)
     return Scene(region.source, trial.ids(items), original, low, told)
 

@@ -9,7 +9,29 @@ from pydantic import Field, model_validator
 from superres.params.section import Section
 
 CorruptionKind = Literal[
-    "gaussian_blur", "jpeg", "jpeg-low", "jpeg-medium", "jpeg-broad", "jpeg-normal"
+    "gaussian_blur",
+    "jpeg",
+    "jpeg-low",
+    "jpeg-medium",
+    "jpeg-broad",
+    "jpeg-normal",
+    "webp",
+    "noise",
+    "noise-5",
+    "gaussian_noise",
+    "grey_noise",
+    "poisson_noise",
+    "motion_blur",
+    "anisotropic_blur",
+    "generalized_blur",
+    "sinc",
+    "lq_resampling",
+    "lq_resampling4x",
+    "random_resize",
+    "color_quantization",
+    "color_jitter",
+    "saturation",
+    "greyscale",
 ]
 Unit = Annotated[float, Field(ge=0, le=1)]
 
@@ -20,9 +42,14 @@ class CorruptionParams(Section):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     """What its entropy is called in the manifest, the model and the command line."""
     kind: CorruptionKind
+    """What it does; docs/corruptions.md shows each. One kind may stand there under several names."""
+    distribution: Literal["cosine", "uniform", "fixed"]
+    """Entropy draw: `uniform`, the recipe's `cosine`, biased towards `low`, or always `high`."""
     low: Unit
     high: Unit
     """Range of the entropy drawn, within [0, 1]."""
+    always: bool
+    """Whether every input gets it, or only those whose `random` ones it is among."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -38,12 +65,13 @@ class DegradeParams(Section):
     """Area downsampling from the tile to the low-resolution input."""
     variants: Annotated[int, Field(ge=1, le=64)]
     """Differently corrupted inputs per training tile; val and test have one."""
-    distribution: Literal["cosine", "uniform"]
-    """Entropy draw: `uniform`, or the recipe's `cosine`, biased towards 0."""
     blur_scale: Annotated[float, Field(gt=0, le=16)]
-    """Blur of entropy 1 is 1.5 pixels of the low-resolution tile times this."""
+    """Factor on every blur: at 1, entropy 1 of `gaussian_blur` is 1.5 pixels of the low-resolution
+    tile."""
     corruptions: Annotated[list[CorruptionParams], Field(min_length=0, max_length=16)]
     """Applied in this order, which is also the order of the model's entropy planes."""
+    random: Annotated[int, Field(ge=0, le=16)]
+    """How many of the corruptions that are not `always` applied each input gets, drawn anew."""
     seed: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
@@ -52,4 +80,9 @@ class DegradeParams(Section):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"corruptions: the name '{twice[0]}' stands twice")
+        spare = sum(not corruption.always for corruption in self.corruptions)
+        if self.random > spare or (spare and not self.random):
+            raise ValueError(
+                f"random: of {spare} corruptions with always: false, {self.random} are to be applied"
+            )
         return self
