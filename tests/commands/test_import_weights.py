@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from networks import published, random_network, small_params
 from superres.cli import main
-from superres.data.chain import Degradation
+from superres.data.chain import Degradation, Step
 from superres.diffusion.process import GaussianDiffusion
 from superres.model_folder import SuperResolver, load_model, read_spec
 from superres.models import to_guided_diffusion
@@ -19,7 +19,9 @@ from superres.models.architecture import infer_architecture
 from superres.origins import Choices, unseen
 from superres.params.model import ModelParams
 
-RECIPE = [{"name": "jpeg", "kind": "jpeg-broad"}, {"name": "blur", "kind": "gaussian_blur"}]
+RECIPE = Degradation(
+    2, 1.0, (Step("jpeg", "jpeg-broad", "cosine"), Step("blur", "gaussian_blur", "cosine"))
+)
 
 
 def checkpoint(
@@ -56,7 +58,7 @@ def test_weights_of_dl_art_school(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (spec.diffusion.timesteps, spec.diffusion.schedule) == (4000, "linear")
     assert (spec.diffusion.prediction, spec.diffusion.variance) == ("epsilon", "learned_range")
     degradation = Degradation.from_json(spec.degradation)
-    assert degradation == Degradation(2, 1.0, (("jpeg", "jpeg-broad"), ("blur", "gaussian_blur")))
+    assert degradation == RECIPE
     model.check_pairs(degradation.scale, degradation.names, "model")
     for name, tensor in random_network(small_params()).state_dict().items():
         assert torch.equal(model.network.state_dict()[name], tensor)
@@ -127,11 +129,8 @@ def test_every_choice_can_be_given(tmp_path: Path, capsys: pytest.CaptureFixture
     assert (spec.model.head_channels, spec.model.attention_order) == (8, "qkv_first")
     assert spec.model.groupnorm == "fixed_32"
     assert (spec.scale, spec.entropies, spec.label) == (8, ["haze"], 0)
-    assert spec.degradation == {
-        "scale": 8,
-        "blur_scale": 2.5,
-        "corruptions": [{"name": "haze", "kind": "gaussian_blur"}],
-    }
+    haze = Degradation(8, 2.5, (Step("haze", "gaussian_blur", "cosine"),))
+    assert Degradation.from_json(spec.degradation) == haze
     assert spec.provenance["assumed"] == {}
     assert spec.provenance["given"]["corruption"] == ["haze=gaussian_blur"]
     out = capsys.readouterr().out
@@ -268,4 +267,4 @@ def test_what_exists_is_replaced_only_on_demand(
     empty.mkdir()
     assert main(["import", str(path), str(empty), "--overwrite"]) == 0
     assert json.loads((empty / "model.json").read_text())["scale"] == 2
-    assert read_spec(empty).degradation["corruptions"] == RECIPE
+    assert Degradation.from_json(read_spec(empty).degradation) == RECIPE

@@ -165,7 +165,8 @@ def _color_jitter(
     image: np.ndarray, strength: float, rng: np.random.Generator, _: float
 ) -> Corrupted:
     """Change brightness and contrast by up to 30 %, and turn hues by up to 18 degrees."""
-    brightness, contrast, hue = rng.choice((-1, 1), 3) * rng.uniform(0.5, 1, 3) * strength
+    turns = rng.choice((-1, 1), 3) * rng.uniform(0.5, 1, 3) * strength
+    brightness, contrast, hue = map(float, turns)
     mean = float((image @ LUMA).mean())
     changed = (image - mean) * (1 + 0.3 * contrast) + mean * (1 + 0.3 * brightness)
     return np.clip(changed @ _hue_rotation(hue * np.pi / 10), 0, 1), strength
@@ -175,7 +176,7 @@ def _saturation(
     image: np.ndarray, strength: float, rng: np.random.Generator, _: float
 ) -> Corrupted:
     """Weaken or strengthen colours by up to 60 %."""
-    change = rng.choice((-1, 1)) * 0.6 * strength
+    change = float(rng.choice((-1, 1))) * 0.6 * strength
     grey = _grey(image)
     return np.clip(grey + (image - grey) * np.float32(1 + change), 0, 1), strength
 

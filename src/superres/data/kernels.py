@@ -35,9 +35,9 @@ def anisotropic_kernel(
         angle: of the long axis.
         shape: 1 is a Gaussian, below it has a peak and long tails, above a plateau.
     """
-    x, y = _grid(np.ceil(4 * sigma / min(shape, 1.0)))
-    if sigma == 0:
+    if sigma * ratio < 0.01:
         return np.ones((1, 1))
+    x, y = _grid(np.ceil(4 * sigma / min(shape, 1.0)))
     along = (x * np.cos(angle) + y * np.sin(angle)) / sigma
     across = (y * np.cos(angle) - x * np.sin(angle)) / (sigma * ratio)
     weights = np.exp(-(((along**2 + across**2) / 2) ** shape))
@@ -51,6 +51,8 @@ def motion_kernel(length: float, angle: float) -> np.ndarray:
         length: in pixels; 0 is the identity.
         angle: of the stroke.
     """
+    if length == 0:
+        return np.ones((1, 1))
     x, y = _grid(np.ceil(length / 2) + 1)
     along = np.abs(x * np.cos(angle) + y * np.sin(angle))
     across = np.abs(y * np.cos(angle) - x * np.sin(angle))

@@ -42,7 +42,7 @@ class CorruptionParams(Section):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     """What its entropy is called in the manifest, the model and the command line."""
     kind: CorruptionKind
-    """What it does; docs/corruptions.md shows each. One kind may stand there under several names."""
+    """What it does (docs/corruptions.md). One kind may stand there under several names."""
     distribution: Literal["cosine", "uniform", "fixed"]
     """Entropy draw: `uniform`, the recipe's `cosine`, biased towards `low`, or always `high`."""
     low: Unit
@@ -83,6 +83,6 @@ class DegradeParams(Section):
         spare = sum(not corruption.always for corruption in self.corruptions)
         if self.random > spare or (spare and not self.random):
             raise ValueError(
-                f"random: of {spare} corruptions with always: false, {self.random} are to be applied"
+                f"random: {self.random} of {spare} corruptions with always: false cannot be drawn"
             )
         return self
