@@ -88,7 +88,8 @@ def test_no_room_is_an_error_and_leaves_nothing(name, tmp_path):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
-    status, errors = _finish(tmp_path, name, preexec_fn=limit)
+    # one worker: joblib's processes need files of their own to start
+    status, errors = _finish(tmp_path, name, preexec_fn=limit, env={"SUPERRES_WORKERS": "1"})
     out = "tiles" if name == "tile" else "pairs"
     assert status == 1
     assert f"{name}: error: data/{out}: cannot be written: File too large" in errors

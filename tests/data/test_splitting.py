@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superres.data.splitting import SPLITS, assign_splits, position
+from superres.data.splitting import SPLITS, assign_splits, listed_split, position
 from superres.errors import SuperresError
-from superres.params.data import SplitParams
+from superres.params.data import SplitLists, SplitParams
 
 PARAMS = SplitParams(val=0.15, test=0.2, salt="7", lists=None)
 
@@ -61,3 +61,13 @@ def test_too_few_photographs_and_impossible_fractions():
         assign_splits(["a", "b"], PARAMS)
     with pytest.raises(SuperresError, match=r"sum below 1\), got 0\.5 and 0\.5"):
         assign_splits(["a", "b", "c"], SplitParams(val=0.5, test=0.5, salt="", lists=None))
+
+
+def test_lists_say_what_goes_where():
+    lists = SplitLists(train=["a/**", "b.jpg"], val=["c.jpg"], test=["d/*.png"])
+    names = ["a/1.jpg", "a/2/3.jpg", "b.jpg", "c.jpg", "d/4.png", "e.jpg"]
+    assert listed_split(names, lists) == ["train", "train", "train", "val", "test", ""]
+    with pytest.raises(SuperresError, match=r"lists\.test: 'd/\*\.png' fits no usable photograph"):
+        listed_split(names[:4], lists)
+    with pytest.raises(SuperresError, match=r"a/1\.jpg is in both train and val"):
+        listed_split(names, lists.model_copy(update={"val": ["**/1.jpg"]}))
