@@ -43,3 +43,10 @@ def test_impossible_requests_end_in_an_error(project: Path, flag: str) -> None:
     words = ["--only=ddpm", "--count=2", flag]
     done = run(project, sys.executable, str(ROOT / "benchmarks/samplers.py"), *words, check=False)
     assert done.returncode
+
+
+def test_the_table_of_tiling_and_degradation() -> None:
+    done = run(ROOT, sys.executable, str(ROOT / "benchmarks/data.py"), "400")
+    header, row = done.stdout.splitlines()
+    assert header.startswith("tiles")
+    assert row.split()[0] == "400"

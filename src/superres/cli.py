@@ -49,6 +49,10 @@ COMMANDS = {
         "superres.commands.evaluate",
         "measure a folder of restored pictures against a folder of originals",
     ),
+    "inspect": Command(
+        "superres.commands.inspect",
+        "check and describe a folder of tiles, pairs or samples",
+    ),
 }
 
 

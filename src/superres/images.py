@@ -32,6 +32,10 @@ SUFFIXES = frozenset(
 )
 """What the names of image files end in, in lower case."""
 
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""Pillow's decoders behind those names, whatever a file is called; its others (EPS runs
+Ghostscript) are never given a stranger's file."""
+
 _warning_filters = threading.Lock()
 
 
@@ -47,33 +51,54 @@ class UnreadableImage(SuperresError):  # noqa: N818 - it names the file's state,
         return f"{self.path}: {self.reason}"
 
 
-def read_image(path: str | Path) -> np.ndarray:
+class NoImage(UnreadableImage):
+    """An empty file, or one in none of the known formats."""
+
+
+def read_image(
+    path: str | Path, content: bytes | None = None, max_megapixels: float | None = None
+) -> np.ndarray:
     """Return the pixels of an image file as RGB: uint8, H x W x 3, in [0, 255], contiguous.
 
+    Args:
+        path: the file.
+        content: its bytes, where they are not to be read from there (an archive's member).
+        max_megapixels: refuse larger pictures by their header, before memory is spent on pixels.
+
     Raises:
-        UnreadableImage: not there, empty, no image, truncated, a mode without a defined range, or
-            more pixels than Pillow agrees to decode (`2 * PIL.Image.MAX_IMAGE_PIXELS`, 179
-            megapixels), a bound that keeps decompression bombs out of memory.
+        NoImage: empty, or in none of `FORMATS`.
+        UnreadableImage: not there, truncated, a mode without a defined range, or more pixels
+            than `max_megapixels` or than Pillow agrees to decode (`2 * PIL.Image.MAX_IMAGE_PIXELS`,
+            179 megapixels), bounds that keep decompression bombs out of memory.
     """
     path = Path(path)
-    with decoding(path) as image:
+    with decoding(path, content, FORMATS) as image:
+        megapixels = image.width * image.height / 1e6
+        if max_megapixels is not None and megapixels > max_megapixels:
+            raise UnreadableImage(
+                path, f"{megapixels:.1f} megapixels, more than the limit of {max_megapixels:g}"
+            )
         return _rgb(image, path)
 
 
 @contextmanager
-def decoding(path: Path) -> Iterator[Image.Image]:
+def decoding(
+    path: Path, content: bytes | None = None, formats: tuple[str, ...] | None = None
+) -> Iterator[Image.Image]:
     """Open an image file for a block in which whatever a decoder raises becomes one kind of error.
 
     Raises:
         UnreadableImage: see `read_image`.
     """
     try:
-        if path.stat().st_size == 0:
-            raise UnreadableImage(path, "the file is empty")
-        with _open(path) as image:
+        if (path.stat().st_size if content is None else len(content)) == 0:
+            raise NoImage(path, "the file is empty")
+        with _open(path if content is None else io.BytesIO(content), formats) as image:
             yield image
     except UnreadableImage:
         raise
+    except Image.UnidentifiedImageError as error:
+        raise NoImage(path, "not an image in a known format") from error
     except Exception as error:  # decoders raise anything, from struct.error to IndexError
         raise UnreadableImage(path, _reason(error)) from error
 
@@ -87,11 +112,11 @@ def encode_png(image: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _open(path: Path) -> Image.Image:
+def _open(file: Path | io.BytesIO, formats: tuple[str, ...] | None) -> Image.Image:
     """Open without Pillow's warning at half its limit: 100-megapixel cameras are no attack."""
     with _warning_filters, warnings.catch_warnings():  # the filters are shared by all threads
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(path)
+        return Image.open(file, formats=formats)
 
 
 def _rgb(image: Image.Image, path: Path) -> np.ndarray:
@@ -114,8 +139,6 @@ def _rgb_of_16_bits(grey: np.ndarray, path: Path) -> np.ndarray:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, Image.UnidentifiedImageError):
-        return "not an image in a known format"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split()) or type(error).__name__

@@ -6,6 +6,7 @@ one row per tile whose columns `shard` and `index` say where its pixels are.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -21,6 +22,8 @@ from superres.errors import SuperresError
 
 MANIFEST = "manifest.csv"
 MAX_SHARD_BYTES = 512 * 2**20
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""No room on the disk, in the user's quota, or under the limit on a file's size."""
 
 
 @contextmanager
@@ -29,6 +32,9 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
 
     Killed at any moment, `path` is either what it was or complete; killed between the two renames
     at the end, what it was lies beside it, and the next writer or `recovered` puts it back.
+
+    Raises:
+        SuperresError: no room; `path` is what it was.
     """
     path = recovered(path)
     partial = path.with_name(f".{path.name}.partial")
@@ -37,18 +43,29 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        yield partial
+        with _room_for(path):
+            yield partial
+            for file in partial.rglob("*"):
+                if file.is_file():
+                    with file.open("rb") as written:
+                        os.fsync(written.fileno())
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    for file in partial.rglob("*"):
-        if file.is_file():
-            with file.open("rb") as written:
-                os.fsync(written.fileno())
     if path.exists():
         path.rename(previous)
     partial.rename(path)
     shutil.rmtree(previous, ignore_errors=True)
+
+
+@contextmanager
+def _room_for(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise SuperresError(f"{path}: cannot be written: {error.strerror}") from error
+        raise
 
 
 def recovered(path: str | Path) -> Path:
@@ -63,13 +80,16 @@ def recovered(path: str | Path) -> Path:
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Write a file under a temporary name, flush it to the disk and rename it.
 
-    Where that fails (a full disk), the temporary file is gone and the old one untouched.
+    Where that fails, the temporary file is gone and the old one untouched.
+
+    Raises:
+        SuperresError: no room on the disk.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
-        with partial.open("wb") as file:
+        with _room_for(path), partial.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

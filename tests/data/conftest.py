@@ -33,7 +33,9 @@ def data_params(tmp_path):
             "min_sharpness": 2.0,
             "max_tiles": 1000,
             "max_bad_fraction": 0.25,
-            "split": SplitParams(val=0.2, test=0.3, salt="0"),
+            "max_megapixels": 20.0,
+            "pattern": "**",
+            "split": SplitParams(val=0.2, test=0.3, salt="0", lists=None),
         }
         return DataParams(**(values | changes))
 

@@ -58,3 +58,25 @@ def test_laplacian_of_a_point():
     grey = np.zeros((5, 5), np.float32)
     grey[2, 2] = 1
     np.testing.assert_array_equal(laplacian(grey), [[0, 1, 0], [1, -4, 1], [0, 1, 0]])
+
+
+sizes = st.integers(16, 90)
+
+
+@given(sizes, sizes, st.integers(16, 40), st.integers(1, 60), st.booleans())
+def test_tiles_lie_within_and_cover_as_they_should(height, width, tile, stride, flush):
+    height, width = max(height, tile), max(width, tile)
+    tiles = cut(np.zeros((height, width, 3), np.uint8), tile, stride, flush)
+    seen = np.zeros((height, width), int)
+    for x, y, _ in tiles:
+        assert 0 <= x <= width - tile and 0 <= y <= height - tile
+        seen[y : y + tile, x : x + tile] += 1
+    along = [
+        (edge - tile) // stride + 1 + (flush and (edge - tile) % stride > 0)
+        for edge in (height, width)
+    ]
+    assert len(tiles) == len({(t.x, t.y) for t in tiles}) == along[0] * along[1]
+    if flush and stride <= tile:
+        assert seen.min() >= 1
+    if not flush and stride >= tile:
+        assert seen.max() == 1

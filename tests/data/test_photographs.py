@@ -3,7 +3,7 @@ import skimage
 
 from superres.data import photographs
 from superres.data.splitting import assign_splits
-from superres.data.tiling import content_hash
+from superres.data.survey import content_hash
 from superres.errors import SuperresError
 from superres.images import read_image
 from superres.params.data import DataParams

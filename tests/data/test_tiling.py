@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from superres.data.manifests import TILE_COLUMNS
-from superres.data.tiling import PHOTOGRAPH_COLUMNS, content_hash, short_ids, tile_photographs
+from superres.data.survey import PHOTOGRAPH_COLUMNS, content_hash
+from superres.data.tiling import short_ids, tile_photographs
 from superres.errors import SuperresError
 from superres.images import read_image
 from superres.parallel import WORKERS_VARIABLE
@@ -125,6 +126,7 @@ def test_one_bad_file_of_each_kind_never_ends_a_run(photos, data_params, tile, t
     reasons = photographs["reason"][photographs["status"] == "left out"].to_dict()
     assert reasons == {
         "broken.jpg": "unreadable: not an image in a known format",
+        "notes.txt": "no image",
         "flat strip.png": "smaller than a tile: 200 x 31 px < 32 x 32 px",
         "sub/again.png": "same pixels as p2.png",
         "sub/p3 übernommen.tiff": "same pixels as p3.png",

@@ -1,13 +1,17 @@
-"""Finding photographs: the files under `data.source`, in one order on every machine."""
+"""Finding files: all that lies under `data.source`, in one order on every machine."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+import stat
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from superres.data.archives import Member, is_archive, members, read_member
 from superres.errors import SuperresError
-from superres.images import SUFFIXES
+from superres.images import SUFFIXES, UnreadableImage
 
 
 class Source(NamedTuple):
@@ -16,39 +20,131 @@ class Source(NamedTuple):
     name: str
     """Path below `data.source` with `/` between its parts; what the manifests call it."""
     path: Path
+    """The file, or the archive that holds it."""
+    reason: str = ""
+    """Why it is not even opened; empty for files to look into."""
+    member: Member | None = None
+
+    @property
+    def named_as_image(self) -> bool:
+        """Whether its name ends as an image's does: such a file is expected to be readable."""
+        return PurePosixPath(self.name).suffix.lower() in SUFFIXES
+
+    def content(self) -> bytes | None:
+        """Return the bytes of an archive's member; None for a file of its own.
+
+        Raises:
+            UnreadableImage: the member is damaged.
+        """
+        if self.member is None:
+            return None
+        try:
+            return read_member(self.path, self.member)
+        except (OSError, ValueError) as error:
+            raise UnreadableImage(self.path, str(error)) from error
 
 
-def find_photographs(folder: str | Path) -> list[Source]:
-    """Return the files with an image's suffix in a folder and its subfolders, sorted by name.
+def find_sources(source: str | Path, pattern: str = "**") -> list[Source]:
+    """Return every file of a folder, an archive or a list, sorted by name.
 
-    Hidden files and folders are passed over, and so are links to folders, which may form circles.
-    The suffix counts in either case.
+    Args:
+        source: a folder, searched with its subfolders; a zip or uncompressed tar archive; or a
+            UTF-8 text file with one path per line, relative to the file.
+        pattern: glob that names must match, `**` standing for any folders; others are not listed.
+
+    Hidden files, links to folders (which may form circles) and what is no regular file (pipes,
+    sockets) are listed with that reason and never opened.
 
     Raises:
-        SuperresError: no such folder, or no such file in it.
+        SuperresError: no such source, or no file in it that matches.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        found = "not a folder" if folder.exists() else "no such folder"
-        raise SuperresError(f"data.source: {folder}: {found}")
-    sources = []
+    source = Path(source)
+    if source.is_dir():
+        found = list(_in_folder(source))
+    elif source.is_file():
+        found = list(_in_archive(source) if is_archive(source) else _in_list(source))
+    else:
+        hint = (
+            "; for a pattern set data.source to the folder and data.pattern to the rest"
+            if set("*?[") & set(str(source))
+            else ""
+        )
+        raise SuperresError(f"data.source: {source}: no such folder or file{hint}")
+    found = [each for each in found if matches(each.name, pattern)]
+    if not found:
+        raise SuperresError(f"data.source: {source}: holds no file that matches {pattern!r}")
+    return sorted(found, key=lambda each: each.name)
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a name with `/` between its parts matches a glob, `**` being any number of parts."""
+    return _parts_match(name.split("/"), pattern.split("/"))
+
+
+def _parts_match(name: list[str], pattern: list[str]) -> bool:
+    if not pattern:
+        return not name
+    if pattern == ["**"]:
+        return True
+    if pattern[0] == "**":
+        return any(_parts_match(name[begin:], pattern[1:]) for begin in range(len(name)))
+    return bool(name) and fnmatchcase(name[0], pattern[0]) and _parts_match(name[1:], pattern[1:])
+
+
+def _in_folder(folder: Path) -> Iterator[Source]:
     for parent, folders, files in os.walk(folder, onerror=_unreadable):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in list(folders):
+            path = Path(parent, name)
+            if name.startswith("."):
+                folders.remove(name)
+                yield Source(_printable(path.relative_to(folder)), path, "hidden folder")
+            elif path.is_symlink():  # os.walk does not follow it
+                yield Source(_printable(path.relative_to(folder)), path, "link to a folder")
         for name in files:
             path = Path(parent, name)
-            if path.suffix.lower() in SUFFIXES and not name.startswith("."):
-                sources.append(Source(_printable(path.relative_to(folder)), path))
-    if not sources:
+            yield Source(_printable(path.relative_to(folder)), path, _fault(path))
+
+
+def _in_archive(path: Path) -> Iterator[Source]:
+    for member in members(path):
+        name = member.name.removeprefix("./")
+        hidden = any(part.startswith(".") for part in PurePosixPath(name).parts)
+        reason = member.reason or ("hidden file" if hidden else "")
+        yield Source(_printable(name), path, reason, member)
+
+
+def _in_list(file: Path) -> Iterator[Source]:
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
         raise SuperresError(
-            f"data.source: {folder}: holds no photograph "
-            f"(no {' '.join(sorted(SUFFIXES))} in it or its subfolders)"
-        )
-    return sorted(sources)
+            f"data.source: {file}: neither a folder, an archive nor a text file of paths: {error}"
+        ) from error
+    seen: set[str] = set()
+    for line in filter(None, (line.strip() for line in lines)):
+        path = file.parent / line
+        reason = "listed twice" if line in seen else _fault(path)
+        seen.add(line)
+        yield Source(line, path, reason)
 
 
-def _printable(path: Path) -> str:
+def _fault(path: Path) -> str:
+    """Return why a file is not to be opened: opening a pipe would wait for ever."""
+    if path.name.startswith("."):
+        return "hidden file"
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return f"{'broken link' if path.is_symlink() else 'not accessible'}: {error.strerror}"
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "" if stat.S_ISREG(mode) else "no regular file (a pipe, socket or device)"
+
+
+def _printable(path: str | Path) -> str:
     """Return a path as UTF-8 text; bytes of a name that are not UTF-8 become escapes."""
-    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+    text = path.as_posix() if isinstance(path, Path) else path
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 def _unreadable(error: OSError) -> None:

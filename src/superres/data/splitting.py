@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
+from superres.data.sources import matches
 from superres.errors import SuperresError
-from superres.params.data import SplitParams
+from superres.params.data import SplitLists, SplitParams
 
 SPLITS = ("train", "val", "test")
 
@@ -51,6 +52,29 @@ def assign_splits(contents: list[str], params: SplitParams) -> list[str]:
             spare = [i for i, taken in enumerate(splits) if splits.count(taken) > 1]
             distances = [(max(low - places[i], places[i] - high), contents[i], i) for i in spare]
             splits[min(distances)[2]] = split
+    return splits
+
+
+def listed_split(names: list[str], lists: SplitLists) -> list[str]:
+    """Return the split of each photograph by its name; empty for those that no list names.
+
+    Raises:
+        SuperresError: an entry that fits no photograph, or a photograph that fits two lists.
+    """
+    splits = [""] * len(names)
+    for split in SPLITS:
+        for pattern in getattr(lists, split):
+            fits = [place for place, name in enumerate(names) if matches(name, pattern)]
+            if not fits:
+                raise SuperresError(
+                    f"data.split.lists.{split}: {pattern!r} fits no usable photograph"
+                )
+            for place in fits:
+                if splits[place] not in ("", split):
+                    raise SuperresError(
+                        f"data.split.lists: {names[place]} is in both {splits[place]} and {split}"
+                    )
+                splits[place] = split
     return splits
 
 

@@ -12,6 +12,17 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
+Patterns = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+
+
+class SplitLists(Section):
+    """Names of photographs, or globs of them (`**` for any folders), for each split."""
+
+    train: Patterns
+    val: Patterns
+    test: Patterns
+
+
 class SplitParams(Section):
     """How photographs (never tiles) are divided into train, val and test."""
 
@@ -19,13 +30,18 @@ class SplitParams(Section):
     test: Share
     salt: str
     """Changing it draws another split; each photograph's place follows from its pixels and this."""
+    lists: SplitLists | None
+    """Says itself what goes where, instead of the fractions."""
 
 
 class DataParams(Section):
     """Read by the `tile` stage."""
 
     source: Annotated[str, Field(min_length=1)]
-    """Folder of photographs, searched with its subfolders."""
+    """Folder of photographs, searched with its subfolders; a zip or tar archive; or a text file
+    with a path per line, relative to it."""
+    pattern: Annotated[str, Field(min_length=1)]
+    """Glob that names below `source` must match; `**` stands for any folders."""
     tile_size: Annotated[int, Field(ge=16, le=4096)]
     """Edge of a high-resolution tile in pixels."""
     stride: Annotated[int, Field(ge=1, le=4096)]
@@ -38,5 +54,8 @@ class DataParams(Section):
     """Training tiles per photograph at most, spread evenly over it, so that a large photograph
     does not outweigh the others."""
     max_bad_fraction: Fraction
-    """More unreadable files than this share of all end the run."""
+    """More unreadable files than this share end the run, of those that are images by their name or
+    their content."""
+    max_megapixels: Annotated[float, Field(gt=0, le=178)]
+    """Larger pictures are refused before they are decoded; Pillow itself refuses from 179 on."""
     split: SplitParams

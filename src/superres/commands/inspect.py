@@ -1,0 +1,102 @@
+"""`superres inspect DIR`: what tiles, pairs or samples a folder holds, and whether it is whole."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from superres.errors import SuperresError
+from superres.images import encode_png
+from superres.storage import MANIFEST, Shards, read_manifest, write_bytes
+
+BINS = 10
+BAR = 40
+SPACE = 2
+"""Pixels between the tiles of a sheet."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags of `superres inspect`."""
+    parser.add_argument("folder", metavar="DIR", type=Path, help="data/tiles, data/pairs, ...")
+    parser.add_argument("--sheet", metavar="FILE", type=Path, help="write tiles to a PNG picture")
+    parser.add_argument("--tiles", type=int, default=64, help="on the sheet (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check and describe a folder, and draw a sheet of it where one is asked for.
+
+    Raises:
+        SuperresError: no manifest, a missing or cut-off shard, places that the manifest names
+            twice or not at all, less than one tile for the sheet, a sheet that exists.
+    """
+    if args.tiles < 1:
+        raise SuperresError(f"--tiles: must be at least 1, got {args.tiles}")
+    if args.sheet is not None and args.sheet.exists():
+        raise SuperresError(f"--sheet: {args.sheet} exists")
+    manifest = read_manifest(args.folder, ("shard", "index"))
+    shards = _check(manifest, args.folder)
+    _describe(manifest, shards)
+    if args.sheet is not None:
+        places = np.linspace(0, len(manifest) - 1, min(args.tiles, len(manifest)))
+        rows = manifest.iloc[places.round().astype(int)]
+        write_bytes(args.sheet, encode_png(contact_sheet(Shards(args.folder).stack(rows))))
+        print(f"{args.sheet}: {len(rows)} tiles, evenly over the manifest")
+    return 0
+
+
+def contact_sheet(tiles: np.ndarray) -> np.ndarray:
+    """Return tiles (uint8, N x H x W x 3) side by side on white in about a square."""
+    count, height, width = tiles.shape[:3]
+    columns = int(np.ceil(np.sqrt(count)))
+    rows = -(-count // columns)
+    size = (rows * (height + SPACE) - SPACE, columns * (width + SPACE) - SPACE, 3)
+    sheet = np.full(size, 255, np.uint8)
+    for place, tile in enumerate(tiles):
+        y, x = (place // columns) * (height + SPACE), (place % columns) * (width + SPACE)
+        sheet[y : y + height, x : x + width] = tile
+    return sheet
+
+
+def _check(manifest: pd.DataFrame, folder: Path) -> dict[str, np.ndarray]:
+    """Return every shard by name, memory-mapped, each place in it named by exactly one row."""
+    named = {str(name): rows for name, rows in manifest.groupby("shard")["index"]}
+    there = {path.name for path in folder.glob("*.npy")}
+    if strays := sorted(there - set(named)):
+        raise SuperresError(f"{folder}/{strays[0]}: a shard that {MANIFEST} does not name")
+    shards = {}
+    for name, indices in named.items():
+        try:
+            shard = np.load(folder / name, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise SuperresError(f"{folder / name}: not a readable shard: {error}") from error
+        if not np.array_equal(np.sort(indices.to_numpy()), np.arange(len(shard))):
+            raise SuperresError(
+                f"{folder / name}: has {len(shard)} tiles, {MANIFEST} names {len(indices)} places "
+                "that are not these one by one"
+            )
+        shards[name] = shard
+    return shards
+
+
+def _describe(manifest: pd.DataFrame, shards: dict[str, np.ndarray]) -> None:
+    total = sum(shard.nbytes for shard in shards.values())
+    print(f"{len(manifest)} tiles in {len(shards)} shards, {total / 2**20:.1f} MiB")
+    if "split" in manifest:
+        for split, rows in manifest.groupby("split", sort=False):
+            sources = f" of {rows['source'].nunique()} photographs" if "source" in rows else ""
+            print(f"  {split}: {len(rows)}{sources}")
+    for name, shard in shards.items():
+        print(f"  {name}: {' x '.join(map(str, shard.shape))} {shard.dtype}")
+    for column in [str(name) for name in manifest.columns if str(name).startswith("entropy_")]:
+        _histogram(column.removeprefix("entropy_"), manifest[column].to_numpy(np.float64))
+
+
+def _histogram(name: str, values: np.ndarray) -> None:
+    counts, edges = np.histogram(values, BINS, range=(0.0, 1.0))
+    print(f"{name}: mean {values.mean():.3f}, from {values.min():.3f} to {values.max():.3f}")
+    for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True):
+        bar = "#" * round(BAR * count / max(1, counts.max()))
+        print(f"  {low:.1f}-{high:.1f} {count:>8} {bar}".rstrip())

@@ -1,0 +1,57 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from superres.cli import main
+from superres.images import read_image
+from superres.storage import ShardWriter, write_csv
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Five tiles in two splits with one entropy."""
+    rows = []
+    path = tmp_path / "pairs"
+    path.mkdir()
+    for split, count in (("train", 3), ("test", 2)):
+        with ShardWriter(path, split) as writer:
+            for i in range(count):
+                shard, index = writer.append(np.full((4, 4, 3), 10 * i, np.uint8))
+                rows.append((split, f"{split}.jpg", shard, index, 0.25 * i))
+    columns = ["split", "source", "shard", "index", "entropy_jpeg"]
+    write_csv(path / "manifest.csv", pd.DataFrame(rows, columns=columns))
+    return path
+
+
+def test_counts_shards_and_entropies_are_printed(folder, capsys):
+    assert main(["inspect", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert "5 tiles in 2 shards" in out
+    assert "  train: 3 of 1 photographs\n  test: 2 of 1 photographs" in out
+    assert "  test-00000.npy: 2 x 4 x 4 x 3 uint8" in out
+    assert "jpeg: mean 0.200, from 0.000 to 0.500" in out
+    assert f"  0.2-0.3        2 {'#' * 40}" in out
+
+
+def test_a_sheet_shows_the_tiles(folder, tmp_path, capsys):
+    sheet = tmp_path / "sheet.png"
+    assert main(["inspect", str(folder), "--sheet", str(sheet), "--tiles", "3"]) == 0
+    image = read_image(sheet)
+    assert image.shape == (10, 10, 3)
+    assert image[0, 0, 0] == 0 and image[0, 6, 0] == 20 and image[6, 0, 0] == 10
+    assert main(["inspect", str(folder), "--sheet", str(sheet)]) == 1
+    assert "exists" in capsys.readouterr().err
+
+
+def test_what_does_not_fit_the_manifest_is_an_error(folder, capsys):
+    np.save(folder / "stray.npy", np.zeros(3))
+    assert main(["inspect", str(folder)]) == 1
+    assert "stray.npy: a shard that manifest.csv does not name" in capsys.readouterr().err
+    (folder / "stray.npy").unlink()
+    np.save(folder / "test-00000.npy", np.zeros((1, 4, 4, 3), np.uint8))
+    assert main(["inspect", str(folder)]) == 1
+    assert "has 1 tiles, manifest.csv names 2 places" in capsys.readouterr().err
+    (folder / "test-00000.npy").write_bytes(b"half")
+    assert main(["inspect", str(folder)]) == 1
+    assert "test-00000.npy: not a readable shard" in capsys.readouterr().err
+    assert main(["inspect", str(folder), "--tiles", "0"]) == 1
