@@ -2,6 +2,7 @@
 # make test    tests in the same environment
 # make lint    ruff and mypy
 # make weights get the weights behind FID, once per machine; check those of LPIPS
+# make bench   measure speed and memory on this CPU, at most five minutes
 # make deps    write the stages' code dependencies into dvc.yaml
 # make clean   delete what the stages wrote here; DVC's cache keeps its copies
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 INSTALLED := .venv/.installed
 
-.PHONY: env repro test lint weights deps constraints clean
+.PHONY: env repro test lint bench weights deps constraints clean
 .DEFAULT_GOAL := repro
 
 env: $(INSTALLED)
@@ -34,6 +35,9 @@ lint: $(INSTALLED)
 	ruff check .
 	ruff format --check .
 	mypy
+
+bench: $(INSTALLED)
+	TQDM_DISABLE=1 PYTHONPATH=src python -m benchmarks.cpu
 
 weights: $(INSTALLED)
 	PYTHONPATH=src python -m superres.evaluation.weights

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from superres.params.report import ReportParams
 from superres.params.section import load_section
-from superres.reporting.page import write_report
+from superres.reporting.page import read_origin, write_report
 from superres.stage import run_stage
 
 
 def main() -> None:
-    """Read `data/{tiles,pairs,samples}` and `reports`, write `reports/index.html`."""
+    """Read `data/{tiles,pairs,samples}` and `reports`, write `reports/index.html` and its twin."""
     params = load_section("report", ReportParams)
-    print(write_report(params))
+    print(write_report(params, read_origin()))
 
 
 if __name__ == "__main__":

@@ -9,14 +9,16 @@ from typing import Any
 
 from superres.params.section import load_section
 from superres.params.select import SelectParams
+from superres.params.train import LossParams
+from superres.selection.selecting import select_model
 from superres.stage import run_stage
-from superres.training.selection import select_checkpoint
 
 
 def main() -> dict[str, Any]:
     """Run the stage."""
-    return select_checkpoint(
+    return select_model(
         load_section("select", SelectParams),
+        load_section("train.loss", LossParams),
         checkpoints="models/train",
         tiles="data/tiles",
         pairs="data/pairs",

@@ -32,14 +32,21 @@ def import_closure(script: Path) -> list[str]:
 
 
 def sections_read(script: Path) -> list[str]:
-    """Return the params that a script loads: the first arguments of its `load_section` calls."""
+    """Return the params that a script loads: the first arguments of its `load_section` calls.
+
+    One that compares the whole file with presets (`read_origin`) reads every section.
+    """
+    calls = [
+        node
+        for node in ast.walk(ast.parse(script.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
+    if any(node.func.id == "read_origin" for node in calls):
+        return sorted(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")))
     return sorted(
         node.args[0].value
-        for node in ast.walk(ast.parse(script.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == "load_section"
-        and isinstance(node.args[0], ast.Constant)
+        for node in calls
+        if node.func.id == "load_section" and isinstance(node.args[0], ast.Constant)
     )
 
 
@@ -81,12 +88,16 @@ def _files(module: str) -> list[Path]:
 
 
 def templates_of(script: Path) -> list[str]:
-    """Return the files beside imported modules that are read as package data."""
-    closure = import_closure(script)
-    if "src/superres/reporting/page.py" not in closure:
-        return []
-    folder = SOURCE / "superres" / "reporting"
-    found = [path for kind in ("*.jinja", "*.css") for path in folder.glob(kind)]
+    """Return the package data that imported modules read: files beside them that they name."""
+    found: set[Path] = set()
+    waiting = [ROOT / name for name in import_closure(script)]
+    while waiting:  # what a template includes is read too
+        file = waiting.pop()
+        text = file.read_text(encoding="utf-8")
+        beside = (path for kind in ("*.jinja", "*.css", "*.js") for path in file.parent.glob(kind))
+        named = {path for path in beside if f'"{path.name}"' in text} - found
+        found |= named
+        waiting += named
     return sorted(path.relative_to(ROOT).as_posix() for path in found)
 
 

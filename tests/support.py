@@ -26,7 +26,7 @@ def tiny_params() -> dict[str, Any]:
     params["diffusion"].update(timesteps=100)
     params["train"].update(steps=6, batch=4, checkpoint_every=3, log_every=2)
     params["train"]["previews"].update(every=3, tiles=2)
-    params["select"].update(steps=2, tiles=4)
+    params["select"].update(steps=2, tiles=4, ema_lengths=[])
     params["sampler"].update(steps=4, repeats=2)
     params["explore"].update(tiles=2, strengths=[0.0, 1.0], samples=2, grid_steps=2, sizes=[1, 2])
     params["explore"]["curves"] = [

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 
 from support import ROOT, run
 
@@ -50,3 +53,76 @@ def test_the_table_of_tiling_and_degradation() -> None:
     header, row = done.stdout.splitlines()
     assert header.startswith("tiles")
     assert row.split()[0] == "400"
+
+
+def _rows(path: Path) -> dict[str, Any]:
+    """Return the rows of a result by what they measured, after a look at the rest of it."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert {"device", "torch", "python", "threads"} <= set(content["machine"])
+    rows = {row["what"]: row for row in content["rows"]}
+    assert len(rows) == len(content["rows"]), "two rows of one name"
+    for row in rows.values():
+        assert row["values"] and min(row["values"]) <= row["median"] <= max(row["values"])
+    return rows
+
+
+def test_everything_on_a_cpu(tmp_path: Path) -> None:
+    out = tmp_path / "cpu.json"
+    run(ROOT, sys.executable, "-m", "benchmarks.cpu", "--tiny", f"--out={out}")
+    rows = _rows(out)
+    wanted = {
+        "tiling", "degrading", "loader alone, one thread", "training step",
+        "tiny: evaluation, batch 2, fast", "tiny: evaluation, batch 2, plain",
+        "sampling 2 tiles in 2 steps", "restoring 80 x 80 px", "evaluation of test tiles",
+        "dvc repro, nothing to do",
+    }  # fmt: skip
+    assert wanted <= set(rows)
+    for script in (ROOT / "stages").glob("*.py"):
+        torch_free = script.stem in {"photos", "tile", "degrade", "report"}
+        note = rows[f"start of {script.name}"]["note"]
+        assert note == ("without torch" if torch_free else "imports torch"), script.name
+    assert 0 <= rows["training step"]["facts"]["share waiting for data"] < 1
+
+
+# Names that cannot be imported, as on a machine that has torch and nothing else of the project's.
+BARE = """
+import runpy, sys
+absent = "pydantic yaml pandas safetensors tqdm joblib PIL scipy skimage jinja2 dvc".split()
+sys.modules.update(dict.fromkeys(absent))
+sys.argv = ["gpu.py", "--tiny", "--device=cpu", "--no-compile", f"--out={sys.argv[1]}"]
+runpy.run_path("benchmarks/gpu.py", run_name="__main__")
+"""
+
+
+def test_the_gpus_benchmark_needs_torch_alone(tmp_path: Path) -> None:
+    out = tmp_path / "gpu.json"
+    done = run(ROOT, sys.executable, "-c", BARE, str(out))
+    rows = _rows(out)
+    assert {
+        "tiny: training step, bf16, batch 2",
+        "tiny: training step, plain fp32, batch 2",
+        "tiny: sampling in 2 steps, batch 2, bf16",
+        "tiny: one picture in 2 steps, bf16, eager",
+    } <= set(rows)
+    left_out = json.loads(out.read_text())["left_out"]
+    assert "CUDA graphs: no CUDA device" in left_out
+    assert any(reason.startswith("loader: needs ") for reason in left_out)
+    assert all(f"left out: {reason}" in done.stdout for reason in left_out)
+
+
+def test_the_gpus_benchmark_loads_batches_and_keeps_to_its_time(tmp_path: Path) -> None:
+    command = (sys.executable, "benchmarks/gpu.py", "--tiny", "--device=cpu", "--no-compile")
+    out = tmp_path / "gpu.json"
+    run(ROOT, *command, f"--out={out}")
+    share = _rows(out)["tiny: training with the loader, bf16, batch 2"]["facts"]
+    assert 0 <= share["share waiting for data"] < 1
+    run(ROOT, *command, f"--out={out}", "--minutes=0")
+    assert "training: no time left" in json.loads(out.read_text())["left_out"]
+
+
+def test_the_gpus_benchmark_says_that_there_is_no_gpu() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    done = run(ROOT, sys.executable, "benchmarks/gpu.py", check=False)
+    assert done.returncode == 1
+    assert "no CUDA device" in done.stderr

@@ -26,7 +26,7 @@ from superres.params.sampler import SamplerParams
 from superres.params.section import load_section, read_params
 from superres.params.select import SelectParams
 from superres.params.train import LossParams, TrainParams
-from superres.training.selection import METRICS
+from superres.selection.verdict import HIGHER_IS_BETTER
 from support import ROOT, tiny_params
 
 
@@ -100,6 +100,7 @@ def test_a_part_of_a_section_is_loaded() -> None:
         ("data.tile_size", 33, "data.tile_size: must be a multiple of degrade.scale 2, got 33"),
         ("sampler.steps", 101, "sampler.steps: must be at most diffusion.timesteps 100, got 101"),
         ("train.micro_batches", 3, "train.batch: must be a multiple of train.micro_batches 3"),
+        ("train.fresh_corruptions", 2.0, "fresh_corruptions: must be between 0 and 1, got 2.0"),
         ("data.split.val", 0.9, "val and test must leave photographs to train on"),
         ("evaluate.border_crop", 11, "evaluate.border_crop: must leave 11 of data.tile_size 32"),
         ("explore.strengths", [0.0, 2.0], "explore.strengths.1: must be between 0 and 1, got 2.0"),
@@ -141,6 +142,15 @@ def test_faults_name_file_key_value_and_what_is_allowed(
     assert str(path) in str(caught.value)
 
 
+def test_averages_are_made_of_kept_ones_only(tmp_path: Path) -> None:
+    params = tiny_params()
+    params["select"]["ema_lengths"] = [0.1]
+    check_params(write(tmp_path / "params.yaml", params))
+    params["train"]["averaging"]["power"] = []
+    with pytest.raises(SuperresError, match=r"select\.ema_lengths: must be \[\] .*got \[0\.1\]"):
+        check_params(write(tmp_path / "params.yaml", params))
+
+
 def test_heads_must_divide_the_widths_that_attend(tmp_path: Path) -> None:
     params = tiny_params()
     params["model"].update(middle_attention=True, heads=5)
@@ -160,7 +170,7 @@ def test_names_that_params_allow_are_those_of_the_tables() -> None:
         (DiffusionParams, "variance"): VARIANCES,
         (LossParams, "kind"): LOSSES,
         (LossParams, "weighting"): WEIGHTINGS,
-        (SelectParams, "metric"): METRICS,
+        (SelectParams, "metric"): HIGHER_IS_BETTER,
         (CorruptionParams, "distribution"): DISTRIBUTIONS,
     }
     for (section, key), table in allowed.items():

@@ -113,6 +113,7 @@ class SuperResolver:
             low: low-resolution pictures in [-1, 1], (B, 3, h, w).
             entropy: corruption entropies, (B, K).
         """
+        low = upsample(low, self.size(low))  # once, not in every evaluation
 
         def denoise(x_t: Tensor, timesteps: Tensor) -> Tensor:
             output = self.network(x_t, timesteps, low, entropy, self._labels(len(x_t)))
@@ -180,7 +181,7 @@ class SuperResolver:
             return True
         # Interpolated once, not at every step.
         base, scale = self._base(low, self.size(low)), settings.residual_scale
-        return lambda x0: ((base + x0 / scale).clamp(-1, 1) - base) * scale
+        return lambda x0: (x0 / scale).add_(base).clamp_(-1, 1).sub_(base).mul_(scale)
 
     def check_pairs(self, scale: int, entropies: Sequence[str], folder: str | Path) -> None:
         """Refuse inputs of another scale or with other entropies than the model knows.

@@ -41,8 +41,8 @@ def wiener(output: Tensor, x_t: Tensor, alpha_cumprod: Tensor) -> Tensor:
     log_ratio = log_variance + alpha_cumprod.logit()
     gain = log_ratio.sigmoid() / alpha_cumprod.sqrt()
     rest = (-log_ratio).sigmoid().sqrt()
-    x0 = torch.zeros_like(x_t)
-    for channel, (known, new) in enumerate(zip(split_luma(x_t), split_luma(added), strict=True)):
-        here = slice(channel, channel + 1)
-        x0 = x0 + gain[:, here] * known + rest[:, here] * new
+    (known, known_chroma), (new, new_chroma) = split_luma(x_t), split_luma(added)
+    x0 = gain[:, 1:] * known_chroma
+    x0 = x0.addcmul_(rest[:, 1:], new_chroma)
+    x0 += gain[:, :1] * known + rest[:, :1] * new
     return torch.cat([x0, passed], dim=1)

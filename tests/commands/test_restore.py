@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, features
 
 from superres.cli import main
 from superres.estimation.estimator import EstimatorSpec, StrengthEstimator, save_estimator
@@ -92,6 +92,34 @@ def test_every_format(
     assert [path.name for path in (tmp_path / "out").iterdir()] == [out]
     assert kind_of(tmp_path / "out" / out) == (kind, becomes, (14, 22))
     assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+@pytest.mark.parametrize(
+    ("suffix", "kind", "needs"),
+    [
+        (".avif", "AVIF", "avif"),
+        (".jp2", "JPEG2000", "jpg_2000"),
+        (".heic", "HEIF", None),
+    ],
+)
+def test_formats_that_not_every_pillow_has(
+    restore: Any, tmp_path: Path, suffix: str, kind: str, needs: str | None, mode: str
+) -> None:
+    if needs is None:
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    elif not features.check(needs):
+        pytest.skip(f"this Pillow has no {kind}")
+    image = Image.fromarray(np.full((24, 16, 3), 180, np.uint8)).convert(mode)
+    if mode == "RGBA":
+        image.putalpha(120)
+    image.save(tmp_path / f"in{suffix}")
+    assert restore(tmp_path / f"in{suffix}", tmp_path / f"out{suffix}") == 0
+    as_read = kind_of(tmp_path / f"in{suffix}")[1]  # some Pillow read grey AVIF as colours
+    assert kind_of(tmp_path / f"out{suffix}") == (kind, as_read, (32, 48))
+    with Image.open(tmp_path / f"out{suffix}") as restored:
+        if mode == "RGBA":
+            assert abs(np.asarray(restored)[:, :, 3].astype(int) - 120).max() <= 3
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 97), (33, 2)])

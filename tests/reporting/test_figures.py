@@ -5,20 +5,30 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from superres.reporting import curves, figures, gains
+from superres.reporting import curves, figures, gains, learning
 from superres.reporting.page import HERE
 from superres.reporting.style import COLORS, render_svg, styled
 
 TRAIN = pd.DataFrame(
-    {"step": [20, 40, 60], "loss": [0.5, 0.3, 0.2], "val_loss": [np.nan, 0.35, np.nan]}
+    {
+        "step": [20, 40, 60],
+        "loss": [0.5, 0.3, 0.2],
+        "val_loss": [np.nan, 0.35, np.nan],
+        "vb": [0.02, 0.01, 0.01],
+        "learning_rate": [1e-3, 2e-3, 1e-4],
+        "loss_q0": [0.2, 0.1, np.nan],
+        "loss_q3": [0.9, 0.6, 0.4],
+    }
 )
 SELECTION = pd.DataFrame(
     {
-        "step": [800, 400],
-        "psnr_estimate": [29.0, 28.5],
-        "psnr_sample": [27.5, 26.5],
-        "swd": [1.3, 1.6],
-        "chosen": [1, 0],
+        "step": [800, 400, 800, 400],
+        "ema": ["classic", "classic", "0.15", "0.15"],
+        "psnr_estimate": [29.0, 28.5, 29.1, 28.6],
+        "psnr_sample": [27.5, 26.5, 27.6, 26.6],
+        "swd": [1.3, 1.6, 1.2, 1.5],
+        "tie": [1, 0, 1, 0],
+        "chosen": [1, 0, 0, 0],
     }
 )
 STEPS = pd.DataFrame(
@@ -66,8 +76,9 @@ def svg(draw, *arguments):
 
 
 ALL = [
-    (figures.training_curve, (TRAIN,)),
-    (figures.selection_curve, (SELECTION,)),
+    (learning.training_curve, (TRAIN,)),
+    (learning.selection_curve, (SELECTION,)),
+    (learning.quartile_curve, (TRAIN,)),
     (curves.sampling_curves, (STEPS,)),
     (curves.size_curve, (SIZES,)),
     (figures.perception_distortion, (POINTS,)),
@@ -75,7 +86,7 @@ ALL = [
 ]
 
 
-UNITS = ("loss", "dB", "evaluations", "px", "levels", "dB")
+UNITS = ("loss", "dB", "loss", "evaluations", "px", "levels", "dB")
 
 
 @pytest.mark.parametrize(("draw", "arguments"), ALL)
@@ -131,21 +142,42 @@ def test_sizes_are_drawn_in_order():
 
 def test_training_curve_draws_the_losses_that_are_there():
     with styled():
-        figure = figures.training_curve(TRAIN)
-    assert [line.get_label() for line in figure.axes[0].lines] == ["training", "validation"]
+        figure = learning.training_curve(TRAIN)
+    labels = [line.get_label() for line in figure.axes[0].lines]
+    assert labels == ["training", "validation", "variational term"]
     assert figure.axes[0].lines[1].get_xdata().tolist() == [40]
+    rate, *rest = figure.axes[1:]
+    assert rate.get_ylabel() == "learning\nrate" and not rest  # the norm was not measured
+    assert rate.lines[0].get_ydata().tolist() == [1e-3, 2e-3, 1e-4]
     assert figure.axes[0].get_yscale() == "log"
     with styled():
-        negative = figures.training_curve(TRAIN.assign(loss=[-1.0, 0.0, 1.0]))
-        none = figures.training_curve(TRAIN[["step"]])
+        negative = learning.training_curve(TRAIN.assign(loss=[-1.0, 0.0, 1.0]))
+        none = learning.training_curve(TRAIN[["step"]])
     assert negative.axes[0].get_yscale() == "linear"
     assert not none.axes[0].lines
 
 
-def test_selection_marks_the_chosen_checkpoint():
-    assert "chosen: step 800" in svg(figures.selection_curve, SELECTION)
-    one = SELECTION.head(1)
-    assert "chosen: step 800" in svg(figures.selection_curve, one)
+def test_quartiles_are_drawn_where_they_were_measured():
+    with styled():
+        axes = learning.quartile_curve(TRAIN).axes[0]
+    assert [line.get_label() for line in axes.lines] == ["first quarter (clean)", "last (noise)"]
+    assert axes.lines[0].get_ydata().tolist() == [0.2, 0.1]
+    assert learning.quartile_curve(TRAIN[["step", "loss"]]) is None
+
+
+def test_selection_has_a_line_per_average_and_marks_the_chosen_and_the_ties():
+    text = svg(learning.selection_curve, SELECTION)
+    assert "chosen: step 800, average: classic" in text
+    with styled():
+        first, *_ = learning.selection_curve(SELECTION).axes
+        alone = learning.selection_curve(SELECTION.head(1)).axes[0]
+    drawn = {line.get_label(): line for line in first.lines}
+    assert drawn["average: 0.15"].get_xdata().tolist() == [400, 800]
+    assert drawn["average: 0.15"].get_ydata().tolist() == [28.6, 29.1]
+    assert drawn["chosen"].get_ydata().tolist() == [29.0]
+    assert drawn["cannot be told from the best"].get_ydata().tolist() == [29.0, 29.1]
+    assert drawn["average: classic"].get_linestyle() != drawn["average: 0.15"].get_linestyle()
+    assert len(alone.lines) == 3
 
 
 def test_labels_of_near_points_do_not_overlap():

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from tiny_run import build
+from tiny_run import ORIGIN, build
 
 from superres.params.report import ReportParams
-from superres.reporting import figures, words
+from superres.reporting import figures, tables
 from superres.reporting.page import render_page
 from superres.reporting.run import read_run
 from superres.reporting.style import styled
@@ -29,7 +29,7 @@ def run(tmp_path_factory):
 
 
 def test_columns_of_features_are_shown_where_they_are_there(run):
-    table = words.contender_table(run)
+    table = tables.contender_table(run)
     keys = [column.key for column in table["columns"]]
     assert keys[-4:] == ["fid", "kid", "precision", "recall"]
     model = next(row for row in table["rows"] if row["key"] == "model")
@@ -39,11 +39,11 @@ def test_columns_of_features_are_shown_where_they_are_there(run):
 
 
 def test_lpips_is_a_column_where_it_was_measured(run):
-    plain = words.contender_table(run)
+    plain = tables.contender_table(run)
     metrics = {name: figures | {"lpips": 0.25} for name, figures in run.metrics.items()}
     metrics["mean"]["lpips"] = 0.1234
     intervals = {"mean": {"lpips": [0.1, 0.2]}}
-    found = words.contender_table(replace(run, metrics=metrics, intervals=intervals))
+    found = tables.contender_table(replace(run, metrics=metrics, intervals=intervals))
     keys = [column.key for column in found["columns"]]
     assert set(keys) - {column.key for column in plain["columns"]} == {"lpips"}
     mean = next(row for row in found["rows"] if row["key"] == "mean")
@@ -52,17 +52,17 @@ def test_lpips_is_a_column_where_it_was_measured(run):
 
 
 def test_intervals_stand_below_their_figures(run):
-    table = words.contender_table(run)
+    table = tables.contender_table(run)
     low, high = run.intervals["bicubic"]["psnr"]
     bicubic = next(row for row in table["rows"] if row["key"] == "bicubic")
     assert bicubic["cells"][0]["interval"] == f"{low:.2f} to {high:.2f}"
     assert math.isfinite(low) and low < high
-    page = render_page(run, ReportParams(title="x", tiles=2, zoom=2))
+    page = render_page(run, ReportParams(title="x", tiles=2, zoom=2, max_megabytes=1.0), ORIGIN)
     assert f"<small>{low:.2f} to {high:.2f}</small>" in page
 
 
 def test_the_plane_is_drawn_with_fid_too(run):
-    page = render_page(run, ReportParams(title="x", tiles=2, zoom=2))
+    page = render_page(run, ReportParams(title="x", tiles=2, zoom=2, max_megabytes=1.0), ORIGIN)
     assert "PSNR against FID by contender" in page
     rows = [{"contender": n, "label": n, **m} for n, m in run.metrics.items()]
     with styled():
@@ -71,6 +71,6 @@ def test_the_plane_is_drawn_with_fid_too(run):
 
 
 def test_how_it_was_measured_is_told(run):
-    page = render_page(run, ReportParams(title="x", tiles=2, zoom=2))
+    page = render_page(run, ReportParams(title="x", tiles=2, zoom=2, max_megabytes=1.0), ORIGIN)
     assert "measured.border_crop_px" in page and "measured.kid.subset_size" in page
     assert "rough and most likely too narrow" in page

@@ -12,10 +12,14 @@ from superres.evaluation.fidelity import measure_tile
 from superres.evaluation.perception import MISSING, absent, reason_and_remedy
 from superres.evaluation.writing import write_figures
 from superres.params.evaluate import EvaluateParams
+from superres.params.report import ReportParams
 from superres.params.section import load_section
+from superres.reporting.page import Origin, write_report
+from superres.reporting.reproducing import Difference
 from superres.storage import ShardWriter, write_csv, write_json
 from support import ROOT
 
+HOSTILE = ("</script>.png", "--><!-- \"q'.png", "a\u2028b.png", "javascript:alert(1)")
 SOURCES = ("cat.png", "<img src=x onerror=alert(1)>.png", "写真 & фото.jpg")
 
 
@@ -29,6 +33,30 @@ def smooth_noise(seed, size):
 def halve(tile):
     blocks = tile.reshape(tile.shape[0] // 2, 2, tile.shape[1] // 2, 2, 3)
     return blocks.mean(axis=(1, 3)).round().astype(np.uint8)
+
+
+ORIGIN = Origin("default.yaml", [Difference("data.source", "data/photos", "<my> photos")])
+
+
+PARAMS = ReportParams(title="A <title> & more", tiles=4, zoom=3, max_megabytes=1.0)
+
+
+def write(folder, params=PARAMS):
+    said = write_report(params, ORIGIN, folder / "data", folder / "reports")
+    return said, (folder / "reports" / "index.html").read_text(encoding="utf-8")
+
+
+def change_json(path, change):
+    value = json.loads(path.read_text())
+    change(value)
+    path.write_text(json.dumps(value))
+
+
+def write_tiles(folder, count, size):
+    """Return the page of a run with so many tiles of a size in pixels, and hostile names."""
+    build(folder, [smooth_noise(number, size) for number in range(count)], SOURCES + HOSTILE)
+    write(folder, PARAMS.model_copy(update={"tiles": count, "max_megabytes": 13.0}))
+    return folder / "reports" / "index.html"
 
 
 def build(root: Path, originals=None, sources=SOURCES, seed=0):
@@ -134,20 +162,32 @@ def _photographs(sources):
     return pd.DataFrame(rows)
 
 
+def _selection():
+    """Candidates as the stage `select` writes them: several averages of each checkpoint."""
+    rows = [
+        {"step": step, "ema": ema, "psnr_estimate": psnr + more, "psnr_sample": psnr - 1.4 + more}
+        | {"swd": swd - more, "fid": None, "val_loss": 0.1 - more, "difference": psnr + more - 29.3}
+        | {"low": psnr + more - 29.5, "high": psnr + more - 29.1}
+        for step, psnr, swd in ((400, 28.6, 1.9), (800, 29.0, 1.5), (1200, 29.2, 1.32))
+        for ema, more in (("classic", 0.0), ("0.05", 0.02), ("0.15", 0.1))
+    ]
+    table = pd.DataFrame(rows)
+    table["tie"] = (table["high"] >= 0).astype(int)
+    table["chosen"] = 0
+    table.loc[table["tie"].to_numpy().nonzero()[0][0], "chosen"] = 1
+    return table
+
+
 def _write_curves(reports, generator):
     steps = np.arange(20, 1601, 20)
     loss = 0.4 * np.exp(-steps / 300) + 0.08 + 0.03 * generator.random(len(steps))
     train = pd.DataFrame({"step": steps, "loss": loss, "learning_rate": 1e-3})
     train["val_loss"] = np.where(steps % 400 == 0, loss + 0.02, np.nan)
+    train["vb"], train["gradient_norm"] = 0.02 * loss, 0.5 + loss
+    for number in range(4):
+        train[f"loss_q{number}"] = loss * (number + 1) / 2.5
     write_csv(reports / "train.csv", train)
-    selection = {
-        "step": [400, 800, 1200, 1600],
-        "psnr_estimate": [28.6, 29.0, 29.2, 29.24],
-        "psnr_sample": [26.5, 27.4, 28.0, 28.1],
-        "swd": [1.9, 1.5, 1.32, 1.35],
-        "chosen": [0, 0, 1, 0],
-    }
-    write_csv(reports / "selection.csv", pd.DataFrame(selection))
+    write_csv(reports / "selection.csv", _selection())
     quality = {
         "sampler": ["ddpm"] * 6,
         "spacing": ["linear"] * 6,

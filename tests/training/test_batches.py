@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,6 +10,7 @@ from superres.data.dataset import PairSet
 from superres.params.train import DropParams
 from superres.training import loader
 from superres.training.batches import Batches, validation_batch
+from superres.training.corrupting import FreshCorruptions
 from superres.training.loader import Loader, Span
 
 DROP = DropParams(low=0.25, entropies=0.5)
@@ -59,7 +61,7 @@ def test_conditions_are_withheld_as_often_as_asked_each_on_its_own(project: Path
 
 def test_validation_batch_is_fixed(project: Path) -> None:
     pairs = PairSet(project / "data/tiles", project / "data/pairs", "val")
-    one, two = (validation_batch(pairs, 4, torch.device("cpu")) for _ in range(2))
+    one, two = (validation_batch(pairs, pairs.spread(4), torch.device("cpu")) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
     assert len(one.high) == 4
     assert not one.drop_low.any()
@@ -85,3 +87,36 @@ def test_a_failing_reader_is_heard(project: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(pairs, "low", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         next(Loader(Batches(pairs, 0, DROP), [Span(0, 2)], torch.device("cpu")))
+
+
+def test_fresh_corruptions_replace_stored_inputs_at_their_positions(project: Path) -> None:
+    pairs = PairSet(project / "data/tiles", project / "data/pairs", "train")
+    device = torch.device("cpu")
+    stored = Batches(pairs, 0, DROP).at(0, 64, device)
+    half, always = (FreshCorruptions(pairs.degradation, share, 0) for share in (0.5, 1.0))
+    some = Batches(pairs, 0, DROP, half).at(0, 64, device)
+    entirely = Batches(pairs, 0, DROP, always).at(0, 64, device)
+    same = [torch.equal(one, other) for one, other in zip(stored.low, some.low, strict=True)]
+    assert 0.3 < np.mean(same) < 0.7
+    for place, kept in enumerate(same):
+        expected = stored if kept else entirely
+        assert torch.equal(some.low[place], expected.low[place])
+        assert torch.equal(some.entropy[place], expected.entropy[place])
+    for one, other in zip(stored[3:], entirely[3:], strict=True):
+        assert torch.equal(one, other)  # nothing else changes
+    assert torch.equal(stored.high, entirely.high)
+    late = Batches(pairs, 0, DROP, always).at(40, 24, device)
+    assert torch.equal(late.low, entirely.low[40:])
+
+
+def test_fresh_corruptions_are_those_of_the_pairs(project: Path) -> None:
+    pairs = PairSet(project / "data/tiles", project / "data/pairs", "train")
+    host = Batches(pairs, 0, DROP, FreshCorruptions(pairs.degradation, 1.0, 0)).read(0, 200)
+    columns = host.entropy.numpy().T
+    for step, drawn in zip(pairs.degradation.corruptions, columns, strict=True):
+        assert step.low <= drawn.min() < drawn.max() <= step.high
+    assert len(np.unique(columns[0])) == 200  # a tile seen again is corrupted otherwise
+    small = torch.nn.functional.avg_pool2d(host.high.movedim(3, 1).float(), pairs.scale)
+    difference = (small - host.low.movedim(3, 1)).abs().mean((1, 2, 3))
+    strength = host.entropy.sum(1)
+    assert np.corrcoef(difference, strength)[0, 1] > 0.2

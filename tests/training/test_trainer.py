@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from trainings import checked, trainer, weights
+from trainings import ALONE, checked, trainer, weights
 
+from superres.errors import SuperresError
 from superres.model_folder import load_model
 from superres.pixels import to_pictures
 from superres.training.batches import HostBatch, TrainingBatch
@@ -27,6 +29,12 @@ def test_the_loss_falls(project: Path, tmp_path: Path) -> None:
         made.advance()
         losses.append(made.window.row()["mse"])
     assert np.mean(losses[-20:]) < 0.8 * np.mean(losses[:10])
+
+
+def test_divided_weights_are_refused_in_fp16(project: Path, tmp_path: Path) -> None:
+    divided = replace(ALONE, sharded=True)
+    with pytest.raises(SuperresError, match=r"train\.precision: fp16 .*SUPERRES_SHARD"):
+        trainer(project, tmp_path, divided, precision="fp16")
 
 
 def test_micro_batches_change_nothing_but_rounding(project: Path, tmp_path: Path) -> None:

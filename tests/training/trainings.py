@@ -23,7 +23,7 @@ def checked(tmp_path: Path, **changes: Any) -> Params:
     return check_params(write_yaml(tmp_path / "params.yaml", params))
 
 
-def trainer(project: Path, tmp_path: Path, **changes: Any) -> Trainer:
+def trainer(project: Path, tmp_path: Path, processes: Processes = ALONE, **changes: Any) -> Trainer:
     """Return a training in one process."""
     params = checked(tmp_path, **changes)
     return Trainer(
@@ -32,7 +32,7 @@ def trainer(project: Path, tmp_path: Path, **changes: Any) -> Trainer:
         params.train,
         project / "data/tiles",
         project / "data/pairs",
-        ALONE,
+        processes,
     )
 
 

@@ -1,6 +1,6 @@
 """What a degradation consists of, without the means to carry it out.
 
-Whoever only reads pairs (training, sampling) needs the names of the entropies and the scale; kept
+Whoever only reads pairs (selecting, sampling) needs the names of the entropies and the scale; kept
 apart from the corruptions themselves, these do not change when a corruption is added.
 """
 

@@ -54,6 +54,11 @@ class PairSet:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def spread(self, count: int) -> np.ndarray:
+        """Return the positions in `rows` of at most `count` pairs, spread evenly."""
+        count = min(count, len(self))
+        return np.linspace(0, len(self) - 1, count).round().astype(int)
+
     def high(self, indices: Indices) -> np.ndarray:
         """Return tiles by position in `rows`: uint8, N x H x W x 3."""
         return self._tiles.stack(self.rows.iloc[np.asarray(indices)], "tile_shard", "tile_index")

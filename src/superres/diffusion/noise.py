@@ -29,17 +29,23 @@ def threefry(
         rounds: 20, the published default.
     """
     words = (*key, key[0] ^ key[1] ^ PARITY)
-    left, right = counter[0] + key[0], counter[1] + key[1]
+    left, right = torch.broadcast_tensors(counter[0] + key[0], counter[1] + key[1])
+    # Overwritten in every round: fresh memory would take longer than the arithmetic.
+    left, right = (part.clone(memory_format=torch.contiguous_format) for part in (left, right))
+    low = torch.empty_like(right)
     for number in range(rounds):
-        left = left + right
+        left += right
         turn = ROTATIONS[number % len(ROTATIONS)]
         # Shifting an int32 to the right repeats its sign, which the mask removes.
-        low = (right >> (32 - turn)) & ((1 << turn) - 1)
-        right = ((right << turn) | low) ^ left
+        torch.bitwise_right_shift(right, 32 - turn, out=low)
+        low &= (1 << turn) - 1
+        low.add_(right, alpha=1 << turn)  # shifts to the left and fills the gap at once
+        low ^= left
+        right, low = low, right
         if number % 4 == 3:
             block = number // 4 + 1
-            left = left + words[block % 3]
-            right = right + words[(block + 1) % 3] + block
+            left += words[block % 3]
+            right += words[(block + 1) % 3] + block
     return left, right
 
 
@@ -68,11 +74,21 @@ class ItemNoise:
         self._draws += 1
         left, right = threefry(self._key, (self._pairs, count))
         # 24 bits each, all that a float32 holds; the radius' uniform is never 0.
-        uniform = ((left >> 8) & 0xFFFFFF).float().add_(1).mul_(2**-24)
-        angle = ((right >> 8) & 0xFFFFFF).float().mul_(2**-24 * 2 * math.pi)
-        radius = uniform.log_().mul_(-2).sqrt_()
-        normal = torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)
+        radius = _upper_bits(left).add_(1).mul_(2**-24).log_().mul_(-2).sqrt_()
+        angle = _upper_bits(right).mul_(2**-24 * 2 * math.pi)
+        del left, right
+        pairs = angle.shape[1]
+        normal = angle.new_empty(len(angle), 2 * pairs)
+        torch.cos(angle, out=normal[:, :pairs]).mul_(radius)
+        torch.sin(angle, out=normal[:, pairs:]).mul_(radius)
         return normal[:, : math.prod(self._shape)].reshape(-1, *self._shape)
+
+
+def _upper_bits(words: Tensor) -> Tensor:
+    """Return the upper 24 bits of words, which are overwritten, as float32."""
+    words >>= 8
+    words &= 0xFFFFFF
+    return words.float()
 
 
 def _signed(word: int) -> int:

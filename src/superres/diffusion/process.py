@@ -40,9 +40,15 @@ class Prediction(NamedTuple):
     """What the network says of x_{t-1}, and its x0, all (B, C, H, W) or broadcasting to it."""
 
     mean: Tensor
-    variance: Tensor
     log_variance: Tensor
     x0: Tensor
+    fixed_variance: Tensor | None = None
+    """Where it is not learned; at t = 0 it is 0, and `log_variance` is not its logarithm."""
+
+    @property
+    def variance(self) -> Tensor:
+        """The variance, computed when it is asked for: samplers want its logarithm alone."""
+        return self.log_variance.exp() if self.fixed_variance is None else self.fixed_variance
 
 
 class GaussianDiffusion:
@@ -143,9 +149,8 @@ class GaussianDiffusion:
 
     def q_posterior(self, x0: Tensor, x_t: Tensor, t: Tensor) -> Gaussian:
         """Return q(x_{t-1} | x_t, x0) (DDPM, equations 6 and 7)."""
-        mean = self.at("posterior_x0", t, x_t) * x0 + self.at("posterior_xt", t, x_t) * x_t
         return Gaussian(
-            mean,
+            self._posterior_mean(x0, x_t, t),
             self.at("posterior_variance", t, x_t),
             self.at("posterior_log_variance", t, x_t),
         )
@@ -153,9 +158,11 @@ class GaussianDiffusion:
     def x0_from_output(self, output: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
         """Return the x0 that a raw prediction (C channels) implies."""
         if self.prediction == "epsilon":
-            return self.at("recip", t, x_t) * x_t - self.at("recip_m1", t, x_t) * output
+            scaled = self.at("recip", t, x_t) * x_t
+            return scaled.sub_(self.at("recip_m1", t, x_t) * output)
         if self.prediction == "v":
-            return self.at("signal", t, x_t) * x_t - self.at("sigma", t, x_t) * output
+            scaled = self.at("signal", t, x_t) * x_t
+            return scaled.sub_(self.at("sigma", t, x_t) * output)
         return output
 
     def epsilon_from_x0(self, x0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
@@ -185,6 +192,21 @@ class GaussianDiffusion:
         Raises:
             ValueError: the output's channels do not fit the image's and the kind of variance.
         """
+        x0 = self.limited_x0(output, x_t, t, clip_denoised)
+        mean = self._posterior_mean(x0, x_t, t)
+        if self.learns_variance:
+            return Prediction(mean, self._log_variance(output[:, x_t.shape[1] :], x_t, t), x0)
+        fixed = self.at("fixed_variance", t, x_t)
+        return Prediction(mean, self.at("fixed_log_variance", t, x_t), x0, fixed)
+
+    def limited_x0(
+        self, output: Tensor, x_t: Tensor, t: Tensor, clip_denoised: Clip = True
+    ) -> Tensor:
+        """Return x0 alone, limited as asked, from a raw output, (B, C or 2C, H, W).
+
+        Raises:
+            ValueError: the output's channels do not fit the image's and the kind of variance.
+        """
         channels = x_t.shape[1]
         expected = channels * (2 if self.learns_variance else 1)
         if output.shape[1] != expected:
@@ -192,26 +214,24 @@ class GaussianDiffusion:
                 f"variance {self.variance!r} needs {expected} output channels, "
                 f"got {output.shape[1]}"
             )
-        variance, log_variance = self._variances(output[:, channels:], x_t, t)
         x0 = self.x0_from_output(output[:, :channels], x_t, t)
         if callable(clip_denoised):
-            x0 = clip_denoised(x0)
-        elif clip_denoised:
-            x0 = x0.clamp(-1, 1)
-        mean = self.q_posterior(x0, x_t, t).mean
-        return Prediction(mean, variance, log_variance, x0)
+            return clip_denoised(x0)
+        return x0.clamp(-1, 1) if clip_denoised else x0
 
-    def _variances(self, values: Tensor, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    def _posterior_mean(self, x0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+        mean = self.at("posterior_x0", t, x_t) * x0
+        return mean.addcmul_(self.at("posterior_xt", t, x_t), x_t)
+
+    def _log_variance(self, values: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
         if self.variance == "learned":
-            return values.exp(), values
-        if self.variance in ("learned_range", "bounded_range"):
-            # Improved DDPM, equation 15; the network's values run from -1 to 1, or anywhere.
-            bounded = self.variance == "bounded_range"
-            fraction = values.sigmoid() if bounded else (values + 1) / 2
-            low = self.at("posterior_log_variance", t, x_t)
-            log_variance = fraction * self.at("log_beta", t, x_t) + (1 - fraction) * low
-            return log_variance.exp(), log_variance
-        return self.at("fixed_variance", t, x_t), self.at("fixed_log_variance", t, x_t)
+            return values
+        # Improved DDPM, equation 15; the network's values run from -1 to 1, or anywhere.
+        bounded = self.variance == "bounded_range"
+        values = values.to(x_t.dtype)  # a network under autocast says less precise ones
+        fraction = values.sigmoid() if bounded else (values + 1) / 2
+        low, high = self.at("posterior_log_variance", t, x_t), self.at("log_beta", t, x_t)
+        return torch.lerp(low, high, fraction)
 
     def loss_terms(
         self,

@@ -6,6 +6,7 @@ those of higher order are in `solvers.py`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -20,27 +21,31 @@ from superres.diffusion.walk import Draw, Walk, Watch
 def ddpm(walk: Walk, x: Tensor) -> Tensor:
     """Ancestral sampling with the process's own variance (Ho et al. 2020, algorithm 2)."""
     for index in walk.indices:
-        said = walk.predict(x, index)
-        x = said.mean
+        x, log_variance, x0, _ = walk.predict(x, index)
         if index:
-            x = x + walk.temperature * (0.5 * said.log_variance).exp() * walk.draw()
-        walk.report(index, x, said.x0)
+            deviation = (0.5 * log_variance).exp_()
+            del log_variance
+            x.addcmul_(deviation, walk.draw(), value=walk.temperature)
+            del deviation
+        walk.report(index, x, x0)
+        del x0  # nothing but x is held while the network is evaluated
     return x
 
 
 def ddim(walk: Walk, x: Tensor) -> Tensor:
     """Implicit sampling (Song et al. 2021, equation 12); eta scales the noise (equation 16)."""
     for index in walk.indices:
-        t = walk.timesteps(x, index)
-        x0 = walk.predict(x, index).x0
-        epsilon = walk.diffusion.epsilon_from_x0(x0, x, t)
-        now = walk.diffusion.at("alphas_cumprod", t, x)
-        before = walk.diffusion.at("alphas_cumprod_before", t, x)
-        sigma = walk.eta * ((1 - before) / (1 - now)).sqrt() * (1 - now / before).sqrt()
-        x = x0 * before.sqrt() + (1 - before - sigma**2).sqrt() * epsilon
+        x0 = walk.predict_x0(x, index)
+        now, before = walk.alpha[index], walk.alpha[index - 1] if index else 1.0
+        kept = (1 - before**2) / (1 - now**2)
+        sigma = walk.eta * math.sqrt(kept * (1 - (now / before) ** 2))
+        # sqrt(1 - before^2 - sigma^2) epsilon, where epsilon is what x0 leaves of x.
+        stay = math.sqrt(max(0.0, 1 - before**2 - sigma**2) / (1 - now**2))
+        x = ((before - stay * now) * x0).add_(x, alpha=stay)
         if walk.eta > 0 and index:
-            x = x + walk.temperature * sigma * walk.draw()
+            x.add_(walk.draw(), alpha=walk.temperature * sigma)
         walk.report(index, x, x0)
+        del x0
     return x
 
 
@@ -94,12 +99,12 @@ def sample(
     """
     if sampler not in SAMPLERS:
         raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}")
-    x = draw()
-    if tuple(x.shape) != tuple(shape):
-        raise ValueError(f"the noise is {tuple(x.shape)}, the images {tuple(shape)}")
-    respaced = diffusion.respaced(steps, spacing).to(x.device)
+    begin = [draw()]
+    if tuple(begin[0].shape) != tuple(shape):
+        raise ValueError(f"the noise is {tuple(begin[0].shape)}, the images {tuple(shape)}")
+    respaced = diffusion.respaced(steps, spacing).to(begin[0].device)
     walk = Walk(respaced, denoiser, draw, eta, temperature, clip_denoised, watch)
-    return SAMPLERS[sampler](walk, x)
+    return SAMPLERS[sampler](walk, begin.pop())  # handed over: the sampler alone holds it
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from superres.diffusion.walk import Walk
@@ -19,10 +20,11 @@ def dpmpp_2m(walk: Walk, x: Tensor) -> Tensor:
     """DPM-Solver++(2M), deterministic (Lu et al. 2022, "DPM-Solver++", algorithm 2)."""
     previous = None
     for index in walk.indices:
-        x0 = walk.predict(x, index).x0
+        x0 = walk.predict_x0(x, index)
         x = _exponential_step(walk, x, _extrapolated(walk, index, x0, previous), index)
         previous = x0
         walk.report(index, x, x0)
+        del x0
     return x
 
 
@@ -30,18 +32,19 @@ def dpmpp_2m_sde(walk: Walk, x: Tensor) -> Tensor:
     """SDE-DPM-Solver++(2M): the same with the noise of the stochastic equation (appendix C)."""
     previous = None
     for index in walk.indices:
-        x0 = walk.predict(x, index).x0
+        x0 = walk.predict_x0(x, index)
         aim = _extrapolated(walk, index, x0, previous)
         if index == 0:
             x = x0
         else:
             shrink = math.exp(-_stride(walk, index))
             x = walk.sigma[index - 1] / walk.sigma[index] * shrink * x
-            x = x + walk.alpha[index - 1] * (1 - shrink**2) * aim
+            x.add_(aim, alpha=walk.alpha[index - 1] * (1 - shrink**2))
             fresh = walk.sigma[index - 1] * math.sqrt(1 - shrink**2)
-            x = x + walk.temperature * fresh * walk.draw()
+            x.add_(walk.draw(), alpha=walk.temperature * fresh)
         previous = x0
         walk.report(index, x, x0)
+        del aim, x0
     return x
 
 
@@ -53,18 +56,21 @@ def heun(walk: Walk, x: Tensor) -> Tensor:
     """
     ratio = [sigma / alpha for sigma, alpha in zip(walk.sigma, walk.alpha, strict=True)]
     for index in walk.indices:
-        x0 = walk.predict(x, index).x0
+        x0 = walk.predict_x0(x, index)
         if index == 0:
             x = x0
         else:
             now, then = ratio[index], ratio[index - 1]
             y = x / walk.alpha[index]
-            slope = (y - x0) / now
-            ahead = y + (then - now) * slope
-            x0 = walk.predict(ahead * walk.alpha[index - 1], index - 1).x0
-            y = y + (then - now) * 0.5 * (slope + (ahead - x0) / then)
-            x = y * walk.alpha[index - 1]
+            slope = (y - x0).div_(now)
+            x = torch.add(y, slope, alpha=then - now).mul_(walk.alpha[index - 1])
+            del x0
+            x0 = walk.predict_x0(x, index - 1)
+            slope += (x / walk.alpha[index - 1]).sub_(x0).div_(then)
+            x = y.add_(slope, alpha=(then - now) * 0.5).mul_(walk.alpha[index - 1])
+            del y, slope
         walk.report(index, x, x0)
+        del x0
     return x
 
 
@@ -78,7 +84,7 @@ def _extrapolated(walk: Walk, index: int, x0: Tensor, previous: Tensor | None) -
     if previous is None or index == 0:
         return x0
     ahead = _stride(walk, index) / (2 * _stride(walk, index + 1))
-    return x0 + ahead * (x0 - previous)
+    return torch.lerp(previous, x0, 1 + ahead)
 
 
 def _exponential_step(walk: Walk, x: Tensor, aim: Tensor, index: int) -> Tensor:
@@ -86,4 +92,5 @@ def _exponential_step(walk: Walk, x: Tensor, aim: Tensor, index: int) -> Tensor:
     if index == 0:
         return aim
     stay = walk.sigma[index - 1] / walk.sigma[index]
-    return stay * x - walk.alpha[index - 1] * math.expm1(-_stride(walk, index)) * aim
+    toward = walk.alpha[index - 1] * math.expm1(-_stride(walk, index))
+    return (stay * x).sub_(aim, alpha=toward)

@@ -62,6 +62,12 @@ class Walk:
         t = self.timesteps(x, index)
         return self.diffusion.p_mean_variance(self.denoiser, x, t, self.clip_denoised)
 
+    def predict_x0(self, x: Tensor, index: int) -> Tensor:
+        """Return x0 alone at an index, with one network evaluation."""
+        t = self.timesteps(x, index)
+        output = self.denoiser(x, self.diffusion.model_timesteps(t))
+        return self.diffusion.limited_x0(output, x, t, self.clip_denoised)
+
     def report(self, index: int, x: Tensor, x0: Tensor) -> None:
         """Tell the watch that the step from an index is done."""
         if self.watch is not None:

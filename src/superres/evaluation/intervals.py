@@ -1,9 +1,7 @@
 """How far the figures might lie from what other photographs would give: bootstrap intervals.
 
-Tiles of one photograph resemble each other, so tiles alone must not be drawn: that would promise
-more than is known. Each resample draws as many photographs as there are, with replacement, then of
-each as many tiles as it has (Davison and Hinkley 1997, section 3.8). All contenders see the same
-resamples, so their differences from bicubic have intervals of their own, which are much narrower.
+All contenders see the same resamples of the tiles, so their differences from bicubic have intervals
+of their own, which are much narrower.
 """
 
 from __future__ import annotations
@@ -11,11 +9,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from superres.evaluation.resampling import interval, resampled_means
 from superres.evaluation.summary import comparable, figures_in
 from superres.params.evaluate import BootstrapParams
-from superres.seeding import rng
 
-LEVEL = 0.95
 GAIN = "psnr_over_bicubic"
 """The key of a contender's mean PSNR minus bicubic's."""
 
@@ -44,30 +41,7 @@ def bootstrap_intervals(per_tile: pd.DataFrame, params: BootstrapParams) -> Inte
     for ids, names in alike.items():
         columns = [(name, contender) for name in names for contender in tables[name].columns]
         values = np.concatenate([tables[name].to_numpy(np.float64) for name in names], axis=1)
-        means = _resampled_means(values, photograph.loc[list(ids)].to_numpy(), params)
-        ends = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+        ends = interval(resampled_means(values, photograph.loc[list(ids)].to_numpy(), params))
         for (name, contender), (low, high) in zip(columns, ends.T, strict=True):
             found[contender][name] = [float(low), float(high)]
     return found
-
-
-def _resampled_means(
-    values: np.ndarray, photographs: np.ndarray, params: BootstrapParams
-) -> np.ndarray:
-    """Return the columns' means over each resample of the rows: R x C.
-
-    Args:
-        values: N x C, a row per tile.
-        photographs: name of each tile's photograph, N.
-        params: resamples and seed.
-    """
-    _, owner = np.unique(photographs, return_inverse=True)
-    groups = [np.flatnonzero(owner == number) for number in range(owner.max() + 1)]
-    generator = rng(params.seed, "bootstrap")
-    means = np.empty((params.resamples, values.shape[1]))
-    for row in means:
-        photos = [groups[number] for number in generator.integers(0, len(groups), len(groups))]
-        tiles = np.concatenate([p[generator.integers(0, len(p), len(p))] for p in photos])
-        times = np.bincount(tiles, minlength=len(values))
-        row[:] = times @ values / len(tiles)
-    return means

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
 
 from superres.models.unet import UNet
-from superres.params.model import ModelParams
+
+if TYPE_CHECKING:
+    from superres.params.model import ModelParams
 
 
 def upsample(low: Tensor, size: tuple[int, int] | torch.Size, mode: str = "bilinear") -> Tensor:
-    """Return low-resolution pictures at a size (H, W); `bilinear`, as the recipe, or `bicubic`."""
+    """Return low-resolution pictures at a size (H, W); `bilinear`, as the recipe, or `bicubic`.
+
+    Pictures that have that size are returned as they are.
+    """
+    if low.shape[-2:] == tuple(size):
+        return low
     return F.interpolate(low, size, mode=mode, align_corners=False)
 
 
@@ -45,7 +54,8 @@ class SuperResUNet(UNet):
         Args:
             x: noisy pictures, (B, 3, H, W).
             timesteps: (B,).
-            low: low-resolution pictures in [-1, 1], (B, 3, h, w); upsampled to H x W.
+            low: low-resolution pictures in [-1, 1], (B, 3, h, w); upsampled to H x W, which a
+                caller can have done once for many evaluations.
             entropy: corruption entropies in [0, 1], (B, K), in the model's order.
             label: classes, (B,), or None; see `UNet.forward`.
 

@@ -6,6 +6,8 @@ published weights.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor, nn
@@ -20,7 +22,9 @@ from superres.models.layers import (
     timestep_embedding,
     zeroed,
 )
-from superres.params.model import ModelParams
+
+if TYPE_CHECKING:
+    from superres.params.model import ModelParams
 
 
 class EmbeddedSequential(nn.Sequential):
@@ -167,7 +171,8 @@ class UNet(nn.Module):
         hidden = self.out(hidden)
         if self.unshuffle > 1:
             hidden = F.pixel_shuffle(hidden, self.unshuffle)
-        return hidden[..., :height, :width]
+        # In the memory order of the noisy picture, with which it is about to be combined.
+        return hidden[..., :height, :width].contiguous()
 
     def _class_embedding(self, label: Tensor | None, batch: int) -> Tensor:
         """Return (B, D), or (1, D) for the mean of all classes."""

@@ -112,6 +112,11 @@ def _conflicts(params: Params) -> list[str]:
         if value > limit
     ]
     faults += _loss_conflicts(params)
+    if params.select.ema_lengths and not params.train.averaging.power:
+        faults.append(
+            f"select.ema_lengths: must be [] without the averages of train.averaging.power, got "
+            f"{params.select.ema_lengths}"
+        )
     crop = params.evaluate.border_crop
     if tile - 2 * crop < SSIM_WINDOW:
         faults.append(

@@ -14,6 +14,8 @@ class ReportParams(Section):
 
     title: Annotated[str, Field(min_length=1, max_length=200)]
     tiles: Annotated[int, Field(ge=1, le=1000)]
-    """Test tiles shown, spread from the largest gain to the smallest."""
+    """Test tiles shown at most, spread from the largest gain to the smallest."""
     zoom: Annotated[int, Field(ge=1, le=8)]
-    """Pixels of the page per pixel of a tile."""
+    """Pixels of the page per pixel of a tile, where tiles stand side by side."""
+    max_megabytes: Annotated[float, Field(gt=0, le=1000)]
+    """Of the tiles' pictures inside the page; fewer tiles are shown where they take more."""

@@ -98,6 +98,9 @@ class TrainParams(Section):
     averaging: AveragingParams
     loss: LossParams
     drop: DropParams
+    fresh_corruptions: Unit
+    """Share of the inputs made anew for each time a tile is seen, by the degradation of
+    `data/pairs`, instead of read from it; costs the host's time."""
     precision: Literal["fp32", "bf16", "fp16"]
     """Of the network's arithmetic; weights and averages are fp32 always."""
     tf32: bool

@@ -5,77 +5,14 @@ Each is called within `superres.reporting.style.styled()`; `render_svg` turns it
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, ScalarFormatter
 
 from superres.reporting.style import COLORS, MARKERS, WIDTH_IN
 
 Box = tuple[float, float, float, float]
 """Left, bottom, right and top."""
-
-_LOSSES = {
-    "loss": ("training", "estimate"),
-    "val_loss": ("validation", "model"),
-}
-
-
-def training_curve(train: pd.DataFrame) -> Figure:
-    """Return the losses against the step; long runs get a running mean over the raw values.
-
-    Args:
-        train: `step` and any of `loss`, `val_loss`, empty where not measured.
-    """
-    figure, axes = new_figure(3.0)
-    lowest = np.inf
-    for column, (label, color) in _LOSSES.items():
-        if column not in train.columns:
-            continue
-        rows = train[["step", column]].dropna()
-        values = rows[column]
-        if rows.empty:
-            continue
-        lowest = min(lowest, float(values.min()))
-        if len(rows) >= 40:
-            axes.plot(rows["step"], values, color=COLORS[color], alpha=0.3, linewidth=0.8)
-            values = values.rolling(max(5, len(rows) // 20), min_periods=1, center=True).mean()
-        marker = "o" if len(rows) < 20 else None
-        axes.plot(rows["step"], values, color=COLORS[color], label=label, marker=marker)
-    if 0 < lowest < np.inf:
-        axes.set_yscale("log")
-        # Plain numbers: matplotlib's own labels of a logarithmic axis are mathematical markup.
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(ScalarFormatter())
-        axes.yaxis.set_minor_locator(NullLocator())
-    axes.set(xlabel="optimiser steps", ylabel="loss")
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    if axes.lines:
-        axes.legend()
-    return figure
-
-
-def selection_curve(selection: pd.DataFrame) -> Figure:
-    """Return how every checkpoint scored on validation pairs, the chosen one marked.
-
-    Args:
-        selection: `step`, `psnr_estimate`, `psnr_sample`, `swd`, `chosen` (0 or 1).
-    """
-    figure, (above, below) = _figures(3.8)
-    rows = selection.sort_values("step")
-    _line(above, rows, "step", "psnr_estimate", "estimate", "estimate")
-    _line(above, rows, "step", "psnr_sample", "model", "one sample")
-    _line(below, rows, "step", "swd", "model", "one sample")
-    above.set(ylabel="PSNR, dB")
-    below.set(ylabel="SWD, levels", xlabel="optimiser steps")
-    below.xaxis.set_major_locator(FixedLocator(_thinned(rows["step"])))
-    for step in rows.loc[rows["chosen"].astype(float) > 0, "step"]:
-        for axes in (above, below):
-            axes.axvline(step, color=COLORS["quiet"], linestyle=":", linewidth=1.2)
-        above.set_title(f"chosen: step {int(step)}")
-    above.legend()
-    return figure
 
 
 def perception_distortion(points: pd.DataFrame, perception: str = "swd") -> Figure:
@@ -105,22 +42,6 @@ def new_figure(height_in: float) -> tuple[Figure, Axes]:
     """Return a figure of the common width and its axes."""
     figure = Figure(figsize=(WIDTH_IN, height_in))
     return figure, figure.add_subplot()
-
-
-def _figures(height_in: float) -> tuple[Figure, tuple[Axes, Axes]]:
-    figure = Figure(figsize=(WIDTH_IN, height_in))
-    above, below = figure.subplots(2, 1, sharex=True)
-    return figure, (above, below)
-
-
-def _line(axes: Axes, rows: pd.DataFrame, x: str, y: str, contender: str, label: str) -> None:
-    axes.plot(rows[x], rows[y], color=COLORS[contender], marker=MARKERS[contender], label=label)
-
-
-def _thinned(values: pd.Series) -> list[float]:
-    """Return at most about eight of the values, for the marks of an axis."""
-    distinct = sorted({float(value) for value in values})
-    return distinct[:: max(1, -(-len(distinct) // 8))]
 
 
 def _padded(values: pd.Series, share: float) -> tuple[float, float]:

@@ -1,8 +1,7 @@
-"""Which tiles the page shows, and their pixels as data that stands inside the page."""
+"""A test tile in every version, and pictures of many tiles."""
 
 from __future__ import annotations
 
-import base64
 import io
 import math
 from dataclasses import dataclass
@@ -15,9 +14,8 @@ from PIL import Image
 
 from superres.errors import SuperresError
 from superres.evaluation.contenders import upsample
-from superres.images import encode_png
-from superres.reporting.gains import signed, tile_gains
 from superres.reporting.grids import draw_grid
+from superres.reporting.inlining import png_uri, webp_uri
 from superres.reporting.run import Run
 from superres.reporting.words import labels
 
@@ -35,6 +33,8 @@ class Picture:
     label: str
     detail: str = ""
     """What stands beside the label, for example a PSNR."""
+    key: str = ""
+    """`input`, `original` or the contender."""
 
 
 @dataclass(frozen=True)
@@ -44,29 +44,11 @@ class TileCard:
     source: str
     x: int
     y: int
+    sharpness: float
     pictures: list[Picture]
-    gains: list[tuple[str, str]]
-    """Label of a contender and its PSNR gain over bicubic."""
+    gains: list[tuple[str, float]]
+    """Restorations by their names on the page, each with its PSNR gain over bicubic in dB."""
     entropies: list[tuple[str, str]]
-
-
-def cards(run: Run, count: int) -> list[TileCard]:
-    """Return `count` test tiles spread evenly from the estimate's largest gain to its smallest.
-
-    Raises:
-        SuperresError: a tile of `per_tile.csv` is not among the pairs or the samples.
-    """
-    gains = tile_gains(run.per_tile, "estimate").sort_values(
-        ["gain", "id"], ascending=[False, True], na_position="last"
-    )
-    places = np.unique(np.linspace(0, len(gains) - 1, min(count, len(gains))).round().astype(int))
-    return [tile_card(run, pair) for pair in gains["id"].iloc[places]]
-
-
-def sharpest(run: Run, count: int) -> list[str]:
-    """Return the sharpest test pairs: a choice that knows nothing of the results."""
-    order = run.test.sort_values(["sharpness", "id"], ascending=[False, True])
-    return list(order["id"].iloc[:count])
 
 
 def overview(run: Run) -> bytes:
@@ -94,17 +76,21 @@ def tile_card(run: Run, pair: str) -> TileCard:
     pixels = _versions(run, row)
     height, width = pixels["original"].shape[:2]
     low = pixels["input"]
-    shown = [(low, "input", f"{low.shape[1]} × {low.shape[0]} px")]
-    shown += [
-        (pixels[name], names[name], _decibels(psnr[name])) for name in ("bicubic", *contenders)
-    ]
-    shown += [(pixels["original"], "original", "")]
+    texts = {
+        "input": ("LR input", f"{low.shape[1]} × {low.shape[0]} px"),
+        "original": ("original", ""),
+    }
+    texts |= {name: (names[name], _decibels(psnr[name])) for name in ("bicubic", *contenders)}
     return TileCard(
         source=str(row["source"]),
         x=int(row["x"]),
         y=int(row["y"]),
-        pictures=[Picture(png_uri(p), width, height, label, text) for p, label, text in shown],
-        gains=[(names[name], signed(psnr[name] - psnr["bicubic"])) for name in contenders],
+        sharpness=float(row["sharpness"]),
+        pictures=[
+            Picture(webp_uri(picture), width, height, *texts[key], key)
+            for key, picture in pixels.items()
+        ],
+        gains=[(names[name], psnr[name] - psnr["bicubic"]) for name in contenders],
         entropies=[(name, f"{float(row[f'entropy_{name}']):.2f}") for name in run.entropies],
     )
 
@@ -114,13 +100,8 @@ def explored(run: Run) -> list[Picture]:
     found = []
     for name, caption in run.explored.items():
         content, (width, height) = _read_png(run.explore_folder / name)
-        found.append(Picture(_data_uri(content), width, height, caption))
+        found.append(Picture(png_uri(content), width, height, caption))
     return found
-
-
-def png_uri(pixels: np.ndarray) -> str:
-    """Return a picture (uint8, H x W x 3) as a PNG data URI; same pixels, same text."""
-    return _data_uri(encode_png(pixels))
 
 
 def _spread(run: Run, count: int) -> list[str]:
@@ -136,10 +117,6 @@ def _spread(run: Run, count: int) -> list[str]:
         places = np.linspace(0, len(ids) - 1, min(share + 1, len(ids))).round().astype(int)
         chosen += list(ids.iloc[np.unique(places)[:share]])
     return chosen
-
-
-def _data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def _test_row(run: Run, pair: str) -> pd.Series:

@@ -92,7 +92,8 @@ def read_run(data: Path = Path("data"), reports: Path = Path("reports")) -> Run:
         ),
         train=_read_table(reports / "train.csv", ("step",)),
         selection=_read_table(
-            reports / "selection.csv", ("step", "psnr_estimate", "psnr_sample", "swd", "chosen")
+            reports / "selection.csv",
+            ("step", "ema", "psnr_estimate", "psnr_sample", "swd", "tie", "chosen"),
         ),
         steps=_read_table(
             explore / "steps.csv", ("sampler", "spacing", "evaluations", "psnr", "swd")
@@ -123,7 +124,7 @@ def _read_json(path: Path, kind: type) -> Any:
 
 
 def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    names = {"id": str, "source": str, "status": str, "reason": str, "split": str}
+    names = dict.fromkeys(("id", "source", "status", "reason", "split", "ema"), str)
     try:
         # A photograph may be called "NA": only an empty cell is a missing number.
         frame = pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])

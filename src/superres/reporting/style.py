@@ -84,8 +84,8 @@ def render_svg(figure: Figure, name: str, label: str) -> str:
         label: what a screen reader says.
 
     Returns:
-        `<svg ...>` without namespaces or dates, its colours as CSS variables with their light
-        values to fall back on; the same bytes for the same figure.
+        `<svg ...>` without namespaces, dates or styles, its colours as CSS variables with their
+        light values to fall back on; the same bytes for the same figure.
     """
     buffer = io.StringIO()
     with styled():
@@ -102,11 +102,23 @@ def render_svg(figure: Figure, name: str, label: str) -> str:
     assert box is not None, "matplotlib writes a viewBox"
     opening = f'<svg viewBox="{box[1]}" role="img" aria-label="{_escape(label)}">'
     text = opening + text[text.index(">") + 1 :]
+    text = re.sub(r' style="([^"]*)"', lambda found: _attributes(found[1]), text)
     text = re.sub(r'\bid="', f'id="{name}-', text)
     text = text.replace("url(#", f"url(#{name}-").replace('xlink:href="#', f'href="#{name}-')
     for variable, color in COLORS.items():
         text = text.replace(color, f"var(--{variable}, {color})")
     return re.sub(r"\s*\n\s*", "\n", text).strip()
+
+
+def _attributes(style: str) -> str:
+    """Return a style as attributes of SVG, which a page may have whose policy forbids styles.
+
+    The font's family is left to the page.
+    """
+    pairs = (part.split(":", 1) for part in style.split(";") if part.strip())
+    return "".join(
+        f' {key.strip()}="{value.strip()}"' for key, value in pairs if key.strip() != "font-family"
+    )
 
 
 def _escape(text: str) -> str:

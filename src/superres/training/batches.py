@@ -6,6 +6,7 @@ from (seed, position), so neither resuming nor dividing the work changes anythin
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ from superres.diffusion.noise import ItemNoise
 from superres.params.train import DropParams
 from superres.pixels import to_signal
 from superres.seeding import derive_seed, rng
+
+Corrupt = Callable[[range, np.ndarray, np.ndarray, np.ndarray], None]
 
 
 class TrainingBatch(NamedTuple):
@@ -73,12 +76,21 @@ class Batches:
         pairs: the training pairs.
         seed: the experiment's seed.
         drop: shares of tiles whose conditions are withheld.
+        corrupt: replaces inputs and entropies, given (positions, tiles, inputs, entropies).
         pinned: whether batches are put into page-locked memory, from which a GPU copies by itself.
     """
 
-    def __init__(self, pairs: PairSet, seed: int, drop: DropParams, pinned: bool = False) -> None:
+    def __init__(
+        self,
+        pairs: PairSet,
+        seed: int,
+        drop: DropParams,
+        corrupt: Corrupt | None = None,
+        pinned: bool = False,
+    ) -> None:
         self._pairs = pairs
         self._seed = seed
+        self._corrupt = corrupt
         self._pinned = pinned
         self.drop = drop
         self._order = lru_cache(maxsize=2)(self._draw_order)
@@ -95,12 +107,11 @@ class Batches:
         turns = [int(stream.integers(8)) for stream in streams]
         uniform = np.stack([stream.random(4) for stream in streams])
         seeds = [derive_seed(self._seed, "train-noise", position) for position in positions]
-        arrays = (
-            _turned(self._pairs.high(items), turns),
-            _turned(self._pairs.low(items), turns),
-            self._pairs.entropies(items),
-            uniform,
-        )
+        highs, lows = self._pairs.high(items), self._pairs.low(items)
+        entropies = self._pairs.entropies(items)
+        if self._corrupt is not None:
+            self._corrupt(positions, highs, lows, entropies)
+        arrays = _turned(highs, turns), _turned(lows, turns), entropies, uniform
         tensors = (torch.from_numpy(array) for array in arrays)
         high, low, entropy, draws = (t.pin_memory() if self._pinned else t for t in tensors)
         return HostBatch(high, low, entropy, draws, seeds)
@@ -119,10 +130,9 @@ class Batches:
         return rng(self._seed, "order", epoch).permutation(len(self._pairs))
 
 
-def validation_batch(pairs: PairSet, count: int, device: torch.device) -> TrainingBatch:
-    """Return a fixed batch of at most `count` pairs, spread over the set, told everything."""
-    count = min(count, len(pairs))
-    items = np.linspace(0, len(pairs) - 1, count).round().astype(int)
+def validation_batch(pairs: PairSet, items: np.ndarray, device: torch.device) -> TrainingBatch:
+    """Return the batch of these pairs, told everything, each with noise that is always the same."""
+    count = len(items)
     high = pairs.high(items)
     seeds = [derive_seed(0, "validation-noise", int(item)) for item in items]
     return TrainingBatch(

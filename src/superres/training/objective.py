@@ -49,9 +49,13 @@ class Objective:
                 levels=model.levels(batch.high),
             )
 
-    @torch.no_grad()
     def mean(self, tiles: TrainingBatch) -> float:
-        """Return the mean loss of tiles at timesteps spread over the process."""
+        """Return the mean of `each`."""
+        return self.each(tiles).mean().item()
+
+    @torch.no_grad()
+    def each(self, tiles: TrainingBatch) -> Tensor:
+        """Return the loss of each tile, (B,), one timestep each, spread over the process."""
         count = len(tiles.high)
         timesteps = spread(count, self._model.diffusion.timesteps).to(self._model.device)
         losses = []
@@ -59,4 +63,4 @@ class Objective:
             some = slice(first, first + VALIDATION_BATCH)
             part = TrainingBatch(*(tensor[some] for tensor in tiles))
             losses.append(self.terms(part, timesteps[some])["loss"])
-        return torch.cat(losses).mean().item()
+        return torch.cat(losses)

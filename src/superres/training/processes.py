@@ -11,12 +11,12 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from superres.device import pick_device
@@ -64,6 +64,8 @@ class Processes:
     def prepare(self, network: SuperResUNet) -> nn.Module:
         """Return the network as it is to be called, its weights shared with the other processes."""
         if self.sharded:
+            # Loaded where it is needed alone: it takes a second.
+            fully_shard = import_module("torch.distributed.fsdp").fully_shard
             # FSDP2 divides contiguous tensors only; activations still are channels last.
             network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
             for block in (*network.input_blocks, network.middle_block, *network.output_blocks):
@@ -135,25 +137,32 @@ def connected() -> Iterator[Processes]:
 @torch.no_grad()
 def part(tensor: Tensor) -> Tensor:
     """Return this process's part of a weight, sharing its memory; all where none is divided."""
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor.detach()
+    divided: Any = tensor
+    return divided.to_local() if _is_divided(tensor) else tensor.detach()
 
 
 @torch.no_grad()
-def whole(values: Tensor, like: Tensor) -> Tensor:
+def whole(values: Tensor, like: Any) -> Tensor:
     """Return the whole of a tensor whose parts lie as a weight's do; every process must ask."""
-    if not isinstance(like, DTensor):
+    if not _is_divided(like):
         return values
     shape, stride = like.shape, like.stride()
     layout = (like.device_mesh, like.placements)
-    return DTensor.from_local(values, *layout, shape=shape, stride=stride).full_tensor()
+    return type(like).from_local(values, *layout, shape=shape, stride=stride).full_tensor()
 
 
 @torch.no_grad()
-def parted(values: Tensor, like: Tensor) -> Tensor:
+def parted(values: Tensor, like: Any) -> Tensor:
     """Return this process's part of a whole tensor, divided as a weight is."""
-    if not isinstance(like, DTensor):
+    if not _is_divided(like):
         return values
-    return distribute_tensor(values, like.device_mesh, like.placements).to_local()
+    tensors = import_module("torch.distributed.tensor")
+    return tensors.distribute_tensor(values, like.device_mesh, like.placements).to_local()
+
+
+def _is_divided(tensor: Tensor) -> bool:
+    """Whether a tensor is a DTensor, whose module takes a second to load."""
+    return hasattr(tensor, "to_local")
 
 
 def on_first(processes: Processes, write: Callable[[], None]) -> None:

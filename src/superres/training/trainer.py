@@ -12,6 +12,7 @@ from torch import Tensor
 
 from superres.data.dataset import PairSet
 from superres.diffusion.timesteps import LossSecondMoment, TimestepSampler, UniformTimesteps
+from superres.errors import SuperresError
 from superres.model_folder import ModelSpec, SuperResolver, save_model
 from superres.params.diffusion import DiffusionParams
 from superres.params.model import ModelParams
@@ -19,11 +20,19 @@ from superres.params.train import TrainParams
 from superres.seeding import derive_seed
 from superres.training.averaging import Averages
 from superres.training.batches import Batches, validation_batch
+from superres.training.corrupting import FreshCorruptions
 from superres.training.health import Health
 from superres.training.loader import Loader, Span
 from superres.training.objective import Objective
 from superres.training.optimization import Optimizer
-from superres.training.processes import Processes, on_first, part, parted, whole
+from superres.training.processes import (
+    SHARD_VARIABLE,
+    Processes,
+    on_first,
+    part,
+    parted,
+    whole,
+)
 from superres.training.window import StepRecord, Window
 
 VALIDATION_TILES = 64
@@ -64,6 +73,11 @@ class Trainer:
         pairs: str | Path,
         processes: Processes,
     ) -> None:
+        if processes.sharded and train.precision == "fp16":
+            raise SuperresError(
+                f"train.precision: fp16 scales losses, which {SHARD_VARIABLE} does not support; "
+                f"use bf16 or fp32"
+            )
         self.params = train
         self.processes = processes
         self.device = processes.device
@@ -94,13 +108,17 @@ class Trainer:
         self.objective = Objective(self.model, train.loss, train.precision)
         self.averages = Averages(self._parts(), train.averaging)
         self.optimizer = Optimizer(self.weights.values(), train, self.device)
-        self.batches = Batches(training, train.seed, train.drop, self.device.type == "cuda")
+        fresh = FreshCorruptions(training.degradation, train.fresh_corruptions, train.seed)
+        pinned = self.device.type == "cuda"
+        self.batches = Batches(training, train.seed, train.drop, fresh, pinned)
         self.timesteps: TimestepSampler = (
             UniformTimesteps(diffusion.timesteps, train.loss.high_noise)
             if train.loss.timesteps == "uniform"
             else LossSecondMoment(diffusion.timesteps, self.device)
         )
-        self.validation = validation_batch(validation, VALIDATION_TILES, self.device)
+        self.validation = validation_batch(
+            validation, validation.spread(VALIDATION_TILES), self.device
+        )
         self.health = Health(train.bad_loss, overflows=train.precision == "fp16")
         self.window = Window(diffusion.timesteps)
         self.step = 0

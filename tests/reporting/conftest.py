@@ -1,0 +1,24 @@
+"""A browser and a page, made once for all tests that look at it."""
+
+import pytest
+from browser import chromium, show
+from tiny_run import write_tiles
+
+
+@pytest.fixture(scope="session")
+def driver():
+    with chromium() as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def page(tmp_path_factory):
+    """A page of 40 tiles, most of their photographs with hostile names."""
+    return write_tiles(tmp_path_factory.mktemp("run"), 40, 32)
+
+
+@pytest.fixture
+def opened(driver, page):
+    """The page, just opened in a wide window."""
+    show(driver, page)
+    return driver

@@ -1,0 +1,127 @@
+"""Which preset params are nearest to, and the hashes, versions and times of a run."""
+
+import copy
+import json
+import os
+import re
+
+import pytest
+import yaml
+from tiny_run import build
+
+from superres.errors import SuperresError
+from superres.params.section import read_params
+from superres.reporting import machine
+from superres.reporting.__main__ import main, write_run
+from superres.reporting.page import read_origin
+from superres.reporting.reproducing import differences
+from support import ROOT, write_yaml
+
+DEFAULT = ROOT / "presets" / "default.yaml"
+LOCK = {
+    "stages": {
+        "train": {"outs": [{"path": "models/train", "md5": "ab12.dir", "size": 7}]},
+        "report": {"outs": [{"path": "reports/a|b.html", "md5": "cd34", "size": 9}]},
+    }
+}
+
+
+def test_the_default_preset_is_what_the_project_comes_with():
+    assert read_params(DEFAULT) == read_params(ROOT / "params.yaml"), (
+        "the defaults have changed: cp params.yaml presets/default.yaml"
+    )
+
+
+def test_differences_are_by_dotted_key_and_leave_out_the_report():
+    preset = read_params(DEFAULT)
+    here = copy.deepcopy(preset)
+    here["sampler"]["steps"] = 25
+    here["degrade"]["corruptions"] = []
+    here["train"]["extra"] = "x"
+    here["data"]["split"].pop("val")
+    here["report"]["title"] = "another"
+    found = {one.key: (one.preset, one.here) for one in differences(preset, here)}
+    assert set(found) == {"sampler.steps", "degrade.corruptions", "train.extra", "data.split.val"}
+    assert found["sampler.steps"] == ("50", "25")
+    assert found["degrade.corruptions"][1] == "[]"
+    assert found["train.extra"] == ("–", "x")
+    assert found["data.split.val"] == ("0.15", "–")
+    assert differences(preset, preset) == []
+
+
+@pytest.mark.parametrize("name", ["default.yaml", "recipe-128.yaml", "recipe-256.yaml"])
+def test_the_nearest_preset_is_named(tmp_path, name):
+    params = read_params(ROOT / "presets" / name)
+    params["sampler"]["steps"] = 33
+    origin = read_origin(write_yaml(tmp_path / "params.yaml", params), ROOT / "presets")
+    assert origin.preset == name
+    assert [(one.key, one.here) for one in origin.differences] == [("sampler.steps", "33")]
+
+
+def test_a_folder_without_presets_is_named(tmp_path):
+    with pytest.raises(SuperresError, match="holds no preset"):
+        read_origin(ROOT / "params.yaml", tmp_path)
+
+
+def test_times_become_images_per_second():
+    noted = {"train": {"seconds": 4.0, "images": 100, "peak_memory_mib": 7}, "tile": {"seconds": 0}}
+    train, tile = machine.stage_times(noted)
+    assert (train.seconds, train.images, train.rate) == (4.0, 100, 25.0)
+    assert train.rest == "peak memory mib 7"
+    assert (tile.images, tile.rate, tile.rest) == (None, None, "")
+
+
+def test_hashes_are_those_of_the_lock(tmp_path):
+    lock = write_yaml(tmp_path / "dvc.lock", LOCK)
+    first, second = machine.locked_outs(lock)
+    assert (first.stage, first.path, first.md5, first.size) == (
+        "train",
+        "models/train",
+        "ab12.dir",
+        7,
+    )
+    assert second.path == "reports/a|b.html"
+    assert machine.locked_outs(tmp_path / "none") == []
+    for spoilt in ("[1", "3", "stages: {train: {outs: [{path: x}]}}"):
+        lock.write_text(spoilt)
+        with pytest.raises(SuperresError, match=r"dvc\.lock: not a lock of DVC"):
+            machine.locked_outs(lock)
+
+
+def test_versions_and_hardware_are_this_machine_s():
+    versions, hardware = dict(machine.versions()), dict(machine.hardware())
+    assert re.match(r"3\.\d+\.\d+", versions["Python"])
+    assert versions["torch"].startswith("2.")
+    assert versions["revision"].split()[0].isalnum()
+    assert f"{os.cpu_count()} cores" in hardware["processor"]
+
+
+def test_the_page_of_the_machine_is_no_out_of_a_stage():
+    """DVC would take it for a change: it differs from run to run."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    assert {"reports/report.md": {"persist": True}} in stages["report"]["outs"]
+    text = json.dumps(stages)
+    assert "reports/run." not in text and "timing" not in text
+
+
+def test_it_is_written_beside_the_page_and_escaped(tmp_path):
+    lock = write_yaml(tmp_path / "dvc.lock", LOCK)
+    write_run(tmp_path, {"train": {"seconds": 4.0, "images": 100, "note": "<b>"}}, lock)
+    page = (tmp_path / "run.html").read_text(encoding="utf-8")
+    assert "25.0" in page and "note &lt;b&gt;" in page and "ab12.dir" in page
+    assert "<script" not in page and "script-src" not in page and "style-src 'sha256-" in page
+    twin = (tmp_path / "run.md").read_text(encoding="utf-8")
+    assert "| train | 4.0 | 100 | 25.0 | note &lt;b&gt; |" in twin
+    assert "| `reports/a\\|b.html` | report | 9 | `cd34` |" in twin
+
+
+def test_spoilt_times_are_named(tmp_path, monkeypatch, capsys):
+    folder = build(tmp_path)
+    monkeypatch.chdir(folder)
+    for spoilt in ("[1", '{"train": {}}', '{"train": 3}', "[]"):
+        (folder / "reports" / "timing.json").write_text(spoilt)
+        assert main() == 1
+        assert "timing.json" in capsys.readouterr().err
+    (folder / "reports" / "timing.json").unlink()
+    assert main() == 0
+    assert (folder / "reports" / "run.html").is_file()
