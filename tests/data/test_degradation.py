@@ -164,8 +164,13 @@ def test_tiny_images(kind, size):
 
 @pytest.mark.parametrize(
     ("kind", "levels", "white"),
-    [("noise", 6, False), ("noise-5", 5, False), ("gaussian_noise", 25, False)]
-    + [("grey_noise", 25, False), ("poisson_noise", 25, True)],
+    [
+        ("noise", 6, False),
+        ("noise-5", 5, False),
+        ("gaussian_noise", 25, False),
+        ("grey_noise", 25, False),
+        ("poisson_noise", 25, True),
+    ],
 )
 def test_noise_has_its_deviation_no_mean_and_grows_as_it_says(kind, levels, white):
     grey = np.full((200, 200, 3), 0.5, np.float32)

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from superres.data.dataset import PairSet
 from superres.data.chain import Degradation
-from superres.data.manifests import PAIR_COLUMNS
+from superres.data.dataset import PairSet
 from superres.data.degradation import degrade
+from superres.data.manifests import PAIR_COLUMNS
 from superres.data.pairs import degrade_tiles, strengths_of
 from superres.data.tiling import tile_photographs
 from superres.errors import SuperresError

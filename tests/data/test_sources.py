@@ -131,7 +131,9 @@ def test_a_damaged_member_is_one_unreadable_file(archive):
     content = bytearray(archive.read_bytes())
     member = next(m for m in archives.members(archive) if m.name == "a.jpg")
     if member.method == "tar":
-        damaged = [source._replace(member=member._replace(size=10**6)) for source in find_sources(archive)][:1]
+        damaged = [
+            source._replace(member=member._replace(size=10**6)) for source in find_sources(archive)
+        ][:1]
     else:
         content[member.offset + 30 + len("a.jpg") + 2] ^= 0xFF
         archive.write_bytes(content)

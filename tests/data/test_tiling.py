@@ -11,7 +11,6 @@ from superres.data.tiling import short_ids, tile_photographs
 from superres.errors import SuperresError
 from superres.images import read_image
 from superres.parallel import WORKERS_VARIABLE
-from superres.params.data import SplitParams
 from superres.storage import Shards, read_manifest
 
 
@@ -184,7 +183,6 @@ def test_too_few_photographs(tmp_path, photos, data_params):
     assert str(photos) in str(caught.value)
     assert "p0.png: same pixels as copy.png" in str(caught.value)
     _nothing_is_left(tmp_path)
-
 
 
 def test_all_photographs_too_small(tmp_path, photos, data_params):

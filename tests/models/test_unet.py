@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from networks import small_params
 from superres.models.layers import AttentionBlock, group_norm, timestep_embedding
 from superres.models.superres import SuperResUNet
 from superres.models.unet import UNet
 from superres.params.model import ModelParams
-from networks import small_params
 from support import GOLDEN
 
 PINNED = GOLDEN / "unet_pinned.npz"

@@ -56,7 +56,9 @@ def members(path: Path) -> list[Member]:
         raise SuperresError(f"data.source: {path}: damaged archive: {error}") from error
     last = {member.name: place for place, member in enumerate(found)}
     return [
-        member if last[member.name] == place else _useless(member.name, "replaced by a later member of that name")
+        member
+        if last[member.name] == place
+        else _useless(member.name, "replaced by a later member of that name")
         for place, member in enumerate(found)
     ]
 

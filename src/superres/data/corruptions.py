@@ -6,7 +6,7 @@ Real-ESRGAN (Wang et al. 2021).
 
 Each is `(image, strength, rng, blur_scale) -> (image, strength actually applied)`. Images are
 float32, H x W x 3, in [0, 1]; strengths are in [0, 1]. What a corruption draws (an angle, a field
-of noise) comes from `rng`, so that with one state of it a stronger corruption does more of the same.
+of noise) comes from `rng`, so that with one state of it a stronger one does more of the same.
 """
 
 from __future__ import annotations
@@ -94,9 +94,7 @@ def _motion_blur(
     return _filtered(image, kernel), strength
 
 
-def _sinc(
-    image: np.ndarray, strength: float, _: np.random.Generator, __: float
-) -> Corrupted:
+def _sinc(image: np.ndarray, strength: float, _: np.random.Generator, __: float) -> Corrupted:
     """Cut frequencies off above pi (strength 0, the identity) to pi / 3: ringing beside edges."""
     if strength == 0:
         return image, strength
@@ -181,9 +179,7 @@ def _saturation(
     return np.clip(grey + (image - grey) * np.float32(1 + change), 0, 1), strength
 
 
-def _greyscale(
-    image: np.ndarray, strength: float, _: np.random.Generator, __: float
-) -> Corrupted:
+def _greyscale(image: np.ndarray, strength: float, _: np.random.Generator, __: float) -> Corrupted:
     """Take colours away: none of them at strength 0, all at 1."""
     return image + (_grey(image) - image) * np.float32(strength), strength
 

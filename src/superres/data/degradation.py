@@ -74,8 +74,9 @@ def degrade(
     """Return the low-resolution input and the strengths actually applied, in `names`' order.
 
     Between corruptions pixels stay float32; they are rounded to 8 bits once, at the end (and
-    inside each file format). What a corruption draws for itself follows from (the degradation's seed,
-    the item, its name): other strengths or another picture under the same item get the same noise.
+    inside each file format). What a corruption draws for itself follows from (the degradation's
+    seed, the item, its name): other strengths or another picture under the same item get the same
+    noise.
 
     Args:
         degradation: scale and corruptions.

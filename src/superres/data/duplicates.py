@@ -8,6 +8,8 @@ photographs differ in about 32.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from PIL import Image
 from scipy.fft import dctn
@@ -42,7 +44,7 @@ def near_groups(hashes: list[int | None]) -> list[int]:
     parents = np.arange(len(known))
     bands = MAX_DISTANCE + 1
     edges = np.linspace(0, 64, bands + 1).round().astype(int)
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         keys = (known >> np.uint64(low)) & np.uint64(2 ** int(high - low) - 1)
         order = np.argsort(keys, kind="stable")
         starts = np.flatnonzero(np.diff(keys[order], prepend=np.uint64(0))).tolist()

@@ -22,9 +22,7 @@ def gaussian_kernel(sigma: float) -> np.ndarray:
     return weights / weights.sum()
 
 
-def anisotropic_kernel(
-    sigma: float, ratio: float, angle: float, shape: float = 1.0
-) -> np.ndarray:
+def anisotropic_kernel(sigma: float, ratio: float, angle: float, shape: float = 1.0) -> np.ndarray:
     """Return a generalised Gaussian with elliptic contours: exp(-(d^2 / 2)^shape).
 
     Source: Liu et al. 2020 ("Estimating generalized Gaussian blur kernels"), as in Real-ESRGAN.

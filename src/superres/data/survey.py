@@ -59,7 +59,8 @@ def survey(params: DataParams) -> list[Photograph]:
 
     Raises:
         SuperresError: no source, no photograph, more unreadable ones than
-            `params.max_bad_fraction`, fewer usable ones than splits, lists of splits that fit badly.
+            `params.max_bad_fraction`, fewer usable ones than splits, lists of splits that fit
+            badly.
     """
     sources = find_sources(params.source, params.pattern)
     with progress_bar(len(sources), "read", "file") as bar:
@@ -175,7 +176,9 @@ def _first_of_group(photograph: Photograph) -> tuple[int, str]:
 
 def _refuse_torn_groups(groups: Iterable[list[Photograph]]) -> None:
     for group in groups:
-        listed = {photograph.split: photograph.source.name for photograph in group if photograph.split}
+        listed = {
+            photograph.split: photograph.source.name for photograph in group if photograph.split
+        }
         if len(listed) > 1:
             where = ", ".join(f"{name} in {split}" for split, name in sorted(listed.items()))
             raise SuperresError(f"data.split.lists: near-duplicates in two splits: {where}")

@@ -22,6 +22,7 @@ from superres.params.data import DataParams
 from superres.progress import progress_bar
 from superres.storage import MANIFEST, ShardWriter, replacing_folder, write_csv
 
+
 class _Cut(NamedTuple):
     image: np.ndarray
     """The photograph itself, uint8, H x W x 3: overlapping tiles would take several times it."""
