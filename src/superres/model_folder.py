@@ -8,7 +8,7 @@ model came from. Nothing else is needed to use it.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,6 +24,7 @@ from superres.diffusion.schedule import make_betas
 from superres.diffusion.variational import Levels
 from superres.errors import SuperresError
 from superres.models.conditions import drop_entropies, drop_low
+from superres.models.evaluating import Computing, evaluated
 from superres.models.superres import SuperResUNet, upsample
 from superres.params.diffusion import DiffusionParams
 from superres.params.model import ModelParams
@@ -98,6 +99,12 @@ class SuperResolver:
         except ValueError as error:
             raise SuperresError(f"model or diffusion params: {error}") from error
         self.device = torch.device("cpu")
+        self._evaluated: Callable[..., Tensor] | None = None
+
+    def compute(self, how: Computing) -> SuperResolver:
+        """Have the network evaluated in another precision, or compiled; return self."""
+        self._evaluated = evaluated(self.network, how)
+        return self
 
     def to(self, device: torch.device) -> SuperResolver:
         """Move network and tables to a device, channels last; return self."""
@@ -114,9 +121,10 @@ class SuperResolver:
             entropy: corruption entropies, (B, K).
         """
         low = upsample(low, self.size(low))  # once, not in every evaluation
+        network = self._evaluated or self.network
 
         def denoise(x_t: Tensor, timesteps: Tensor) -> Tensor:
-            output = self.network(x_t, timesteps, low, entropy, self._labels(len(x_t)))
+            output = network(x_t, timesteps, low, entropy, self._labels(len(x_t)))
             if self.spec.diffusion.preconditioning == "none":
                 return output
             scale = self.diffusion.model_timesteps_scale
@@ -233,8 +241,10 @@ def read_spec(folder: str | Path) -> ModelSpec:
         raise SuperresError(f"{path}: {key}: {fault['msg']}") from error
 
 
-def load_model(folder: str | Path, device: torch.device | None = None) -> SuperResolver:
-    """Return the model of a folder, ready to evaluate.
+def load_model(
+    folder: str | Path, device: torch.device | None = None, how: Computing | None = None
+) -> SuperResolver:
+    """Return the model of a folder, ready to evaluate: on a device, in a precision.
 
     Raises:
         SuperresError: a missing, damaged or foreign file; tensors that do not fit, by name.
@@ -249,4 +259,4 @@ def load_model(folder: str | Path, device: torch.device | None = None) -> SuperR
         raise SuperresError(f"{path}: does not fit its model.json: {'; '.join(faults)}")
     resolver.network.load_state_dict(weights)
     resolver.network.eval().requires_grad_(False)
-    return resolver.to(device or torch.device("cpu"))
+    return resolver.to(device or torch.device("cpu")).compute(how or Computing())

@@ -15,6 +15,7 @@ from superres.errors import SuperresError
 from superres.inference import Sampling
 from superres.model_folder import read_spec
 from superres.params.sampler import SamplerName, Spacing
+from superres.params.train import Precision
 from superres.progress import progress_bar
 from superres.restoration.files import PictureFile, read_picture, target, write_picture
 from superres.restoration.metadata import KEY
@@ -54,6 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--window", type=int, default=Tiling().window, help="px at once (default %(default)s)")
     add("--batch", type=int, default=Tiling().batch, help="windows at once (default %(default)s)")
     add("--device", help="cpu, cuda, cuda:1, ... (default SUPERRES_DEVICE, else a GPU if any)")
+    add("--precision", choices=get_args(Precision), default="fp32", help="default %(default)s")
+    add("--compile", action="store_true", help="torch.compile: minutes first, for many pictures")
     add("--overwrite", action="store_true", help="replace outputs that exist")
 
 
@@ -99,6 +102,8 @@ def run(args: argparse.Namespace) -> int:
         strengths=args.strengths,
         window=args.window,
         batch=args.batch,
+        precision=args.precision,
+        compiled=args.compile,
     )
     command = _Command(args, restorer)
     restorer.check(command.how)

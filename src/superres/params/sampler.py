@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from superres.params.section import Section
-from superres.params.train import Condition
+from superres.params.train import Condition, Precision
 
 SamplerName = Literal["ddpm", "ddim", "dpmpp_2m", "dpmpp_2m_sde", "heun"]
 Spacing = Literal["linear", "quadratic", "trailing", "karras"]
@@ -46,4 +46,8 @@ class SamplerParams(Section):
     """Samples per tile; with more than one, their mean is measured too."""
     batch: Annotated[int, Field(ge=1, le=4096)]
     """Tiles per network evaluation; no influence on the result but rounding."""
+    precision: Precision
+    """What the network computes in; the sampler's own arithmetic is fp32."""
+    compile: bool
+    """torch.compile, on a GPU with CUDA graphs: minutes at the start, for many small batches."""
     seed: Annotated[int, Field(ge=0)]

@@ -10,6 +10,7 @@ from superres.params.averaging import AveragingParams
 from superres.params.section import Section
 
 Condition = Literal["low", "entropies"]
+Precision = Literal["fp32", "bf16", "fp16"]
 
 Unit = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1, le=100_000_000)]
@@ -101,7 +102,7 @@ class TrainParams(Section):
     fresh_corruptions: Unit
     """Share of the inputs made anew for each time a tile is seen, by the degradation of
     `data/pairs`, instead of read from it; costs the host's time."""
-    precision: Literal["fp32", "bf16", "fp16"]
+    precision: Precision
     """Of the network's arithmetic; weights and averages are fp32 always."""
     tf32: bool
     """Matrix products and convolutions of fp32 may round their inputs to TF32, where a GPU can."""

@@ -18,6 +18,7 @@ from superres.errors import SuperresError
 from superres.estimation.estimator import StrengthEstimator, load_estimator
 from superres.inference import Sampling
 from superres.model_folder import SuperResolver, load_model
+from superres.models.evaluating import PRECISIONS, Computing
 from superres.params.section import closest
 from superres.restoration.pictures import Picture, from_array, from_pil, to_array, to_pil
 from superres.restoration.whole import Job, Tiling, restore_in_bands
@@ -241,6 +242,8 @@ def load(
     strengths: str | Path | None = None,
     window: int = Tiling().window,
     batch: int = Tiling().batch,
+    precision: str = Computing().precision,
+    compiled: bool = Computing().compiled,
 ) -> Restorer:
     """Return the model of a folder, ready to restore pictures.
 
@@ -251,9 +254,14 @@ def load(
             `folder`.
         window: edge of what the network sees at once, in pixels of the restored picture.
         batch: windows per network evaluation.
+        precision: what the network computes in: `fp32`, `bf16` or `fp16`.
+        compiled: with torch.compile, which takes minutes first.
 
     Raises:
-        SuperresError: no model there, one of another kind, a device that cannot be used.
+        SuperresError: no model there, one of another kind, a device or a precision that cannot be
+            used.
     """
-    model = load_model(folder, pick_device(device))
+    if precision not in PRECISIONS:
+        raise SuperresError(f"precision: must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+    model = load_model(folder, pick_device(device), Computing(precision, compiled))
     return Restorer(model, Tiling(window, batch), strengths or Path(folder).parent / STRENGTHS)

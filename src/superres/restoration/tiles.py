@@ -14,6 +14,7 @@ from superres.device import pick_device
 from superres.errors import SuperresError
 from superres.inference import Batch, Sampling
 from superres.model_folder import load_model
+from superres.models.evaluating import Computing
 from superres.params.sampler import SamplerParams
 from superres.pixels import to_pictures
 from superres.progress import progress_bar
@@ -43,7 +44,8 @@ def restore_tiles(
     Raises:
         SuperresError: a model that does not fit the pairs, or more steps than it was trained on.
     """
-    model = load_model(model_folder, pick_device())
+    how = Computing(params.precision, params.compile)
+    model = load_model(model_folder, pick_device(), how)
     test = PairSet(tiles, pairs, "test")
     model.check_pairs(test.scale, test.entropy_names, model_folder)
     limit = model.diffusion.timesteps
@@ -77,6 +79,8 @@ def restore_tiles(
                 "guidance": params.guidance.model_dump(),
                 "temperature": params.temperature,
                 "repeats": params.repeats,
+                "precision": params.precision,
+                "compile": params.compile,
                 "seed": params.seed,
                 "scale": model.spec.scale,
                 "entropies": model.spec.entropies,

@@ -8,11 +8,10 @@ from torch import Tensor
 from superres.diffusion.timesteps import spread
 from superres.model_folder import SuperResolver
 from superres.models.conditions import drop_entropies, drop_low
+from superres.models.evaluating import PRECISIONS
 from superres.params.train import LossParams
 from superres.training.batches import TrainingBatch
 
-PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
-"""What the network computes in, where it is not fp32."""
 VALIDATION_BATCH = 16
 
 
@@ -22,13 +21,13 @@ class Objective:
     Args:
         model: the model.
         loss: which loss.
-        precision: `fp32` or a key of `PRECISIONS`.
+        precision: what the network computes in, a key of `PRECISIONS`.
     """
 
     def __init__(self, model: SuperResolver, loss: LossParams, precision: str) -> None:
         self._model = model
         self._loss = loss
-        self._dtype = PRECISIONS.get(precision)
+        self._dtype = PRECISIONS[precision]
 
     def terms(self, batch: TrainingBatch, timesteps: Tensor) -> dict[str, Tensor]:
         """Return `loss` and its parts, each (B,)."""
