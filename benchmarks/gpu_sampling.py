@@ -12,6 +12,7 @@ from torch import Tensor
 
 from superres.diffusion import GaussianDiffusion, make_betas
 from superres.diffusion.noise import ItemNoise
+from superres.models.evaluating import Computing, evaluated
 from superres.models.superres import SuperResUNet, upsample
 
 Network = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -34,8 +35,8 @@ def sampling_rows(
 
     times = interleaved(
         {
-            "bf16": sampler(network, name, batch, steps, device, torch.bfloat16),
-            "fp32": sampler(network, name, batch, steps, device, None),
+            kind: sampler(evaluated(network, Computing(kind)), name, batch, steps, device)
+            for kind in ("bf16", "fp32")
         },
         rounds,
         device,
@@ -60,20 +61,18 @@ def picture_rows(
     left_out: list[str],
     compiled: bool = False,
 ) -> list[Row]:
-    """Return rows of sampling one picture: eager and as a CUDA graph, or compiled."""
+    """Return rows of sampling one picture in bf16: eager and as a CUDA graph, or compiled."""
     network = build(name, device).requires_grad_(False)
     functions: dict[str, Callable[[], object]] = {}
     if compiled:
-        made = torch.compile(network, mode="max-autotune-no-cudagraphs")
-        functions["compiled"] = sampler(made, name, 1, steps, device, torch.bfloat16)
-        if device.type == "cuda":
-            graph = graphed(made, name, device)
-            functions["compiled, graph"] = sampler(graph, name, 1, steps, device, None)
+        made = evaluated(network, Computing("bf16", compiled=True))
+        functions["compiled"] = sampler(made, name, 1, steps, device)
     else:
-        functions["eager"] = sampler(network, name, 1, steps, device, torch.bfloat16)
+        made = evaluated(network, Computing("bf16"))
+        functions["eager"] = sampler(made, name, 1, steps, device)
         if device.type == "cuda":
             graph = graphed(network, name, device)
-            functions["graph"] = sampler(graph, name, 1, steps, device, None)
+            functions["graph"] = sampler(graph, name, 1, steps, device)
         else:
             left_out.append("CUDA graphs: no CUDA device")
     times = interleaved(functions, rounds, device)
@@ -84,12 +83,7 @@ def picture_rows(
 
 
 def sampler(
-    network: Network | SuperResUNet,
-    name: str,
-    batch: int,
-    steps: int,
-    device: torch.device,
-    dtype: torch.dtype | None,
+    network: Network, name: str, batch: int, steps: int, device: torch.device
 ) -> Callable[[], object]:
     """Return the library's sampler as a call without arguments."""
     noisy, _, low, entropy = inputs(name, batch, device)
@@ -98,18 +92,15 @@ def sampler(
 
     def call() -> None:
         draw = ItemNoise(list(range(batch)), noisy.shape[1:], device)
-
-        def denoise(x: Tensor, t: Tensor) -> Tensor:
-            with torch.autocast(device.type, dtype, enabled=dtype is not None):
-                return network(x, t, big, entropy).float()
-
         with torch.inference_mode():
-            diffusion.sample(denoise, noisy.shape, draw=draw, steps=steps)
+            diffusion.sample(
+                lambda x, t: network(x, t, big, entropy), noisy.shape, draw=draw, steps=steps
+            )
 
     return call
 
 
-def graphed(network: Network | SuperResUNet, name: str, device: torch.device) -> Network:
+def graphed(network: SuperResUNet, name: str, device: torch.device) -> Network:
     """Return a network for one picture whose kernels are launched as one CUDA graph, in bf16."""
     held = inputs(name, 1, device)
     held = (*held[:2], upsample(held[2], held[0].shape[-2:]), held[3])
@@ -133,6 +124,6 @@ def graphed(network: Network | SuperResUNet, name: str, device: torch.device) ->
         for mine, given in zip(held, (x, t, low, entropy), strict=True):
             mine.copy_(given)
         graph.replay()
-        return output
+        return output.float()
 
     return replay

@@ -86,3 +86,11 @@ def test_more_steps_than_trained_on_are_refused(project: Path, tmp_path: Path) -
             tmp_path / "out",
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_another_precision_is_used_and_written_down(project: Path, tmp_path: Path) -> None:
+    exact = restore(project, tmp_path, "a")
+    rounded = restore(project, tmp_path, "b", precision="bf16")
+    assert json.loads((rounded / "sampling.json").read_text())["precision"] == "bf16"
+    difference = tiles(exact, "model").astype(int) - tiles(rounded, "model")
+    assert 0 < np.abs(difference).mean() < 3
