@@ -47,7 +47,7 @@ def corner(image):
 
 
 def corrupted(kind, strength, image=IMAGE, blur_scale=1.0, seed=0):
-    return CORRUPTIONS[kind](image, strength, np.random.default_rng(seed), blur_scale)
+    return CORRUPTIONS[kind](image, strength, lambda: np.random.default_rng(seed), blur_scale)
 
 
 @pytest.mark.parametrize("kind", JPEG_RANGES)
