@@ -75,9 +75,7 @@ def _jpeg_round_trip(pixels: Image.Image, quality: int) -> Image.Image:
     return Image.frombytes("RGB", pixels.size, content, "jpeg", "RGB", "")
 
 
-def _gaussian_blur(
-    image: np.ndarray, strength: float, _: Stream, blur_scale: float
-) -> Corrupted:
+def _gaussian_blur(image: np.ndarray, strength: float, _: Stream, blur_scale: float) -> Corrupted:
     """Blur with a deviation of `1.5 * strength * blur_scale` pixels, mirrored at the border."""
     kernel = gaussian_kernel(1.5 * strength * blur_scale)
     for axis in (0, 1):
@@ -130,9 +128,7 @@ def _noise(
     return np.clip(image + noise * np.float32(strength * levels / 255), 0, 1), strength
 
 
-def _poisson_noise(
-    image: np.ndarray, strength: float, stream: Stream, _: float
-) -> Corrupted:
+def _poisson_noise(image: np.ndarray, strength: float, stream: Stream, _: float) -> Corrupted:
     """Add the noise of counting light: white has a deviation of `strength * 25` levels.
 
     Its variance is proportional to the light; a normal distribution stands for Poisson's, so that
@@ -166,18 +162,14 @@ def _resampling(
     return np.clip(restored, 0, 1), applied
 
 
-def _color_quantization(
-    image: np.ndarray, strength: float, _: Stream, __: float
-) -> Corrupted:
+def _color_quantization(image: np.ndarray, strength: float, _: Stream, __: float) -> Corrupted:
     """Round to 256 (strength 0) to 8 levels per channel."""
     levels = round(2 ** (8 - 5 * strength))
     applied = (8 - math.log2(levels)) / 5
     return np.rint(image * (levels - 1)).astype(np.float32) / np.float32(levels - 1), applied
 
 
-def _color_jitter(
-    image: np.ndarray, strength: float, stream: Stream, _: float
-) -> Corrupted:
+def _color_jitter(image: np.ndarray, strength: float, stream: Stream, _: float) -> Corrupted:
     """Change brightness and contrast by up to 30 %, and turn hues by up to 18 degrees."""
     rng = stream()
     turns = rng.choice((-1, 1), 3) * rng.uniform(0.5, 1, 3) * strength
@@ -187,9 +179,7 @@ def _color_jitter(
     return np.clip(changed @ _hue_rotation(hue * np.pi / 10), 0, 1), strength
 
 
-def _saturation(
-    image: np.ndarray, strength: float, stream: Stream, _: float
-) -> Corrupted:
+def _saturation(image: np.ndarray, strength: float, stream: Stream, _: float) -> Corrupted:
     """Weaken or strengthen colours by up to 60 %."""
     change = float(stream().choice((-1, 1))) * 0.6 * strength
     grey = _grey(image)
