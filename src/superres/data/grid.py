@@ -55,7 +55,7 @@ def cut(image: np.ndarray, tile: int, stride: int, flush: bool) -> list[Tile]:
         variance = square - mean**2
         for x, value, of_squares in zip(columns, variance.tolist(), square.tolist(), strict=True):
             # the difference of two like numbers has few digits: nearly flat tiles by definition
-            exact = value > 1e-4 * of_squares
+            exact = value > 1e-4 * of_squares or of_squares == 0
             part = image[y : y + tile, x : x + tile]
             tiles.append(Tile(x, y, math.sqrt(value) if exact else sharpness(part)))
     return tiles
@@ -68,7 +68,8 @@ def _sums_of_rows(
 
     They are float64, 2 x W-2: of the Laplacian and of its square. Rows of tiles overlap, so that
     each line of pixels is worked on once, in strips between the places where some tile begins or
-    ends; no more of them are held than a tile is high, and their floats stay in the cache.
+    ends; no more of them are held than a tile is high: a whole photograph in float32 would be four
+    times its size.
     """
     edges = sorted({edge for start in starts for edge in (start, start + inner)})
     strips = deque(pairwise(edges))
