@@ -2,13 +2,13 @@
 
 `PYTHONPATH=src python benchmarks/data.py 1000 4000`: for each number, photographs of 100 tiles are
 made, tiled and degraded in a process of their own, which reports its peak memory and the processor
-time that all its processes took. Speeds are megapixels of tiles per second of one core, the
-wall-clock seconds in parentheses; each is followed by how many times more it costs than its floors:
+time that all its processes took (Linux). Speeds are megapixels of tiles per second of processor
+time; each is followed by how many times more it costs than its floors. Seconds are wall-clock.
 
 - `decode`: decoding each file once, and no more;
 - `encode`: encoding each tile once as JPEG, as a file;
 - `bare chain`: area mean, Gaussian blur, JPEG encoding and decoding of each tile by the shortest
-  calls there are, nothing drawn, rounded twice, read or written.
+  calls there are; nothing is drawn, read or written.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -48,7 +49,7 @@ COLUMNS = (
 
 
 def main() -> None:
-    """Print a row of figures for each number of tiles asked for, as a Markdown table."""
+    """Print a row of figures for each number of tiles asked for, with bars between them."""
     if sys.argv[1] == "--in":
         print(json.dumps(_measure(Path(sys.argv[2]))))
         return
@@ -75,7 +76,7 @@ def _measure(folder: Path) -> list[float]:
     degrade = load_section("degrade", DegradeParams).model_copy(update={"variants": 1})
     tile = _timed(lambda: tile_photographs(data, folder / "tiles", folder / "photographs.csv"))
     pairs = _timed(lambda: degrade_tiles(degrade, folder / "tiles", folder / "pairs"))
-    peak = _status("self", "VmHWM") / 1024
+    peak = _peak_kib() / 1024
     manifest = read_manifest(folder / "tiles")
     megapixels = len(manifest) * TILE**2 / 1e6
     decode, encode, chain = (megapixels / len(manifest) / s for s in _floors(folder))
@@ -108,9 +109,8 @@ def _processor_seconds() -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def _status(process: str, key: str) -> int:
-    lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:"))
+def _peak_kib() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _floors(folder: Path) -> tuple[float, float, float]:
