@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def draw(picture: np.ndarray) -> Figure:
         row, side = number % rows, number // rows
         for place, strength in enumerate(STRENGTHS):
             panel = axes[row, side * len(STRENGTHS) + place]
-            made, _ = corrupt(picture, strength, rng(0, "sheet", kind), 1.0)
+            made, _ = corrupt(picture, strength, partial(rng, 0, "sheet", kind), 1.0)
             panel.imshow(quantise(made), interpolation="nearest")
             if place == 0:
                 panel.set_title(kind, fontsize=8, loc="left", pad=2)

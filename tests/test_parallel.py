@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from superres.errors import SuperresError
@@ -23,6 +25,18 @@ def test_items_are_taken_a_window_at_a_time(monkeypatch):
     results = in_order(abs, (taken.append(x) or x for x in range(1000)), "threads")
     assert next(results) == 0
     assert len(taken) <= 8
+    results.close()
+
+
+def test_the_next_window_is_worked_on_before_the_last_result_is_taken(monkeypatch):
+    monkeypatch.setenv(WORKERS_VARIABLE, "2")
+    begun = set()
+    results = in_order(lambda x: begun.add(x) or x, range(100), "threads")
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    deadline = time.monotonic() + 10
+    while max(begun) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert 4 <= max(begun) < 8
     results.close()
 
 

@@ -43,6 +43,34 @@ def test_shards_are_plain_numpy_files_and_come_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(shards.stack(rows), data[[4, 0]])
 
 
+def test_many_tiles_at_once_are_those_one_by_one(tmp_path: Path) -> None:
+    data = tiles(9)
+    for name in ("one", "many"):
+        (tmp_path / name).mkdir()
+    with (
+        ShardWriter(tmp_path / "one", "x", max_bytes=4 * data[0].nbytes) as one,
+        ShardWriter(tmp_path / "many", "x", max_bytes=4 * data[0].nbytes) as many,
+    ):
+        singly = [one.append(tile) for tile in data]
+        parts = [many.extend(part) for part in (data[:3], data[3:3], data[3:])]
+    together = [place for part in parts for place in zip(*part, strict=True)]
+    assert together == singly
+    for path in (tmp_path / "one").iterdir():
+        assert (tmp_path / "many" / path.name).read_bytes() == path.read_bytes()
+    assert len(list((tmp_path / "many").iterdir())) == 3
+
+
+def test_a_long_table_is_written_in_parts_without_a_seam(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = pd.DataFrame({"id": ["a", "b", "c"], "x": [0.1, 1 / 3, 2.0]})
+    write_csv(tmp_path / "whole.csv", frame)
+    monkeypatch.setattr("superres.storage.ROWS_AT_ONCE", 2)
+    write_csv(tmp_path / "parts.csv", frame)
+    expected = "id,x\na,0.1\nb,0.33333333\nc,2\n"
+    assert (tmp_path / "whole.csv").read_text() == (tmp_path / "parts.csv").read_text() == expected
+
+
 def test_a_shard_of_many_tiles_has_a_right_header(tmp_path: Path) -> None:
     data = np.zeros((1234, 1, 1, 3), np.uint8)
     with ShardWriter(tmp_path, "x") as writer:

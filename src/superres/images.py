@@ -60,6 +60,16 @@ def read_image(
 ) -> np.ndarray:
     """Return the pixels of an image file as RGB: uint8, H x W x 3, in [0, 255], contiguous.
 
+    Takes and raises what `read_picture` does.
+    """
+    return np.array(read_picture(path, content, max_megapixels))
+
+
+def read_picture(
+    path: str | Path, content: bytes | None = None, max_megapixels: float | None = None
+) -> Image.Image:
+    """Return an image file decoded whole, upright and in Pillow's mode RGB.
+
     Args:
         path: the file.
         content: its bytes, where they are not to be read from there (an archive's member).
@@ -119,23 +129,23 @@ def _open(file: Path | io.BytesIO, formats: tuple[str, ...] | None) -> Image.Ima
         return Image.open(file, formats=formats)
 
 
-def _rgb(image: Image.Image, path: Path) -> np.ndarray:
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode == "F":
+def _rgb(image: Image.Image, path: Path) -> Image.Image:
+    ImageOps.exif_transpose(image, in_place=True)  # else it copies even what is upright
+    if image.mode == "F":
         raise UnreadableImage(path, "floating-point pixels have no defined range")
-    if upright.mode.startswith("I"):
-        return _rgb_of_16_bits(np.asarray(upright), path)
-    if upright.has_transparency_data:
-        paper = Image.new("RGBA", upright.size, "white")
-        upright = Image.alpha_composite(paper, upright.convert("RGBA"))
-    return np.array(upright.convert("RGB"))
+    if image.mode.startswith("I"):
+        return _rgb_of_16_bits(np.asarray(image), path)
+    if image.has_transparency_data:
+        paper = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(paper, image.convert("RGBA"))
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _rgb_of_16_bits(grey: np.ndarray, path: Path) -> np.ndarray:
+def _rgb_of_16_bits(grey: np.ndarray, path: Path) -> Image.Image:
     if grey.min() < 0 or grey.max() > 65535:
         raise UnreadableImage(path, "integer pixels beyond 16 bits have no defined range")
     levels = ((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)  # 257 = 65535 / 255
-    return np.repeat(levels[:, :, np.newaxis], 3, axis=2)
+    return Image.fromarray(levels).convert("RGB")
 
 
 def _reason(error: Exception) -> str:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from itertools import islice
+from contextlib import ExitStack, contextmanager
+from itertools import cycle, islice
 from typing import Literal, TypeVar
 
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
@@ -21,7 +21,8 @@ from superres.errors import SuperresError
 WORKERS_VARIABLE = "SUPERRES_WORKERS"
 DASK_VARIABLE = "SUPERRES_DASK"
 CONNECT_SECONDS = 10
-WINDOW_PER_WORKER = 4
+WINDOW_PER_WORKER = 2
+"""Items; there are two windows."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -35,7 +36,8 @@ def in_order(
     """Yield `function(item)` for each item, in the items' order, whatever the number of workers.
 
     Items are taken a window at a time: joblib alone computes ahead without limit when the results
-    are consumed more slowly than they are made.
+    are consumed more slowly than they are made. One window is worked on while the results of the
+    one before are taken, so that no worker waits at its end.
 
     Args:
         function: at module level where processes run it.
@@ -45,11 +47,17 @@ def in_order(
     """
     workers = _workers()
     remaining = iter(items)
-    with _cluster():
+    with _cluster(), ExitStack() as stack:
         window = WINDOW_PER_WORKER * effective_n_jobs(workers)
-        with Parallel(n_jobs=workers, prefer=prefer, return_as="generator") as parallel:
-            while batch := list(islice(remaining, window)):
-                yield from parallel(delayed(function)(item) for item in batch)
+        # an item is work enough for a task of its own
+        settings = {"n_jobs": workers, "prefer": prefer, "batch_size": 1, "return_as": "generator"}
+        turns = cycle([stack.enter_context(Parallel(**settings)) for _ in range(2)])
+        results: Iterator[Result] = iter(())
+        while batch := list(islice(remaining, window)):
+            begun = next(turns)(delayed(function)(item) for item in batch)
+            yield from results
+            results = begun
+        yield from results
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from superres.errors import SuperresError
 
 MANIFEST = "manifest.csv"
 MAX_SHARD_BYTES = 512 * 2**20
+ROWS_AT_ONCE = 20_000
+"""Of a table that is written."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """No room on the disk, in the user's quota, or under the limit on a file's size."""
 
@@ -77,8 +80,9 @@ def recovered(path: str | Path) -> Path:
     return path
 
 
-def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write a file under a temporary name, flush it to the disk and rename it.
+@contextmanager
+def _replacing_file(path: str | Path) -> Iterator[IO[bytes]]:
+    """Yield a file under a temporary name that is flushed to the disk and renamed at the end.
 
     Where that fails, the temporary file is gone and the old one untouched.
 
@@ -90,13 +94,23 @@ def write_bytes(path: str | Path, content: bytes) -> None:
     partial = path.with_name(f".{path.name}.partial")
     try:
         with _room_for(path), partial.open("wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file, all or nothing.
+
+    Raises:
+        SuperresError: no room on the disk.
+    """
+    with _replacing_file(path) as file:
+        file.write(content)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -110,15 +124,24 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
-    """Write a table as CSV; floats keep 8 significant digits: small, stable files."""
-    write_text(path, frame.to_csv(index=False, float_format="%.8g", lineterminator="\n"))
+    """Write a table as CSV; floats keep 8 significant digits: small, stable files.
+
+    A part of it at a time: the text of a whole manifest would be larger than the manifest.
+    """
+    with _replacing_file(path) as file:
+        for begin in range(0, max(1, len(frame)), ROWS_AT_ONCE):
+            part = frame.iloc[begin : begin + ROWS_AT_ONCE]
+            text = part.to_csv(
+                index=False, header=begin == 0, float_format="%.8g", lineterminator="\n"
+            )
+            file.write(text.encode())
 
 
 class ShardWriter:
     """Appends tiles of one size to `{prefix}-00000.npy`, `{prefix}-00001.npy`, ... of a folder.
 
-    Memory stays at one tile: rows go straight to the file and the header, which NumPy pads for
-    this, gets the final count at the end of each shard.
+    No tile is kept: rows go straight to the file and the header, which NumPy pads for this, gets
+    the final count at the end of each shard.
     """
 
     def __init__(self, folder: Path, prefix: str, max_bytes: int = MAX_SHARD_BYTES) -> None:
@@ -126,27 +149,40 @@ class ShardWriter:
         self._prefix = prefix
         self._max_bytes = max_bytes
         self._shape: tuple[int, ...] | None = None
+        self._capacity = 0
         self._file: IO[bytes] | None = None
         self._shards = 0
         self._count = 0
 
     def append(self, tile: np.ndarray) -> tuple[str, int]:
         """Store a tile (uint8, H x W x 3) and return its shard's file name and index in it."""
-        if tile.dtype != np.uint8 or tile.ndim != 3:
-            raise ValueError(f"a tile is uint8, H x W x 3; got {tile.dtype}, {tile.shape}")
+        names, indices = self.extend(tile[np.newaxis])
+        return names[0], indices[0]
+
+    def extend(self, tiles: np.ndarray) -> tuple[list[str], list[int]]:
+        """Store tiles (uint8, N x H x W x 3) and return each one's shard and index in it."""
+        if tiles.dtype != np.uint8 or tiles.ndim != 4:
+            raise ValueError(f"a tile is uint8, H x W x 3; got {tiles.dtype}, {tiles.shape[1:]}")
         if self._shape is None:
-            self._shape = tile.shape
-        if tile.shape != self._shape:
-            raise ValueError(f"tiles of {self._prefix} are {self._shape}, got {tile.shape}")
-        if self._file is None or (self._count + 1) * tile.nbytes > self._max_bytes:
-            self.close()
-            self._file = (self._folder / f"{self._prefix}-{self._shards:05d}.npy").open("wb")
-            self._shards += 1
-            self._count = 0
-            self._write_header()
-        self._file.write(np.ascontiguousarray(tile).data)
-        self._count += 1
-        return f"{self._prefix}-{self._shards - 1:05d}.npy", self._count - 1
+            self._shape = tiles.shape[1:]
+            self._capacity = max(1, self._max_bytes // math.prod(self._shape))
+        if tiles.shape[1:] != self._shape:
+            raise ValueError(f"tiles of {self._prefix} are {self._shape}, got {tiles.shape[1:]}")
+        names: list[str] = []
+        indices: list[int] = []
+        while len(tiles):
+            if self._file is None or self._count == self._capacity:
+                self.close()
+                self._file = (self._folder / f"{self._prefix}-{self._shards:05d}.npy").open("wb")
+                self._shards += 1
+                self._count = 0
+                self._write_header()
+            some, tiles = np.split(tiles, [self._capacity - self._count])
+            self._file.write(np.ascontiguousarray(some).data)
+            names += [f"{self._prefix}-{self._shards - 1:05d}.npy"] * len(some)
+            indices += range(self._count, self._count + len(some))
+            self._count += len(some)
+        return names, indices
 
     def _write_header(self) -> None:
         assert self._file is not None and self._shape is not None
@@ -180,9 +216,10 @@ class Shards:
         if name not in self._maps:
             path = self._folder / name
             try:
-                self._maps[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+                mapped = np.load(path, mmap_mode="r", allow_pickle=False)
             except (OSError, ValueError) as error:
                 raise SuperresError(f"{path}: not a readable shard: {error}") from error
+            self._maps[name] = mapped.view(np.ndarray)  # NumPy's memmap takes longer to index
         return self._maps[name][index]
 
     def stack(self, rows: pd.DataFrame, shard: str = "shard", index: str = "index") -> np.ndarray:

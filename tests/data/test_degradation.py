@@ -47,7 +47,7 @@ def corner(image):
 
 
 def corrupted(kind, strength, image=IMAGE, blur_scale=1.0, seed=0):
-    return CORRUPTIONS[kind](image, strength, np.random.default_rng(seed), blur_scale)
+    return CORRUPTIONS[kind](image, strength, lambda: np.random.default_rng(seed), blur_scale)
 
 
 @pytest.mark.parametrize("kind", JPEG_RANGES)
@@ -63,6 +63,27 @@ def test_jpeg_equals_the_reference(kind):
         np.testing.assert_array_equal(quantise(image), np.asarray(reference))
     image, _ = corrupted(kind, STRENGTHS[2])
     np.testing.assert_array_equal(quantise(image), GOLDEN[f"{name}_r2"])
+
+
+@given(st.integers(0, 2**32), st.integers(1, 70), st.integers(1, 70), st.integers(0, 60))
+def test_jpeg_gives_the_pixels_of_a_file_that_is_saved_and_opened(seed, height, width, quality):
+    small = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    picture = Image.fromarray(small).resize((width, height))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=15 + quality, optimize=True)
+    pixels = np.asarray(picture, np.float32) / 255
+    image, _ = corrupted("jpeg-broad", 1 - quality / 60, pixels)
+    np.testing.assert_array_equal(quantise(image), np.asarray(Image.open(file)))
+
+
+def test_no_generator_is_made_for_what_draws_nothing():
+    def never():
+        raise AssertionError("made a generator")
+
+    for kind in ("gaussian_blur", "jpeg-broad", "webp", "sinc", "color_quantization", "greyscale"):
+        CORRUPTIONS[kind](IMAGE, 0.5, never, 1.0)
+    with pytest.raises(AssertionError):
+        CORRUPTIONS["noise"](IMAGE, 0.5, never, 1.0)
 
 
 @pytest.mark.parametrize("row", range(5))
@@ -242,6 +263,19 @@ def test_area_downsample_is_the_mean_of_blocks():
     assert area_downsample(white, 8).max() == 1.0
     with pytest.raises(ValueError, match="4 x 6 pixels"):
         area_downsample(image, 4)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 8, 20])
+def test_tiles_are_downsampled_together_as_alone(scale):
+    tiles = np.random.default_rng(0).integers(0, 256, (3, 40, 80, 3), dtype=np.uint8)
+    tiles = tiles[:, : 40 // scale * scale]
+    tiles[0] = 255
+    together = area_downsample(tiles, scale)
+    alone = np.stack([area_downsample(tile, scale) for tile in tiles])
+    np.testing.assert_array_equal(together, alone)
+    blocks = tiles.reshape(3, tiles.shape[1] // scale, scale, 80 // scale, scale, 3)
+    np.testing.assert_allclose(together * 255, blocks.mean((2, 4)), rtol=1e-6)
+    assert together[0].min() == together[0].max() == 1.0
 
 
 def test_quantise_rounds_clips_and_keeps_8_bit_levels():

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from superres.data import grid
 from superres.data.grid import cut, laplacian, luma, positions, sharpness
 
 edges = st.integers(16, 48)
@@ -38,6 +39,26 @@ def test_cut_gives_each_tile_its_own_sharpness():
     assert len(tiles) == 6 * 4
     for x, y, value in tiles:
         assert value == pytest.approx(sharpness(image[y : y + 16, x : x + 16]), rel=1e-12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32), st.integers(16, 40), st.integers(6, 60), st.booleans())
+def test_overlapping_and_flat_tiles_have_the_sharpness_they_have_alone(seed, tile, stride, flush):
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (tile + 50, tile + 30, 3), dtype=np.uint8)
+    image[: tile + 20, : tile + 10] = rng.integers(0, 256, 3)
+    for x, y, value in cut(image, tile, stride, flush):
+        alone = sharpness(image[y : y + tile, x : x + tile])
+        assert value == pytest.approx(alone, rel=1e-11, abs=0)
+
+
+def test_each_line_of_a_photograph_is_worked_on_once(monkeypatch):
+    lines = []
+    count = grid.luma
+    monkeypatch.setattr(grid, "luma", lambda strip: lines.append(len(strip) - 2) or count(strip))
+    image = np.random.default_rng(0).integers(0, 256, (64, 80, 3), dtype=np.uint8)
+    cut(image, 16, 4, flush=True)
+    assert sum(lines) == 64 - 2
 
 
 def test_sharpness_by_hand():

@@ -4,9 +4,11 @@ Those of the recipe have DL-Art-School's ranges, where it has any, and the golde
 and blur to its numbers; what it gets wrong is mended (docs/corruptions.md). The others are those of
 Real-ESRGAN (Wang et al. 2021).
 
-Each is `(image, strength, rng, blur_scale) -> (image, strength actually applied)`. Images are
+Each is `(image, strength, stream, blur_scale) -> (image, strength actually applied)`. Images are
 float32, H x W x 3, in [0, 1]; strengths are in [0, 1]. What a corruption draws (an angle, a field
-of noise) comes from `rng`, so that with one state of it a stronger one does more of the same.
+of noise) comes from the generator that `stream()` makes, always in the same state, so that a
+stronger one does more of the same. It costs as much as blurring a small tile: only those that draw
+call it.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from scipy.ndimage import correlate, correlate1d
 from superres.data.kernels import anisotropic_kernel, gaussian_kernel, motion_kernel, sinc_kernel
 
 Corrupted = tuple[np.ndarray, float]
-Corruption = Callable[[np.ndarray, float, np.random.Generator, float], Corrupted]
+Stream = Callable[[], np.random.Generator]
+Corruption = Callable[[np.ndarray, float, Stream, float], Corrupted]
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 RESAMPLINGS = (
@@ -45,7 +48,7 @@ def jpeg_quality(strength: float, low: int, span: int) -> int:
 def _encoded(
     image: np.ndarray,
     strength: float,
-    _: np.random.Generator,
+    _: Stream,
     __: float,
     *,
     low: int,
@@ -53,17 +56,26 @@ def _encoded(
     file_format: str = "JPEG",
 ) -> Corrupted:
     """Encode and decode with a quality between `low + span` (strength 0) and `low`."""
+    pixels, quality = Image.fromarray(quantise(image)), jpeg_quality(strength, low, span)
+    if file_format == "JPEG":
+        return np.asarray(_jpeg_round_trip(pixels, quality), np.float32) / 255, strength
     file = io.BytesIO()
-    options = {"optimize": True} if file_format == "JPEG" else {"method": 4}
-    quality = jpeg_quality(strength, low, span)
-    Image.fromarray(quantise(image)).save(file, file_format, quality=quality, **options)
+    pixels.save(file, file_format, quality=quality, method=4)
     with Image.open(file) as decoded:
         return np.asarray(decoded, np.float32) / 255, strength
 
 
-def _gaussian_blur(
-    image: np.ndarray, strength: float, _: np.random.Generator, blur_scale: float
-) -> Corrupted:
+def _jpeg_round_trip(pixels: Image.Image, quality: int) -> Image.Image:
+    """Return what saving and opening gives, from the codecs themselves.
+
+    Recognising the format and parsing its header take longer than decoding a small tile. How well
+    the entropy coding does (`optimize`) shows in no pixel.
+    """
+    content = pixels.tobytes("jpeg", "RGB", quality)
+    return Image.frombytes("RGB", pixels.size, content, "jpeg", "RGB", "")
+
+
+def _gaussian_blur(image: np.ndarray, strength: float, _: Stream, blur_scale: float) -> Corrupted:
     """Blur with a deviation of `1.5 * strength * blur_scale` pixels, mirrored at the border."""
     kernel = gaussian_kernel(1.5 * strength * blur_scale)
     for axis in (0, 1):
@@ -74,12 +86,13 @@ def _gaussian_blur(
 def _anisotropic_blur(
     image: np.ndarray,
     strength: float,
-    rng: np.random.Generator,
+    stream: Stream,
     blur_scale: float,
     *,
     shapes: tuple[float, float] = (1.0, 1.0),
 ) -> Corrupted:
     """Blur `1.5 * strength * blur_scale` pixels in one direction, 0.2 to 1 of that across it."""
+    rng = stream()
     angle, ratio = rng.uniform(0, np.pi), rng.uniform(0.2, 1)
     shape = float(np.exp(rng.uniform(*np.log(shapes))))
     kernel = anisotropic_kernel(1.5 * strength * blur_scale, ratio, angle, shape)
@@ -87,14 +100,14 @@ def _anisotropic_blur(
 
 
 def _motion_blur(
-    image: np.ndarray, strength: float, rng: np.random.Generator, blur_scale: float
+    image: np.ndarray, strength: float, stream: Stream, blur_scale: float
 ) -> Corrupted:
     """Blur along a stroke of `4 * strength * blur_scale` pixels in any direction."""
-    kernel = motion_kernel(4 * strength * blur_scale, rng.uniform(0, np.pi))
+    kernel = motion_kernel(4 * strength * blur_scale, stream().uniform(0, np.pi))
     return _filtered(image, kernel), strength
 
 
-def _sinc(image: np.ndarray, strength: float, _: np.random.Generator, __: float) -> Corrupted:
+def _sinc(image: np.ndarray, strength: float, _: Stream, __: float) -> Corrupted:
     """Cut frequencies off above pi (strength 0, the identity) to pi / 3: ringing beside edges."""
     if strength == 0:
         return image, strength
@@ -104,39 +117,38 @@ def _sinc(image: np.ndarray, strength: float, _: np.random.Generator, __: float)
 def _noise(
     image: np.ndarray,
     strength: float,
-    rng: np.random.Generator,
+    stream: Stream,
     _: float,
     *,
     levels: float,
     channels: int = 3,
 ) -> Corrupted:
     """Add Gaussian noise with a deviation of `strength * levels` 8-bit levels, and clip."""
-    noise = rng.standard_normal((*image.shape[:2], channels), np.float32)
+    noise = stream().standard_normal((*image.shape[:2], channels), np.float32)
     return np.clip(image + noise * np.float32(strength * levels / 255), 0, 1), strength
 
 
-def _poisson_noise(
-    image: np.ndarray, strength: float, rng: np.random.Generator, _: float
-) -> Corrupted:
+def _poisson_noise(image: np.ndarray, strength: float, stream: Stream, _: float) -> Corrupted:
     """Add the noise of counting light: white has a deviation of `strength * 25` levels.
 
     Its variance is proportional to the light; a normal distribution stands for Poisson's, so that
     the same field of noise can be scaled.
     """
-    noise = rng.standard_normal(image.shape, np.float32) * np.sqrt(image)
+    noise = stream().standard_normal(image.shape, np.float32) * np.sqrt(image)
     return np.clip(image + noise * np.float32(strength * 25 / 255), 0, 1), strength
 
 
 def _resampling(
     image: np.ndarray,
     strength: float,
-    rng: np.random.Generator,
+    stream: Stream,
     _: float,
     *,
     factor: float,
     down: tuple[Image.Resampling, ...] = (Image.Resampling.BOX,),
 ) -> Corrupted:
     """Scale down by up to `factor` and up again; the size is whole, and so is what was applied."""
+    rng = stream()
     smaller = down[rng.integers(len(down))]
     larger = RESAMPLINGS[rng.integers(len(RESAMPLINGS))]
     height, width = image.shape[:2]
@@ -150,19 +162,16 @@ def _resampling(
     return np.clip(restored, 0, 1), applied
 
 
-def _color_quantization(
-    image: np.ndarray, strength: float, _: np.random.Generator, __: float
-) -> Corrupted:
+def _color_quantization(image: np.ndarray, strength: float, _: Stream, __: float) -> Corrupted:
     """Round to 256 (strength 0) to 8 levels per channel."""
     levels = round(2 ** (8 - 5 * strength))
     applied = (8 - math.log2(levels)) / 5
     return np.rint(image * (levels - 1)).astype(np.float32) / np.float32(levels - 1), applied
 
 
-def _color_jitter(
-    image: np.ndarray, strength: float, rng: np.random.Generator, _: float
-) -> Corrupted:
+def _color_jitter(image: np.ndarray, strength: float, stream: Stream, _: float) -> Corrupted:
     """Change brightness and contrast by up to 30 %, and turn hues by up to 18 degrees."""
+    rng = stream()
     turns = rng.choice((-1, 1), 3) * rng.uniform(0.5, 1, 3) * strength
     brightness, contrast, hue = map(float, turns)
     mean = float((image @ LUMA).mean())
@@ -170,16 +179,14 @@ def _color_jitter(
     return np.clip(changed @ _hue_rotation(hue * np.pi / 10), 0, 1), strength
 
 
-def _saturation(
-    image: np.ndarray, strength: float, rng: np.random.Generator, _: float
-) -> Corrupted:
+def _saturation(image: np.ndarray, strength: float, stream: Stream, _: float) -> Corrupted:
     """Weaken or strengthen colours by up to 60 %."""
-    change = float(rng.choice((-1, 1))) * 0.6 * strength
+    change = float(stream().choice((-1, 1))) * 0.6 * strength
     grey = _grey(image)
     return np.clip(grey + (image - grey) * np.float32(1 + change), 0, 1), strength
 
 
-def _greyscale(image: np.ndarray, strength: float, _: np.random.Generator, __: float) -> Corrupted:
+def _greyscale(image: np.ndarray, strength: float, _: Stream, __: float) -> Corrupted:
     """Take colours away: none of them at strength 0, all at 1."""
     return image + (_grey(image) - image) * np.float32(strength), strength
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -23,24 +24,29 @@ SMALLEST = 1e-6
 """Strength of a randomly chosen corruption at least, since 0 says that it was not applied."""
 
 
-def area_downsample(image: np.ndarray, scale: int) -> np.ndarray:
+def area_downsample(images: np.ndarray, scale: int) -> np.ndarray:
     """Return the mean of each block of `scale` x `scale` pixels.
 
     Args:
-        image: uint8, H x W x 3; `scale` divides H and W.
+        images: uint8, any number of axes, then H x W x 3; `scale` divides H and W.
         scale: a positive whole number; 1 only converts.
 
     Returns:
-        float32, H/scale x W/scale x 3, in [0, 1].
+        float32, ... x H/scale x W/scale x 3, in [0, 1].
     """
-    height, width, channels = image.shape
+    *others, height, width, channels = images.shape
     if height % scale or width % scale:
         raise ValueError(f"{height} x {width} pixels cannot be divided into blocks of {scale}")
-    total = np.zeros((height // scale, width // scale, channels), np.uint32)
-    for row in range(scale):
-        for column in range(scale):
-            total += image[row::scale, column::scale]
-    return (total / (255 * scale**2)).astype(np.float32)
+    exact = np.uint16 if scale <= 16 else np.uint32  # the sum of a white block fits
+    lines = images.reshape(-1, scale, width * channels)
+    columns = lines.sum(axis=1, dtype=exact).reshape(-1, width // scale, scale, channels)
+    means = np.empty((len(lines), width // scale, channels), np.float32)
+    for channel in range(channels):  # so that the innermost loops run over pixels, not over three
+        total = columns[:, :, 0, channel]
+        for column in range(1, scale):
+            total = total + columns[:, :, column, channel]
+        np.divide(total, np.float64(255 * scale**2), out=means[:, :, channel], casting="same_kind")
+    return means.reshape(*others, height // scale, width // scale, channels)
 
 
 def draw_entropy(rng: np.random.Generator, distribution: str, low: float, high: float) -> float:
@@ -91,10 +97,23 @@ def degrade(
     Raises:
         SuperresError: a kind of corruption that this version does not know.
     """
+    return corrupt(degradation, area_downsample(tile, degradation.scale), strengths, item)
+
+
+def corrupt(
+    degradation: Degradation, image: np.ndarray, strengths: Mapping[str, float], item: str
+) -> tuple[np.ndarray, dict[str, float]]:
+    """Return what `degrade` does of a tile that is downsampled already.
+
+    Args:
+        degradation: its corruptions are applied, its scale is not.
+        image: float32, h x w x 3, in [0, 1]; not changed.
+        strengths: as for `degrade`.
+        item: as for `degrade`.
+    """
     names = degradation.names
     if set(strengths) != set(names):
         raise ValueError(f"strengths are for {list(strengths)}, wanted {list(names)}")
-    image = area_downsample(tile, degradation.scale)
     applied = {}
     for step in degradation.corruptions:
         strength = float(strengths[step.name])
@@ -106,8 +125,7 @@ def degrade(
         if strength == 0 and not step.always:
             applied[step.name] = 0.0
             continue
-        generator = rng(degradation.seed, "corrupt", item, step.name)
-        corrupt = CORRUPTIONS[step.kind]
-        image, exactly = corrupt(image, strength, generator, degradation.blur_scale)
+        stream = partial(rng, degradation.seed, "corrupt", item, step.name)
+        image, exactly = CORRUPTIONS[step.kind](image, strength, stream, degradation.blur_scale)
         applied[step.name] = strength if exactly == strength else round(exactly, 6)
     return quantise(image), applied

@@ -22,9 +22,9 @@ _EDGE = 32
 _LOW = 8
 
 
-def perceptual_hash(image: np.ndarray) -> int | None:
-    """Return the 64-bit hash of a picture (uint8, H x W x 3); None where it is nearly flat."""
-    small = Image.fromarray(image).resize((_EDGE, _EDGE), Image.Resampling.BOX, reducing_gap=None)
+def perceptual_hash(picture: Image.Image) -> int | None:
+    """Return the 64-bit hash of a picture in mode RGB; None where it is nearly flat."""
+    small = picture.resize((_EDGE, _EDGE), Image.Resampling.BOX, reducing_gap=None)
     luma = np.asarray(small.convert("L"), np.float64)
     if luma.std() < MIN_DEVIATION:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from superres.data.chain import Degradation
-from superres.data.degradation import degrade, draw_strengths
+from superres.data.degradation import area_downsample, corrupt, draw_strengths
 from superres.data.manifests import DEGRADATION, PAIR_COLUMNS, TILE_COLUMNS, entropy_columns
 from superres.errors import SuperresError
 from superres.parallel import in_order
@@ -33,20 +34,23 @@ MAX_BATCH_BYTES = 2**24
 MAX_BATCH_TILES = 64
 
 
-class _Tile(NamedTuple):
-    """The part of a tile's manifest row that its inputs follow from."""
+class _Tiles(NamedTuple):
+    """The part of some rows of the tiles' manifest that their inputs follow from."""
 
-    id: str
-    shard: str
-    position: int
-    variants: int
+    ids: list[str]
+    shards: list[str]
+    positions: list[int]
+    variants: list[int]
+    """How many inputs each tile gets."""
 
 
-class _Input(NamedTuple):
-    low: np.ndarray
-    """uint8, H/scale x W/scale x 3."""
-    applied: tuple[float, ...]
-    """Strengths in the corruptions' order."""
+class _Inputs(NamedTuple):
+    """All inputs of some tiles, in the tiles' order: two arrays, not a pair for each of them."""
+
+    lows: np.ndarray
+    """uint8, N x H/scale x W/scale x 3."""
+    applied: np.ndarray
+    """float64, N x corruptions: the strengths."""
 
 
 def degrade_tiles(
@@ -74,11 +78,14 @@ def degrade_tiles(
             f"(tiles of {tiles_folder})"
         )
     size = max(1, min(MAX_BATCH_TILES, MAX_BATCH_BYTES // (height * width * 3)))
-    degrade = partial(_degrade_batch, params=params, tiles_folder=Path(tiles_folder))
-    batches = in_order(degrade, _batches(tiles, params.variants, size), prefer="processes")
+    variants = np.where(tiles["split"] == "train", params.variants, 1)
     degradation = Degradation.of(params)
+    degrade = partial(_degrade_batch, degradation=degradation, tiles_folder=Path(tiles_folder))
+    batches = in_order(degrade, _batches(tiles, variants, size), prefer="processes")
     with replacing_folder(pairs_folder) as new:
-        manifest = _write_pairs(tiles, batches, new, entropy_columns(degradation.names))
+        splits = tiles["split"].to_numpy(object).repeat(variants)
+        inputs = _write_inputs(splits, batches, new)
+        manifest = _manifest(tiles, variants, inputs, entropy_columns(degradation.names))
         write_csv(new / MANIFEST, manifest)
         write_json(new / DEGRADATION, degradation.to_json())
     counts = manifest["split"].value_counts()
@@ -99,55 +106,58 @@ def pair_id(tile_id: str, variant: int) -> str:
     return f"{tile_id}-{variant}"
 
 
-def _batches(tiles: pd.DataFrame, variants: int, size: int) -> Iterator[list[_Tile]]:
+def _batches(tiles: pd.DataFrame, variants: np.ndarray, size: int) -> Iterator[_Tiles]:
     for begin in range(0, len(tiles), size):
         rows = tiles.iloc[begin : begin + size]
-        yield [
-            _Tile(name, shard, int(index), variants if split == "train" else 1)
-            for name, shard, index, split in zip(
-                rows["id"], rows["shard"], rows["index"], rows["split"], strict=True
-            )
-        ]
+        places = (rows["shard"].tolist(), rows["index"].tolist())
+        yield _Tiles(rows["id"].tolist(), *places, variants[begin : begin + size].tolist())
 
 
-def _degrade_batch(
-    tiles: list[_Tile], params: DegradeParams, tiles_folder: Path
-) -> list[list[_Input]]:
-    """Return the inputs of each tile; a worker reads the tiles itself."""
-    degradation = Degradation.of(params)
+def _degrade_batch(tiles: _Tiles, degradation: Degradation, tiles_folder: Path) -> _Inputs:
+    """Return the inputs of some tiles; a worker reads the tiles itself."""
     shards = Shards(tiles_folder)
-    results = []
-    for tile in tiles:
-        high = shards[tile.shard, tile.position]
-        inputs = []
-        for variant in range(tile.variants):
-            strengths = strengths_of(degradation, tile.id, variant)
-            low, applied = degrade(degradation, high, strengths, pair_id(tile.id, variant))
-            inputs.append(_Input(low, tuple(applied.values())))
-        results.append(inputs)
-    return results
+    places = zip(tiles.shards, tiles.positions, strict=True)
+    smaller = area_downsample(np.stack([shards[place] for place in places]), degradation.scale)
+    lows = np.empty((sum(tiles.variants), *smaller.shape[1:]), np.uint8)
+    applied = np.empty((len(lows), len(degradation.corruptions)))
+    place = 0
+    for name, image, variants in zip(tiles.ids, smaller, tiles.variants, strict=True):
+        for variant in range(variants):
+            strengths = strengths_of(degradation, name, variant)
+            low, exactly = corrupt(degradation, image, strengths, pair_id(name, variant))
+            lows[place], applied[place] = low, list(exactly.values())
+            place += 1
+    return _Inputs(lows, applied)
 
 
-def _write_pairs(
-    tiles: pd.DataFrame,
-    batches: Iterator[list[list[_Input]]],
-    folder: Path,
-    entropies: list[str],
-) -> pd.DataFrame:
-    """Write the shards and return the manifest: a row per input, in the tiles' order."""
-    renamed = tiles.rename(columns={"id": "tile_id", "shard": "tile_shard", "index": "tile_index"})
-    inputs = (inputs for batch in batches for inputs in batch)
-    rows: list[dict[Any, Any]] = []
-    with ExitStack() as stack, progress_bar(len(tiles), "degrade", "tile") as bar:
+def _write_inputs(splits: np.ndarray, batches: Iterator[_Inputs], folder: Path) -> pd.DataFrame:
+    """Write the shards and return where each input is and, by its number, each strength of it."""
+    shards: list[str] = []
+    indices: list[int] = []
+    strengths = []
+    with ExitStack() as stack, progress_bar(len(splits), "degrade", "input") as bar:
         writers = {
-            split: stack.enter_context(ShardWriter(folder, split))
-            for split in tiles["split"].unique()
+            split: stack.enter_context(ShardWriter(folder, split)) for split in np.unique(splits)
         }
-        for tile, variants in zip(renamed.to_dict("records"), inputs, strict=True):
-            for variant, (low, applied) in enumerate(variants):
-                shard, index = writers[tile["split"]].append(low)
-                strengths = dict(zip(entropies, applied, strict=True))
-                row: dict[Any, Any] = {**tile, **strengths, "shard": shard, "index": index}
-                rows.append({**row, "id": pair_id(tile["tile_id"], variant), "variant": variant})
-            bar.update()
-    return pd.DataFrame(rows, columns=[*PAIR_COLUMNS, *entropies])
+        for lows, applied in batches:
+            these = splits[len(shards) : len(shards) + len(lows)]
+            changes = np.flatnonzero(these[1:] != these[:-1]) + 1
+            for begin, end in pairwise([0, *changes.tolist(), len(lows)]):
+                names, places = writers[these[begin]].extend(lows[begin:end])
+                shards += names
+                indices += places
+            strengths.append(applied)
+            bar.update(len(lows))
+    return pd.DataFrame(np.concatenate(strengths)).assign(shard=shards, index=indices)
+
+
+def _manifest(
+    tiles: pd.DataFrame, variants: np.ndarray, inputs: pd.DataFrame, entropies: list[str]
+) -> pd.DataFrame:
+    """Return a row per input, in the tiles' order."""
+    renamed = tiles.rename(columns={"id": "tile_id", "shard": "tile_shard", "index": "tile_index"})
+    rows = renamed.loc[renamed.index.repeat(variants)].reset_index(drop=True)
+    rows["variant"] = np.concatenate([np.arange(count) for count in variants])
+    rows["id"] = list(map(pair_id, rows["tile_id"], rows["variant"]))
+    named = inputs.rename(columns=dict(enumerate(entropies)))
+    return pd.concat([rows, named], axis=1)[[*PAIR_COLUMNS, *entropies]]

@@ -14,7 +14,7 @@ from superres.data.duplicates import near_groups, perceptual_hash
 from superres.data.sources import Source, find_sources
 from superres.data.splitting import SPLITS, assign_splits, listed_split
 from superres.errors import SuperresError
-from superres.images import NoImage, UnreadableImage, read_image
+from superres.images import NoImage, UnreadableImage, read_picture
 from superres.parallel import in_order
 from superres.params.data import DataParams
 from superres.progress import progress_bar
@@ -96,13 +96,13 @@ def _look_at(source: Source, params: DataParams) -> Photograph:
     if source.reason:
         return Photograph(source, reason=source.reason)
     try:
-        image = read_image(source.path, source.content(), params.max_megapixels)
+        picture = read_picture(source.path, source.content(), params.max_megapixels)
     except UnreadableImage as error:
         if isinstance(error, NoImage) and not source.named_as_image:
             return Photograph(source, reason="no image")
         return Photograph(source, reason=f"unreadable: {error.reason}", bad=True)
-    height, width = image.shape[:2]
-    return Photograph(source, width, height, content_hash(image), perceptual_hash(image))
+    content = content_hash(np.asarray(picture))
+    return Photograph(source, *picture.size, content, perceptual_hash(picture))
 
 
 def _refuse_many_unreadable(photographs: list[Photograph], params: DataParams) -> None:

@@ -22,6 +22,9 @@ from superres.params.data import DataParams
 from superres.progress import progress_bar
 from superres.storage import MANIFEST, ShardWriter, replacing_folder, write_csv
 
+TILES_AT_ONCE = 64
+"""That are copied out of a photograph and written."""
+
 
 class _Cut(NamedTuple):
     image: np.ndarray
@@ -78,7 +81,7 @@ def short_ids(contents: list[str]) -> list[str]:
 
 def _write_tiles(used: list[Photograph], params: DataParams, folder: Path) -> pd.DataFrame:
     """Write the shards, note each photograph's counts, and return the manifest."""
-    rows: list[tuple[Any, ...]] = []
+    columns: dict[str, list[Any]] = {name: [] for name in TILE_COLUMNS}
     ids = short_ids([photograph.content for photograph in used])
     cuts = in_order(partial(_cut, params=params), used, prefer="threads")
     size = params.tile_size
@@ -90,18 +93,24 @@ def _write_tiles(used: list[Photograph], params: DataParams, folder: Path) -> pd
             if not done.tiles:
                 photograph.reason = f"all {done.dropped} tiles below the sharpness threshold"
             name, split = photograph.source.name, photograph.split
-            for x, y, sharpness in done.tiles:
-                shard, index = writers[split].append(done.image[y : y + size, x : x + size])
-                rows.append(
-                    (f"{short}-{x:05d}-{y:05d}", split, shard, index, name, x, y, sharpness)
-                )
+            for begin in range(0, len(done.tiles), TILES_AT_ONCE):
+                tiles = done.tiles[begin : begin + TILES_AT_ONCE]
+                pixels = [done.image[y : y + size, x : x + size] for x, y, _ in tiles]
+                shards, indices = writers[split].extend(np.stack(pixels))
+                columns["id"] += [f"{short}-{x:05d}-{y:05d}" for x, y, _ in tiles]
+                columns["split"] += [split] * len(tiles)
+                columns["shard"] += shards
+                columns["index"] += indices
+                columns["source"] += [name] * len(tiles)
+                for column, values in zip(Tile._fields, zip(*tiles, strict=True), strict=True):
+                    columns[column] += values
             bar.update()
     if all(photograph.reason for photograph in used if photograph.split == "train"):
         raise SuperresError(
             f"data.source: {params.source}: every training tile is below data.min_sharpness "
             f"{params.min_sharpness}"
         )
-    return pd.DataFrame(rows, columns=list(TILE_COLUMNS))
+    return pd.DataFrame(columns)
 
 
 def _cut(photograph: Photograph, params: DataParams) -> _Cut:
