@@ -9,9 +9,11 @@ so that `--help` takes no seconds for torch.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple
 
 from superres import __version__
@@ -63,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     A command line that cannot be understood ends in argparse's SystemExit(2).
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if sys.stderr is None:  # closed by whoever started us; progress and errors go nowhere
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - as long as the process lives
     try:
         args = _parser(words).parse_args(words)
         return import_module(COMMANDS[args.command].module).run(args)

@@ -5,173 +5,22 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageCms, features
+from PIL import Image
 
+from picture_files import kind_of, picture
 from superres.cli import main
+from superres.commands import restore as restore_command
 from superres.estimation.estimator import EstimatorSpec, StrengthEstimator, save_estimator
 from superres.restoration import planning
-
-RNG = np.random.default_rng(0)
-ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-def pixels(*shape: int, kind: type = np.uint8) -> np.ndarray:
-    return RNG.integers(0, np.iinfo(kind).max + 1, shape, dtype=kind)
-
-
-def picture(path: Path, *shape: int, **options: Any) -> Path:
-    """Write a random picture, by default 10 x 12 in colour, and return its path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels(*(shape or (10, 12, 3)))).save(path, **options)
-    return path
-
-
-@pytest.fixture
-def restore(model: Path) -> Any:
-    """Return the command with the tiny model, in one evaluation."""
-
-    def call(*words: Any, estimate: bool = True) -> int:
-        more = ["--estimate"] if estimate else ["--steps", "2"]
-        return main(["restore", *map(str, words), "--model", str(model), "--device", "cpu", *more])
-
-    return call
-
-
-def kind_of(path: Path) -> tuple[str | None, str, tuple[int, int]]:
-    with Image.open(path) as image:
-        image.load()
-        return image.format, image.mode, image.size
-
-
-FORMATS = [
-    ("a.jpg", "RGB", "a.jpg", "JPEG", "RGB"),
-    ("a.jpg", "L", "a.jpg", "JPEG", "L"),
-    ("a.jpg", "CMYK", "a.jpg", "JPEG", "RGB"),
-    ("a.JPEG", "RGB", "a.JPEG", "JPEG", "RGB"),
-    ("a.png", "RGB", "a.png", "PNG", "RGB"),
-    ("a.png", "RGBA", "a.png", "PNG", "RGBA"),
-    ("a.png", "L", "a.png", "PNG", "L"),
-    ("a.png", "LA", "a.png", "PNG", "LA"),
-    ("a.png", "1", "a.png", "PNG", "L"),
-    ("a.png", "P", "a.png", "PNG", "RGB"),
-    ("a.png", "I;16", "a.png", "PNG", "I;16"),
-    ("a.tif", "RGB", "a.tif", "TIFF", "RGB"),
-    ("a.tif", "RGBA", "a.tif", "TIFF", "RGBA"),
-    ("a.tif", "CMYK", "a.tif", "TIFF", "RGB"),
-    ("a.tiff", "I;16", "a.tiff", "TIFF", "I;16"),
-    ("a.webp", "RGB", "a.webp", "WEBP", "RGB"),
-    ("a.webp", "RGBA", "a.webp", "WEBP", "RGBA"),
-    ("a.bmp", "RGB", "a.bmp", "BMP", "RGB"),
-    ("a.bmp", "P", "a.bmp", "BMP", "RGB"),
-    ("a.bmp", "L", "a.bmp", "BMP", "L"),
-    ("a.gif", "P", "a.png", "PNG", "RGB"),
-    ("a.gif", "L", "a.png", "PNG", "RGB"),
-]
-
-
-@pytest.mark.parametrize(("name", "mode", "out", "kind", "becomes"), FORMATS)
-def test_every_format(
-    restore: Any, tmp_path: Path, name: str, mode: str, out: str, kind: str, becomes: str
-) -> None:
-    source = tmp_path / "in" / name
-    source.parent.mkdir()
-    image = Image.fromarray(pixels(11, 7, 3)).convert("L" if mode == "I;16" else mode)
-    if mode.endswith("A"):
-        image.putalpha(Image.fromarray(pixels(11, 7)))
-    if mode == "I;16":
-        image = Image.fromarray(pixels(11, 7, kind=np.uint16))
-    image.save(source)
-    before = source.read_bytes()
-    assert restore(source, tmp_path / "out") == 0
-    assert [path.name for path in (tmp_path / "out").iterdir()] == [out]
-    assert kind_of(tmp_path / "out" / out) == (kind, becomes, (14, 22))
-    assert source.read_bytes() == before
-
-
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
-@pytest.mark.parametrize(
-    ("suffix", "kind", "needs"),
-    [
-        (".avif", "AVIF", "avif"),
-        (".jp2", "JPEG2000", "jpg_2000"),
-        (".heic", "HEIF", None),
-    ],
-)
-def test_formats_that_not_every_pillow_has(
-    restore: Any, tmp_path: Path, suffix: str, kind: str, needs: str | None, mode: str
-) -> None:
-    if needs is None:
-        pytest.importorskip("pillow_heif").register_heif_opener()
-    elif not features.check(needs):
-        pytest.skip(f"this Pillow has no {kind}")
-    image = Image.fromarray(np.full((24, 16, 3), 180, np.uint8)).convert(mode)
-    if mode == "RGBA":
-        image.putalpha(120)
-    image.save(tmp_path / f"in{suffix}")
-    assert restore(tmp_path / f"in{suffix}", tmp_path / f"out{suffix}") == 0
-    as_read = kind_of(tmp_path / f"in{suffix}")[1]  # some Pillow read grey AVIF as colours
-    assert kind_of(tmp_path / f"out{suffix}") == (kind, as_read, (32, 48))
-    with Image.open(tmp_path / f"out{suffix}") as restored:
-        if mode == "RGBA":
-            assert abs(np.asarray(restored)[:, :, 3].astype(int) - 120).max() <= 3
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 97), (33, 2)])
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".bmp"])
-def test_odd_sizes(restore: Any, tmp_path: Path, size: tuple[int, int], suffix: str) -> None:
-    source = picture(tmp_path / f"a{suffix}", *size, 3)
-    out = tmp_path / f"b{suffix}"
-    assert restore(source, out, "--window", 48) == 0
-    assert kind_of(out)[2] == (2 * size[1], 2 * size[0])
-
-
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
-def test_orientation_profile_and_exif(restore: Any, tmp_path: Path, suffix: str) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6  # orientation: to be turned by a quarter
-    exif[0x010F] = "Maker"
-    exif.get_ifd(0x8769)[0x829A] = 0.25  # exposure time
-    exif.get_ifd(0x8769)[0xA002] = 12  # width in pixels
-    source = picture(tmp_path / f"a{suffix}", exif=exif.tobytes(), icc_profile=ICC, dpi=(300, 300))
-    out = tmp_path / f"b{suffix}"
-    assert restore(source, out, "--jpeg", 0.25) == 0
-    with Image.open(out) as image:
-        assert image.size == (20, 24)
-        assert image.info["icc_profile"] == ICC
-        kept = image.getexif()
-        details = kept.get_ifd(0x8769)
-        assert (kept.get(0x0112, 1), kept[0x010F], float(details[0x829A])) == (1, "Maker", 0.25)
-        if suffix == ".png":
-            said = image.text["superres"]
-        else:
-            assert details[0xA002] == 20
-            said = details[0x9286].removeprefix(b"ASCII\0\0\0").decode()
-    facts = json.loads(said)
-    assert facts["strengths"] == {"blur": 0.0, "jpeg": 0.25}
-    assert facts["estimate"] is True and facts["seed"] == 0
-
-
-def test_a_cmyk_profile_does_not_outlive_cmyk(restore: Any, tmp_path: Path) -> None:
-    source = tmp_path / "a.tif"
-    Image.new("CMYK", (8, 8), (20, 40, 60, 0)).save(source, icc_profile=b"not a profile")
-    assert restore(source, tmp_path / "b.tif") == 0
-    with Image.open(tmp_path / "b.tif") as image:
-        assert image.mode == "RGB" and not image.info.get("icc_profile")
-
-
-def test_the_first_picture_of_an_animation_with_a_note(
-    restore: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    frames = [Image.fromarray(np.full((6, 6), level, np.uint8)) for level in (0, 255)]
-    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-    assert restore(tmp_path / "a.gif", tmp_path / "out") == 0
-    assert "note: the first of 2 pictures in the file" in capsys.readouterr().out
+from superres.restoration.restorer import Restorer
 
 
 def test_a_folder_is_mirrored_and_failures_do_not_stop_the_others(
@@ -260,10 +109,116 @@ def test_two_inputs_for_one_output(
     first, second = picture(tmp_path / "x" / "a.png"), picture(tmp_path / "y" / "a.png")
     assert restore(first, second, tmp_path / "out") == 1
     assert "would both become" in capsys.readouterr().err
-    picture(tmp_path / "x" / "a.gif")
-    assert restore(tmp_path / "x", tmp_path / "out") == 1
-    assert "has just been made of" in capsys.readouterr().err
-    assert len(list((tmp_path / "out").iterdir())) == 1
+    for name in ("a.gif", "b.gif", "c", "d.001", "d.002"):
+        path = tmp_path / "x" / name
+        picture(path, format="GIF" if path.suffix == ".gif" else "PNG")
+    words = [tmp_path / "x" / name for name in ("a.gif", "a.png", "b.gif", "c", "d.001", "d.002")]
+    assert restore(*words, tmp_path / "out") == 0
+    made = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert made == ["a.gif.png", "a.png", "b.png", "c.png", "d.001.png", "d.002.png"]
+
+
+def test_an_output_that_is_another_input(
+    restore: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a second name of it as well; `--samples` makes names of its own."""
+    first, second = picture(tmp_path / "a.gif"), picture(tmp_path / "a.webp", lossless=True)
+    numbered = picture(tmp_path / "a-1.png")
+    os.link(second, tmp_path / "a.png")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert restore(first, second, tmp_path, "--overwrite") == 1
+    assert f"a.png: is another input, {second}, which is never" in capsys.readouterr().err
+    assert restore(first, numbered, tmp_path, "--overwrite", "--samples", 1) == 1
+    capsys.readouterr()
+    (tmp_path / "a.png").unlink()
+    assert restore(first, numbered, tmp_path, "--overwrite", "--samples", 2) == 1
+    assert f"a-1.png: is another input, {numbered}, which" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before if path.exists()}.items() <= before.items()
+
+
+def test_two_names_for_one_output(
+    restore: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where letters' case does not count: what was just made is not replaced."""
+    first, second = picture(tmp_path / "x" / "a.png"), picture(tmp_path / "x" / "b.png")
+    real = planning.identity
+
+    def without_case(path: Path) -> Any:
+        return real(path.with_name(path.name.replace("b", "a")) if "out" in path.parts else path)
+
+    monkeypatch.setattr(planning, "identity", without_case)
+    monkeypatch.setattr(restore_command, "identity", without_case)
+    assert restore(first, second, tmp_path / "out", "--overwrite") == 1
+    assert f"b.png: has just been made of {first}" in capsys.readouterr().err
+
+
+def test_what_memory_does_not_hold(
+    restore: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One picture fails, the others are restored; any other error of torch is a fault of ours."""
+    large, small = picture(tmp_path / "a.png", 50, 50, 3), picture(tmp_path / "b.png")
+    run = Restorer.run
+
+    def short(self: Restorer, image: Any, *rest: Any) -> Any:
+        if image.size[0] == 50:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ...")
+        return run(self, image, *rest)
+
+    monkeypatch.setattr(Restorer, "run", short)
+    assert restore(large, small, tmp_path / "out") == 1
+    assert "a.png: not enough memory; a smaller --window or" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.png"]
+    monkeypatch.setattr(Restorer, "run", lambda *_: torch.zeros(2) @ torch.zeros(3))
+    with pytest.raises(RuntimeError, match="tensor"):
+        restore(small, tmp_path / "new")
+
+
+def test_an_interrupt_leaves_nothing_behind(
+    restore: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = picture(tmp_path / "a.png"), picture(tmp_path / "b.png")
+    wanted, calls = os.fsync, []
+
+    def interrupted(file: int) -> None:
+        calls.append(file)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        wanted(file)
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    assert restore(first, second, tmp_path / "out") == 130
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+
+
+def test_names_that_the_terminal_cannot_show(model: Path, tmp_path: Path) -> None:
+    """Nor is a closed standard error, or standard input, a reason to fail."""
+    name = "\u65e5\u672c \u00e9 \udcff.png"
+    (tmp_path / name).write_bytes(picture(tmp_path / "a.png").read_bytes())
+    words = ["restore", str(tmp_path / name), "out", "--model", str(model), "--estimate"]
+    script = f"import sys; from superres.cli import main; sys.exit(main({words!r}))"
+    for closed in ("2>&-", "<&-"):
+        done = subprocess.run(
+            ["sh", "-c", f'"$0" -c "$1" {closed}', sys.executable, script],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONIOENCODING": "ascii", "SUPERRES_DEVICE": "cpu"},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0 and b"\\u65e5\\u672c \\xe9 \\udcff.png" in done.stdout
+        (tmp_path / "out" / name).unlink()
+
+
+def test_no_progress_bar_for_what_takes_no_time(
+    restore: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert restore(picture(tmp_path / "a.png"), tmp_path / "out") == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

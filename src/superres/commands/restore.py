@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
+
+from PIL import Image
 
 from superres import __version__
 from superres.errors import SuperresError
@@ -17,12 +20,14 @@ from superres.model_folder import read_spec
 from superres.params.sampler import SamplerName, Spacing
 from superres.params.train import Precision
 from superres.progress import progress_bar
-from superres.restoration.files import PictureFile, read_picture, target, write_picture
+from superres.restoration.files import PictureFile, read_picture, register_heif, write_picture
+from superres.restoration.formats import HEIF, as_png, target
 from superres.restoration.metadata import KEY
-from superres.restoration.planning import Plan, check_writable, free, plan
+from superres.restoration.planning import Identity, Plan, check_writable, free, identity, plan
 from superres.restoration.restorer import AUTO, MODEL, Restorer, load
-from superres.restoration.surf import surf
+from superres.restoration.surf import DELAY, surf
 from superres.restoration.whole import Tiling
+from superres.terminal import say
 
 MEGA = 1e6
 IDENTITY = ("step", "origin", "file", "sha256")
@@ -128,22 +133,31 @@ class _Command:
         for name, value in self.given.items():
             if not 0 <= value <= 1:
                 raise SuperresError(f"--{name}: must be between 0 and 1, got {value}")
-        self.written: dict[Path, Path] = {}
+        self.inputs: dict[Identity, Path] = {}
+        self.planned: set[Path] = set()
+        self.made: dict[Identity | None, Path] = {}
+        """What each output was made of; the file system says whether two names are one."""
         self.pixels = 0
 
     def restore_all(self, planned: Plan) -> int:
         """Restore every picture, whatever becomes of the others; return the exit status."""
         begin = time.perf_counter()
         failed = 0
+        self.inputs = planned.inputs()
+        self.planned = {out for _, out in planned.tasks}
         for number, (source, out) in enumerate(planned.tasks, start=1):
             place = f"{number}/{len(planned.tasks)} " if len(planned.tasks) > 1 else ""
             try:
-                self.restore_file(source, out, f"{place}{source.name}")
-            except (SuperresError, OSError, MemoryError) as error:
+                said = self.restore_file(source, out, f"{place}{source.name}")
+            except (SuperresError, OSError, MemoryError, RuntimeError) as error:
+                reason = _reason(error)
+                if reason is None:
+                    raise
                 failed += 1
-                reason = str(error) or type(error).__name__
-                said = reason if str(source) in reason else f"{source}: {reason}"
-                print(f"failed: {said}", file=sys.stderr)
+                told = reason if str(source) in reason else f"{source}: {reason}"
+                say(f"failed: {told}", sys.stderr)
+            else:
+                say("\n  note: ".join(said))
         seconds = time.perf_counter() - begin
         restored = len(planned.tasks) - failed
         summary = f"{restored} restored, {self.pixels / MEGA:.2f} megapixels in {seconds:.1f} s"
@@ -151,29 +165,28 @@ class _Command:
             summary += f"; {failed} failed"
         if planned.passed_over:
             summary += f"; {planned.passed_over} other files passed over"
-        print(summary)
+        say(summary)
         return 1 if failed else 0
 
-    def restore_file(self, source: Path, out: Path, label: str) -> None:
-        """Restore one file.
+    def restore_file(self, source: Path, out: Path, label: str) -> list[str]:
+        """Restore one file and return what is to be said: a line, and notes.
 
         Raises:
             SuperresError: it cannot be read, or must not be written.
             OSError: it cannot be written.
         """
         file = read_picture(source)
-        suffix = ".png" if self.args.surf else None
-        out = target(out.with_suffix(suffix or out.suffix), file.picture, self.restorer.scale)
-        outs = self._outputs(source, out)
+        able = as_png(out) if self.args.surf else target(out, file.picture, self.restorer.scale)
+        if able != out and able in self.planned:  # a.gif leaves a.png to a.png
+            able = out.with_name(f"{out.name}.png")
+        outs = self._outputs(source, able)
         told = self.restorer.told(file.picture, self.given, self.args.entropy)
-        if self.args.surf:
-            self._surf(file, outs[0], told, label)
-        else:
-            self._sample(file, outs, told, label)
+        make = self._surf if self.args.surf else self._sample
+        notes = make(file, outs, told, label)
+        self.made |= {identity(each): source for each in outs}
         said = ", ".join([self._size(file), *self._words(told)])
-        print(f"{source} -> {', '.join(str(out) for out in outs)}: {said}")
-        for note in file.notes:
-            print(f"  note: {note}")
+        names = ", ".join(str(each) for each in outs)
+        return [f"{source} -> {names}: {said}", *file.notes, *notes]
 
     def _outputs(self, source: Path, out: Path) -> list[Path]:
         count = self.args.samples
@@ -181,28 +194,34 @@ class _Command:
         if count > 1 and not self.args.surf:
             outs = [out.with_name(f"{out.stem}-{n}{out.suffix}") for n in range(1, count + 1)]
         for each in outs:
-            if each in self.written:
-                raise SuperresError(f"{each}: has just been made of {self.written[each]}")
-            free(source, each, self.args.overwrite)
-        self.written |= dict.fromkeys(outs, source)
+            if identity(each) in self.made:
+                made_of = self.made[identity(each)]
+                raise SuperresError(f"{each}: has just been made of {made_of}")
+            free(source, each, self.args.overwrite, self.inputs)
+            if each.suffix.lower() in HEIF:
+                register_heif(each)
         return outs
 
     def _sample(
         self, file: PictureFile, outs: Sequence[Path], told: dict[str, float], label: str
-    ) -> None:
+    ) -> tuple[str, ...]:
         total = self.restorer.windows(file.picture, self.how) * len(outs)
-        with progress_bar(total, label, "window", leave=False) as bar:
+        notes: tuple[str, ...] = ()
+        with progress_bar(total, label, "window", leave=False, delay=DELAY) as bar:
             for repeat, out in enumerate(outs):
                 restored = self.restorer.run(
                     file.picture, told, self.how, self.args.seed, repeat, bar.update
                 )
-                write_picture(out, restored, file, self._comment(told, repeat))
+                notes = write_picture(out, restored, file, self._comment(told, repeat))
                 self.pixels += restored.size[0] * restored.size[1]
+        return notes
 
-    def _surf(self, file: PictureFile, out: Path, told: dict[str, float], label: str) -> None:
+    def _surf(
+        self, file: PictureFile, outs: Sequence[Path], told: dict[str, float], label: str
+    ) -> tuple[str, ...]:
         sheet = surf(self.restorer, file.picture, told, self.how, self.args.seed, label)
-        write_picture(out, sheet, PictureFile(sheet, {"text": {}}, type(file.exif)()), "")
         self.pixels += sheet.size[0] * sheet.size[1]
+        return write_picture(outs[0], sheet, PictureFile(sheet, {"text": {}}, Image.Exif()), "")
 
     def _size(self, file: PictureFile) -> str:
         if self.args.surf:
@@ -233,3 +252,13 @@ class _Command:
             facts |= {"spacing": self.how.spacing, "temperature": self.how.temperature}
             facts |= {"sample": repeat + 1}
         return json.dumps({**facts, "seed": self.args.seed}, ensure_ascii=True)
+
+
+def _reason(error: Exception) -> str | None:
+    """Return why a picture failed, or None for what is no fault of the picture's."""
+    if isinstance(error, RuntimeError):
+        # torch has a kind of error for a GPU's memory alone; what it says of a CPU's depends.
+        if not re.search("out of memory|t allocate memory|not enough memory", str(error)):
+            return None
+        return "not enough memory; a smaller --window or --batch needs less"
+    return str(error) or type(error).__name__

@@ -46,6 +46,22 @@ class Picture:
         digest.update(np.ascontiguousarray(self.levels).data)
         return digest.hexdigest()
 
+    @property
+    def bits(self) -> int:
+        """Per channel: 8 or 16."""
+        return 8 * self.levels.dtype.itemsize
+
+    def in_8_bits(self) -> Picture:
+        """Return the picture with each level rounded to the nearest of 256."""
+        if self.bits == 8:
+            return self
+        levels, alpha = (
+            None if part is None else ((part.astype(np.uint32) + 128) // 257).astype(np.uint8)
+            for part in (self.levels, self.alpha)
+        )
+        assert levels is not None
+        return Picture(levels, alpha)
+
     def signal(self, device: torch.device | str = "cpu") -> Tensor:
         """Return what networks see, at full depth: float32 in [-1, 1], (1, 3, H, W)."""
         white = DEPTHS[self.levels.dtype]
@@ -100,12 +116,17 @@ def from_array(array: np.ndarray) -> Picture:
     return Picture(colours, array[:, :, -1] if channels in (2, 4) else None)
 
 
-def to_array(picture: Picture, like: np.ndarray) -> np.ndarray:
-    """Return a picture's pixels with as many dimensions and channels as an array has."""
+def samples_of(picture: Picture) -> np.ndarray:
+    """Return a picture's pixels with its alpha as the last channel, (H, W, 1 to 4)."""
     parts = [picture.levels[:, :, np.newaxis] if picture.grey else picture.levels]
     if picture.alpha is not None:
         parts.append(picture.alpha[:, :, np.newaxis])
-    array = np.concatenate(parts, axis=2) if len(parts) > 1 else parts[0]
+    return np.concatenate(parts, axis=2) if len(parts) > 1 else parts[0]
+
+
+def to_array(picture: Picture, like: np.ndarray) -> np.ndarray:
+    """Return a picture's pixels with as many dimensions and channels as an array has."""
+    array = samples_of(picture)
     return array[:, :, 0] if like.ndim == 2 else array
 
 
@@ -113,7 +134,8 @@ def from_pil(image: Image.Image) -> Picture:
     """Return a Pillow image as a picture, upright as it is; the caller applies orientation.
 
     Palettes become colours, bitmaps grey, CMYK becomes sRGB by its profile where it has one.
-    16-bit greyscale keeps its depth; Pillow gives all other pictures with 8 bits.
+    16-bit greyscale keeps its depth; Pillow gives all other pictures with 8 bits, which `deep`
+    mends for some files.
 
     Raises:
         SuperresError: pixels without a defined range, or in a mode that cannot be shown as RGB.
@@ -125,7 +147,8 @@ def from_pil(image: Image.Image) -> Picture:
         levels = np.asarray(image)
         if levels.min() < 0 or levels.max() > 65535:
             raise SuperresError("integer pixels beyond 16 bits have no defined range")
-        return Picture(levels.astype(np.uint16))
+        levels, key = levels.astype(np.uint16), image.info.get("transparency")
+        return Picture(levels, None if key is None else cut_out(levels == key))
     if mode == "CMYK":
         return Picture(np.asarray(_rgb_of_cmyk(image)))
     grey = mode in ("1", "L", "LA", "La")
@@ -138,8 +161,18 @@ def from_pil(image: Image.Image) -> Picture:
         raise SuperresError(f"mode {mode} cannot be shown as RGB") from error
 
 
+def cut_out(where: np.ndarray) -> np.ndarray:
+    """Return 16-bit alpha, (H, W), that is transparent where a mask says and opaque elsewhere."""
+    return np.where(where, 0, DEPTHS[np.dtype(np.uint16)]).astype(np.uint16)
+
+
 def to_pil(picture: Picture) -> Image.Image:
-    """Return a picture as a Pillow image: L, LA, RGB, RGBA or I;16."""
+    """Return a picture as a Pillow image: L, LA, RGB, RGBA or I;16.
+
+    Pillow has no 16 bits of colour or alpha: such pictures come with 8.
+    """
+    if picture.levels.dtype == np.uint16 and not (picture.grey and picture.alpha is None):
+        picture = picture.in_8_bits()
     if picture.alpha is None:
         return Image.fromarray(picture.levels)
     image = Image.fromarray(picture.levels)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from superres.errors import SuperresError
-from superres.images import SUFFIXES
-from superres.restoration.files import FORMATS, HEIF
+from superres.restoration.formats import FORMATS, READABLE
+
+Identity = tuple[int, int]
+"""Device and number of a file: the same under every name it has."""
 
 
 @dataclass
@@ -24,6 +26,10 @@ class Plan:
 
     tasks: list[tuple[Path, Path]] = field(default_factory=list)
     passed_over: int = 0
+
+    def inputs(self) -> dict[Identity, Path]:
+        """Return every input by its identity, as far as they are there."""
+        return {key: source for source, _ in self.tasks if (key := identity(source)) is not None}
 
 
 def plan(inputs: Sequence[str], output: str) -> Plan:
@@ -46,7 +52,7 @@ def plan(inputs: Sequence[str], output: str) -> Plan:
         raise SuperresError(f"{', '.join(inputs)}: no picture to restore")
     single = len(inputs) == 1 and len(files) == 1 and not Path(inputs[0]).is_dir()
     if single and out.suffix and not out.is_dir():
-        if out.suffix.lower() not in FORMATS | dict.fromkeys(SUFFIXES):
+        if out.suffix.lower() not in READABLE:
             known = ", ".join(sorted(FORMATS))
             raise SuperresError(f"{out}: unknown format {out.suffix!r}, known: {known}")
         found.tasks = [(files[0][0], out)]
@@ -58,16 +64,34 @@ def plan(inputs: Sequence[str], output: str) -> Plan:
     return found
 
 
-def free(source: Path, out: Path, overwrite: bool) -> None:
-    """Refuse an output that is the input or that is there already.
+def identity(path: Path) -> Identity | None:
+    """Return what a file is, links followed, or None where there is none."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
+
+
+def free(source: Path, out: Path, overwrite: bool, inputs: Mapping[Identity, Path]) -> None:
+    """Refuse an output that is an input, whatever it is called, or that is there already.
+
+    Args:
+        source: what is restored.
+        out: where it is to go.
+        overwrite: whether to replace what is there.
+        inputs: all pictures to be restored; see `Plan.inputs`.
 
     Raises:
         SuperresError: naming it.
     """
     if not (out.exists() or out.is_symlink()):
         return
-    if out.resolve() == source.resolve() or (out.exists() and out.samefile(source)):
+    key = identity(out)
+    if key == identity(source) or out.resolve() == source.resolve():
         raise SuperresError(f"{out}: is the input itself, which is never overwritten")
+    if key is not None and key in inputs:
+        raise SuperresError(f"{out}: is another input, {inputs[key]}, which is never overwritten")
     if out.is_dir():
         raise SuperresError(f"{out}: is a folder")
     if not overwrite:
@@ -115,7 +139,7 @@ def _pictures_in(folder: Path, out: Path, found: Plan) -> list[tuple[Path, Path]
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if not path.is_file() or hidden or (_within(path, out) and not _within(folder, out)):
             continue
-        if path.suffix.lower() in SUFFIXES | HEIF:
+        if path.suffix.lower() in READABLE:
             pictures.append((path, path.relative_to(folder)))
         else:
             found.passed_over += 1

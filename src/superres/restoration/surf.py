@@ -18,6 +18,9 @@ STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 PART = 64
 """Edge of the part that is shown, in pixels of the input."""
 
+DELAY = 2.0
+"""Seconds after which a picture gets a progress bar, so that small ones leave a log alone."""
+
 GAP, MARGIN, TEXT = 4, 64, 12
 
 
@@ -52,7 +55,7 @@ def surf(
     across = STRENGTHS if len(names) > 1 else (told[names[0]],)
     rows = []
     total = restorer.windows(part, how) * len(STRENGTHS) * len(across)
-    with progress_bar(total, label, "window", leave=False) as bar:
+    with progress_bar(total, label, "window", leave=False, delay=DELAY) as bar:
         for down in STRENGTHS:
             row = []
             for value in across:
@@ -85,9 +88,7 @@ def most_detailed(picture: Picture, edge: int) -> Picture:
 
 def _shown(picture: Picture) -> np.ndarray:
     """Return 8-bit RGB."""
-    levels = picture.levels
-    if levels.dtype == np.uint16:
-        levels = ((levels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    levels = picture.in_8_bits().levels
     return np.repeat(levels[:, :, np.newaxis], 3, axis=2) if picture.grey else levels
 
 

@@ -1,0 +1,163 @@
+"""What restoring a picture holds in memory, counted: bytes per pixel, window and weight.
+
+    PYTHONPATH=src python benchmarks/restoring_memory.py [MODEL]   # by default that of params.yaml
+
+Every tensor is counted from the operation that makes it to its end, so the numbers are those of
+any device. What a device adds is not in them: its context, libraries' scratch space, and memory
+that an allocator keeps or cannot use. Pictures are small and bands narrow, which changes no number.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from superres.diffusion.samplers import SAMPLERS
+from superres.inference import Sampling
+from superres.model_folder import ModelSpec, SuperResolver, load_model
+from superres.params.check import check_params
+from superres.restoration import lockstep, whole
+from superres.restoration.pictures import from_array
+from superres.restoration.restorer import Restorer
+from superres.restoration.whole import Tiling
+
+BAND_PIXELS = 2**14
+WIDTH, HEIGHTS = 256, (256, 1024)
+"""Of the pictures whose difference is what a pixel costs: 4 and 16 bands of one shape."""
+
+
+class LiveTensors(TorchDispatchMode):
+    """Counts the bytes of tensors that operations within make, until they are let go.
+
+    It holds for one thread at a time; `entered` may be called in several that take turns.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._views: dict[int, list[int]] = {}
+        self.now = self.peak = 0
+
+    def __torch_dispatch__(
+        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Run an operation and count what it made."""
+        made = function(*args, **(kwargs or {}))
+        for leaf in tree_leaves(made):
+            if isinstance(leaf, Tensor):
+                self._see(leaf)
+        return made
+
+    def _see(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        key, size = storage._cdata, storage.nbytes()
+        if key not in self._views:
+            self._views[key] = [0, size]
+            self.now += size
+            self.peak = max(self.peak, self.now)
+        self._views[key][0] += 1
+        weakref.finalize(tensor, self._lose, key)
+
+    def _lose(self, key: int) -> None:
+        seen = self._views[key]
+        seen[0] -= 1
+        if not seen[0]:
+            self.now -= seen[1]
+            del self._views[key]
+
+
+class Cost(NamedTuple):
+    """Bytes that a way of restoring holds beside the network's evaluation."""
+
+    per_pixel: float
+    """Of the restored picture."""
+    per_band_pixel: float
+    """Of the largest band, in addition."""
+
+
+def window_bytes(model: SuperResolver, window: int = 64, batch: int = 2) -> float:
+    """Return what evaluating the network holds per pixel of all windows evaluated at once."""
+    low = torch.zeros(batch, 3, window // model.spec.scale, window // model.spec.scale)
+    x, timesteps = torch.zeros(batch, 3, window, window), torch.zeros(batch, dtype=torch.long)
+    entropy = torch.zeros(batch, len(model.spec.entropies))
+    with torch.no_grad(), LiveTensors() as live:
+        model.denoiser(low, entropy)(x, timesteps)
+    return live.peak / (batch * window**2)
+
+
+def cost(model: SuperResolver, how: Sampling | None) -> Cost:
+    """Return what a sampler holds per pixel, the network replaced by one that costs nothing."""
+    few, many = (_peak(model, how, height) for height in HEIGHTS)
+    per_pixel = (many - few) / (WIDTH * (HEIGHTS[1] - HEIGHTS[0]))
+    return Cost(per_pixel, (few - per_pixel * WIDTH * HEIGHTS[0]) / BAND_PIXELS)
+
+
+def _peak(model: SuperResolver, how: Sampling | None, height: int) -> int:
+    restorer = Restorer(model, Tiling(64, 1), "no estimator")
+    size = height // model.spec.scale, WIDTH // model.spec.scale
+    picture = from_array(np.zeros((*size, 3), np.uint8))
+    with _counted() as live, live:
+        restorer.run(picture, dict.fromkeys(restorer.corruptions, 0.5), how)
+    return live.peak
+
+
+@contextmanager
+def _counted() -> Iterator[LiveTensors]:
+    """Count in the samplers' threads as well, of which one runs at any time."""
+    live, run = LiveTensors(), lockstep.Sampler._run
+
+    def counted(sampler: lockstep.Sampler) -> None:
+        with live:
+            run(sampler)
+
+    def nothing(*_: Any) -> Callable[[Tensor, Tensor], Tensor]:
+        return lambda x, _: torch.cat([x, x], 1)
+
+    with (
+        mock.patch.object(lockstep.Sampler, "_run", counted),
+        mock.patch.object(whole, "bind", nothing),
+        mock.patch.object(whole, "BAND_PIXELS", BAND_PIXELS),
+    ):
+        yield live
+
+
+def default_model() -> SuperResolver:
+    """Return an untrained network of params.yaml."""
+    params = check_params(Path(__file__).resolve().parent.parent / "params.yaml")
+    return SuperResolver(
+        ModelSpec(
+            format="superres-1",
+            model=params.model,
+            diffusion=params.diffusion,
+            scale=params.degrade.scale,
+            entropies=[corruption.name for corruption in params.degrade.corruptions],
+            degradation={},
+            dropped=[],
+            provenance={},
+        )
+    )
+
+
+def main() -> None:
+    """Print the formula with the numbers of a model."""
+    model = load_model(sys.argv[1]) if sys.argv[1:] else default_model()
+    weights = sum(weight.nbytes for weight in model.network.parameters())
+    print(f"bytes <= {weights} + {window_bytes(model):.0f} * batch * window^2")
+    print("         + a * pixels + b * max(2^20, pixels / 32), where, by sampler:")
+    for name in ("estimate", *SAMPLERS):
+        spent = cost(model, None if name == "estimate" else Sampling(name, 3))
+        print(f"{name:<14}a = {spent.per_pixel:5.1f}  b = {spent.per_band_pixel:5.1f}")
+
+
+if __name__ == "__main__":
+    main()
