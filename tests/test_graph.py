@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -54,7 +55,9 @@ import superres.errors
 def test_sampler_changes_nothing_but_sample_evaluate_report(project: Path) -> None:
     done = run(project, "dvc", "exp", "run", "-S", "sampler.steps=3")
     ran = [line.split("'")[1] for line in done.stdout.splitlines() if "Running stage" in line]
-    assert ran == ["sample", "evaluate", "report"]
+    assert ran == ["sample", "evaluate", "report", "machine"]
+    copy = (project / "reports" / "run.html").read_text()
+    assert "images per second" in copy and "<h3>Hashes</h3>" in copy
     run(project, "git", "checkout", "--quiet", "--", ".")
     run(project, "dvc", "checkout")
 
@@ -84,6 +87,20 @@ def test_a_typo_anywhere_ends_the_first_stage_that_would_run(project: Path, tmp_
     assert done.returncode != 0
     assert "params.yaml: report: unknown key 'titel' (did you mean 'title'?)" in done.stderr
     assert not (clone / "data" / "tiles").exists()
+
+
+def test_plots_are_shown_with_curves_and_pictures(project: Path) -> None:
+    told = json.loads(run(project, "dvc", "plots", "show", "--json").stdout)
+    assert not told.get("errors")
+    shown = told["data"]
+    curves = {name: plots[0]["content"] for name, plots in shown.items() if "." not in name}
+    assert {"training", "learning_rate", "selection", "samplers_swd", "plane"} <= set(curves)
+    # Validation is measured now and then; an empty cell is no loss of 0.
+    assert "!== ''" in curves["training"]["transform"][0]["filter"]
+    assert curves["plane"]["layer"][1]["encoding"]["text"]["field"] == "contender"
+    pictures = [name for name, plots in shown.items() if plots[0]["type"] == "image"]
+    assert {"reports/restored.png", "reports/explore/strengths.png"} <= set(pictures)
+    assert any(name.startswith("reports/previews") for name in pictures)
 
 
 def test_nothing_to_do_after_repro(project: Path) -> None:

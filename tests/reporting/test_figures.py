@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from superres.reporting import curves, figures, gains, learning
-from superres.reporting.page import HERE
 from superres.reporting.style import COLORS, render_svg, styled
+from superres.reporting.templates import HERE
 
 TRAIN = pd.DataFrame(
     {
@@ -79,6 +79,7 @@ ALL = [
     (learning.training_curve, (TRAIN,)),
     (learning.selection_curve, (SELECTION,)),
     (learning.quartile_curve, (TRAIN,)),
+    (learning.effort_curve, (TRAIN,)),
     (curves.sampling_curves, (STEPS,)),
     (curves.size_curve, (SIZES,)),
     (figures.perception_distortion, (POINTS,)),
@@ -86,7 +87,7 @@ ALL = [
 ]
 
 
-UNITS = ("loss", "dB", "loss", "evaluations", "px", "levels", "dB")
+UNITS = ("loss", "dB", "loss", "rate", "evaluations", "px", "levels", "dB")
 
 
 @pytest.mark.parametrize(("draw", "arguments"), ALL)
@@ -144,17 +145,28 @@ def test_training_curve_draws_the_losses_that_are_there():
     with styled():
         figure = learning.training_curve(TRAIN)
     labels = [line.get_label() for line in figure.axes[0].lines]
-    assert labels == ["training", "validation", "variational term"]
+    assert labels == ["training", "validation"]
+    assert figure.axes[1].get_ylabel() == "variational\nterm"
+    assert figure.axes[1].lines[0].get_ydata().tolist() == [0.02, 0.01, 0.01]
+    with styled():
+        assert len(learning.training_curve(TRAIN.drop(columns="vb")).axes) == 1
     assert figure.axes[0].lines[1].get_xdata().tolist() == [40]
-    rate, *rest = figure.axes[1:]
-    assert rate.get_ylabel() == "learning\nrate" and not rest  # the norm was not measured
-    assert rate.lines[0].get_ydata().tolist() == [1e-3, 2e-3, 1e-4]
     assert figure.axes[0].get_yscale() == "log"
     with styled():
         negative = learning.training_curve(TRAIN.assign(loss=[-1.0, 0.0, 1.0]))
         none = learning.training_curve(TRAIN[["step"]])
     assert negative.axes[0].get_yscale() == "linear"
     assert not none.axes[0].lines
+
+
+def test_effort_has_a_panel_for_what_was_measured():
+    with styled():
+        [rate] = learning.effort_curve(TRAIN).axes
+        both = learning.effort_curve(TRAIN.assign(gradient_norm=[3.0, 2.0, 1.0])).axes
+    assert rate.get_ylabel() == "learning\nrate"
+    assert rate.lines[0].get_ydata().tolist() == [1e-3, 2e-3, 1e-4]
+    assert [axes.get_ylabel() for axes in both] == ["learning\nrate", "gradient\nnorm"]
+    assert learning.effort_curve(TRAIN[["step", "loss"]]) is None
 
 
 def test_quartiles_are_drawn_where_they_were_measured():
@@ -175,7 +187,9 @@ def test_selection_has_a_line_per_average_and_marks_the_chosen_and_the_ties():
     assert drawn["average: 0.15"].get_xdata().tolist() == [400, 800]
     assert drawn["average: 0.15"].get_ydata().tolist() == [28.6, 29.1]
     assert drawn["chosen"].get_ydata().tolist() == [29.0]
-    assert drawn["cannot be told from the best"].get_ydata().tolist() == [29.0, 29.1]
+    filled = [line for line in first.lines if line.get_markerfacecolor() == line.get_color()]
+    assert [line.get_ydata().tolist() for line in filled] == [[29.0], [29.1]]
+    assert ">filled: cannot be told from the best<" in text
     assert drawn["average: classic"].get_linestyle() != drawn["average: 0.15"].get_linestyle()
     assert len(alone.lines) == 3
 

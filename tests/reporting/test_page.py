@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from tiny_run import ORIGIN, PARAMS, SOURCES, build, change_json, write
+from tiny_run import ORIGIN, PARAMS, SOURCES, build, change_json, smooth_noise, write
 
 from superres.reporting import tables, words
 from superres.reporting.__main__ import main as reporting_main
+from superres.reporting.grids import read_grid
 from superres.reporting.page import render_page
 from superres.reporting.run import read_run
 from superres.reporting.tiles import shown_tiles
@@ -137,8 +138,9 @@ def test_the_figures_can_be_printed_again(report, monkeypatch, capsys):
     write_json(Path("reports/timing.json"), {"train": {"seconds": 12.0}})
     assert reporting_main() == 0
     said = capsys.readouterr().out
-    assert "LR-PSNR dB" in said and "train 12" in said
+    assert "LR-PSNR dB" in said and "train 12 s" in said
     assert str(folder / "reports" / "index.html") in said
+    assert str(folder / "reports" / "run.html") in said
     monkeypatch.chdir(folder / "data")
     assert reporting_main() == 1
     assert "metrics.json" in capsys.readouterr().err
@@ -153,6 +155,7 @@ def test_what_was_left_out_is_said(report):
     text = report[3].text
     assert "cannot be decoded" in text
     assert "25 tiles were dropped" in text
+    assert "<code>make weights</code>" in report[2] and "`" not in report[3].text.split("{")[0]
     assert text.count("FID, KID, precision and recall are not computed") == 1
     assert "make weights" in text
     assert "model.trained_on.tiles" in text
@@ -189,19 +192,56 @@ def test_the_verdict_says_what_happened_either_way(tmp_path):
     def verdict(**figures):
         def change(metrics):
             for name, value in figures.items():
-                contender, metric = name.rsplit("_", 1)
+                contender, metric = name.split("_", 1)
                 metrics[contender][metric] = value
+            for name, value in ends.items():
+                contender, metric = name.split("_", 1)
+                metrics["intervals"][contender][metric] = value
 
         change_json(folder / "reports" / "metrics.json", change)
         return words.verdict(read_run(folder / "data", folder / "reports"))
 
-    good = verdict(estimate_psnr=29.26, bicubic_psnr=28.92, model_swd=1.04, bicubic_swd=1.9)
+    ends = {"estimate_psnr_over_bicubic": [0.21, 0.502], "mean_psnr_over_bicubic": [-0.1, 0.06]}
+    good = verdict(
+        estimate_psnr=29.26, mean_psnr=29.0, bicubic_psnr=28.92, model_swd=0.95, bicubic_swd=1.9
+    )
     assert good.startswith("On 9 tiles of 3 photographs that training never saw,")
-    assert "0.34 dB above bicubic" in good and "50 steps are 45% closer" in good
-    bad = verdict(estimate_psnr=28.0, model_swd=3.8)
-    assert "0.92 dB below bicubic" in bad and "100% farther from" in bad
-    none = verdict(estimate_psnr=None, bicubic_swd=0)
-    assert "cannot be compared in PSNR" in none and "cannot be compared in SWD" in none
+    assert "the estimate is 0.34 dB above bicubic in PSNR (95 % interval 0.21 to 0.50);" in good
+    assert "a single sample of 50 steps has half bicubic’s SWD." in good
+    mean = verdict(mean_psnr=29.27)
+    assert "the mean of 2 samples is 0.35 dB above bicubic" in mean
+    assert "(perhaps by chance, 95 % interval −0.10 to 0.06)" in mean
+    bad = verdict(estimate_psnr=28.0, mean_psnr=28.7, model_swd=3.8)
+    assert "the mean of 2 samples is 0.22 dB below bicubic" in bad and "2.0 times bicubic’s" in bad
+    none = verdict(estimate_psnr=None, mean_psnr=None, bicubic_swd=0)
+    assert "cannot be compared with bicubic in PSNR" in none and "bicubic in SWD" in none
+
+
+@pytest.mark.parametrize(
+    ("ratio", "said"),
+    [
+        (0.2, "20 % of"),
+        (0.26, "a quarter of"),
+        (0.333, "a third of"),
+        (0.5, "half"),
+        (0.53, "53 % of"),
+        (0.995, "all of"),
+        (1.02, "1.02 times"),
+        (1.44, "1.4 times"),
+        (12.3, "12 times"),
+    ],
+)
+def test_shares_are_told_as_one_says_them(ratio, said):
+    assert words.share(ratio) == said
+
+
+def test_of_weights_from_elsewhere_nobody_says_what_trained_them(tmp_path):
+    folder = build(tmp_path)
+    run = read_run(folder / "data", folder / "reports")
+    assert "trained on 200 tiles of 1 photograph" in words.facts(run)
+    run.sampling["model"] = {"origin": "dlas", "file": "500000_generator.pth"}
+    assert "training never saw" not in words.verdict(run)
+    assert words.facts(run)[1] == "weights from elsewhere (500000_generator.pth)"
 
 
 def test_tiles_that_are_exact_do_no_harm(tmp_path):
@@ -227,10 +267,24 @@ def test_null_figures_and_a_run_without_mean(tmp_path):
     assert "Not computed: PSNR of one sample; LPIPS, FID, KID, precision, recall." in page.text
 
 
-def test_what_explore_left_out_is_said(tmp_path):
-    write(build(tmp_path))
-    page = (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
-    assert "Pictures of 4 x 4 tiles were left out." in page
+def test_what_explore_left_out_is_said(report):
+    assert "Pictures of 4 x 4 tiles were left out." in report[3].text
+
+
+def test_grids_of_explore_become_figures_with_text(report):
+    folder, _, text, page = report
+    drawn = text.split('aria-label="2 × 5 pictures"')[1].split("</svg>")[0]
+    assert drawn.count("<image") == 10
+    for label in ("blur told", "jpeg told", "&lt;1&gt;"):
+        assert f">{label}</text>" in drawn
+    cells = [a["href"] for tag, a in page.elements if tag == "image"]
+    png = (folder / "reports" / "explore" / "strengths.png").read_bytes()
+    pictures, labels = read_grid(png)
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(cells[7].split(",")[1]))))
+    assert np.array_equal(shown[..., :3], smooth_noise(7, 64))
+    assert np.array_equal(pictures[1][2], smooth_noise(7, 64))
+    assert (labels.rows, labels.columns) == (["0", "<1>"], list("01234"))
+    assert read_grid((folder / "reports" / "explore" / "plain.png").read_bytes()) is None
 
 
 def test_the_report_needs_no_torch():

@@ -7,12 +7,13 @@ import re
 
 import pytest
 import yaml
-from tiny_run import build
+from tiny_run import build, write
 
 from superres.errors import SuperresError
 from superres.params.section import read_params
 from superres.reporting import machine
-from superres.reporting.__main__ import main, write_run
+from superres.reporting.__main__ import main
+from superres.reporting.noting import BEGIN, END, write_run
 from superres.reporting.page import read_origin
 from superres.reporting.reproducing import differences
 from support import ROOT, write_yaml
@@ -65,10 +66,27 @@ def test_a_folder_without_presets_is_named(tmp_path):
 
 def test_times_become_images_per_second():
     noted = {"train": {"seconds": 4.0, "images": 100, "peak_memory_mib": 7}, "tile": {"seconds": 0}}
-    train, tile = machine.stage_times(noted)
+    noted["degrade"] = {"seconds": 2.0, "pairs": 9000, "by": {"a": {"1": 3.5}, "b": 2}}
+    train, tile, degrade = machine.stage_times(noted)
     assert (train.seconds, train.images, train.rate) == (4.0, 100, 25.0)
-    assert train.rest == "peak memory mib 7"
+    assert (train.counted, train.rest) == ("100", "peak memory mib 7")
     assert (tile.images, tile.rate, tile.rest) == (None, None, "")
+    assert (degrade.counted, degrade.rate) == ("9\u202f000 pairs", 4500.0)
+    assert degrade.rest == "by 2 to 3.5"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.42, "0.4 s"),
+        (9.96, "10 s"),
+        (59.6, "1 min 0 s"),
+        (725, "12 min 5 s"),
+        (10920, "3 h 2 min"),
+    ],
+)
+def test_times_are_told_as_one_says_them(seconds, said):
+    assert machine.duration(seconds) == said
 
 
 def test_hashes_are_those_of_the_lock(tmp_path):
@@ -102,21 +120,55 @@ def test_the_page_of_the_machine_is_no_out_of_a_stage():
     assert {"reports/report.md": {"persist": True}} in stages["report"]["outs"]
     text = json.dumps(stages)
     assert "reports/run." not in text and "timing" not in text
+    # Yet whoever runs `dvc repro` gets it, after all else: some output of every stage is read.
+    assert "outs" not in stages["machine"]
+    read = {dep for stage in stages.values() for dep in stage["deps"]} | {"data/photos"}
+    for name in set(stages) - {"machine"}:
+        assert read & {out for outs in stages[name]["outs"] for out in outs}, name
 
 
-def test_it_is_written_beside_the_page_and_escaped(tmp_path):
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = build(tmp_path_factory.mktemp("run"))
+    write(folder)
+    return folder / "reports"
+
+
+def test_a_copy_of_the_page_tells_where_it_ran(written, tmp_path):
     lock = write_yaml(tmp_path / "dvc.lock", LOCK)
-    write_run(tmp_path, {"train": {"seconds": 4.0, "images": 100, "note": "<b>"}}, lock)
-    page = (tmp_path / "run.html").read_text(encoding="utf-8")
-    assert "25.0" in page and "note &lt;b&gt;" in page and "ab12.dir" in page
-    assert "<script" not in page and "script-src" not in page and "style-src 'sha256-" in page
-    twin = (tmp_path / "run.md").read_text(encoding="utf-8")
-    assert "| train | 4.0 | 100 | 25.0 | note &lt;b&gt; |" in twin
+    timing = {"train": {"seconds": 4.0, "images": 100, "note": "<b>"}}
+    (written / "timing.json").write_text(json.dumps(timing))
+    write_run(written, lock)
+    copy = (written / "run.html").read_text(encoding="utf-8")
+    page = (written / "index.html").read_text(encoding="utf-8")
+    assert "25.0" in copy and "note &lt;b&gt;" in copy and "ab12.dir" in copy
+    assert "found in DVC’s cache: report." in copy
+    # The rest is the page as it is, but for the link to the copy.
+    assert copy.startswith(page.split(BEGIN)[0]) and copy.endswith(page.split(END)[1])
+    assert 'href="run.html"' in page and "run.html" not in copy
+    twin = (written / "run.md").read_text(encoding="utf-8")
+    assert "| train | 4.0 s | 100 | 25.0 | note &lt;b&gt; |" in twin
     assert "| `reports/a\\|b.html` | report | 9 | `cd34` |" in twin
+
+
+def test_where_nothing_ran_that_is_said(written, tmp_path):
+    (written / "timing.json").unlink(missing_ok=True)
+    write_run(written, tmp_path / "none")
+    copy = (written / "run.html").read_text(encoding="utf-8")
+    assert "No stage ran here" in copy and "<h3>Hashes</h3>" not in copy
+
+
+@pytest.mark.parametrize("spoilt", [None, "another page"])
+def test_a_copy_needs_its_page(tmp_path, spoilt):
+    if spoilt:
+        (tmp_path / "index.html").write_text(spoilt)
+    with pytest.raises(SuperresError, match=r"index\.html: .*run the stage report"):
+        write_run(tmp_path)
 
 
 def test_spoilt_times_are_named(tmp_path, monkeypatch, capsys):
     folder = build(tmp_path)
+    write(folder)
     monkeypatch.chdir(folder)
     for spoilt in ("[1", '{"train": {}}', '{"train": 3}', "[]"):
         (folder / "reports" / "timing.json").write_text(spoilt)

@@ -14,6 +14,7 @@ from superres.evaluation.writing import write_figures
 from superres.params.evaluate import EvaluateParams
 from superres.params.report import ReportParams
 from superres.params.section import load_section
+from superres.reporting.grids import draw_grid
 from superres.reporting.page import Origin, write_report
 from superres.reporting.reproducing import Difference
 from superres.storage import ShardWriter, write_csv, write_json
@@ -207,8 +208,11 @@ def _write_curves(reports, generator):
         "swd_estimate": [1.5, 1.4],
     }
     write_csv(reports / "explore" / "sizes.csv", pd.DataFrame(larger))
-    grid = np.concatenate([smooth_noise(number, 64) for number in range(5)], axis=1)
-    Image.fromarray(np.concatenate([grid, grid])).save(reports / "explore" / "strengths.png")
+    cells = [[smooth_noise(5 * row + column, 64) for column in range(5)] for row in range(2)]
+    grid = draw_grid(cells, ["0", "<1>"], list("01234"), "blur told", "jpeg told")
+    (reports / "explore" / "strengths.png").write_bytes(grid)
+    Image.fromarray(np.concatenate(cells[0], axis=1)).save(reports / "explore" / "plain.png")
     captions = {"strengths.png": "Correction told to the model: blur across, <jpeg> down."}
+    captions["plain.png"] = "A picture of another kind."
     told = {"pictures": captions, "notes": ["Pictures of 4 x 4 tiles were left out."]}
     (reports / "explore" / "explore.json").write_text(json.dumps(told))

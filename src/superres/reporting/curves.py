@@ -44,7 +44,7 @@ def sampling_curves(steps: pd.DataFrame) -> Figure:
                 label=f"{sampler} {spacing}",
             )
     above.set(ylabel="PSNR, dB")
-    below.set(ylabel="SWD, levels", xlabel="network evaluations")
+    below.set(ylabel="SWD, 8-bit levels", xlabel="network evaluations")
     _doubling(below, steps["evaluations"])
     columns = 2 if len(curves) > 2 else 1
     figure.legend(*above.get_legend_handles_labels(), loc="outside upper left", ncols=columns)
@@ -71,7 +71,7 @@ def size_curve(sizes: pd.DataFrame) -> Figure:
             )
     above.axhline(0, color=COLORS["quiet"], linewidth=1)
     above.set(ylabel="PSNR over bicubic, dB")
-    below.set(ylabel="SWD, levels", xlabel="edge of the windows, px")
+    below.set(ylabel="SWD, 8-bit levels", xlabel="edge of the windows, px")
     _doubling(below, sizes["edge_px"])
     figure.legend(*above.get_legend_handles_labels(), loc="outside upper left", ncols=2)
     return figure

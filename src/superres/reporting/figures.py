@@ -25,7 +25,7 @@ def perception_distortion(points: pd.DataFrame, perception: str = "swd") -> Figu
     """
     figure, axes = new_figure(3.6)
     shown = points.dropna(subset=["psnr", perception])
-    name = {"swd": "SWD, levels", "fid": "FID"}[perception]
+    name = {"swd": "SWD, 8-bit levels", "fid": "FID"}[perception]
     axes.set(xlabel="PSNR, dB (right is closer)", ylabel=f"{name} (lower is closer)")
     if shown.empty:
         return figure

@@ -66,10 +66,10 @@ def _heat_map(mean: np.ndarray, count: np.ndarray, entropies: list[str]) -> Figu
         color = "#ffffff" if abs(gain) > 0.6 * limit else "#111111"
         text = f"{signed(gain)} dB\nn = {number}"
         axes.text(*place, text, ha="center", va="center", color=color, size=9)
-    axes.set_xlabel(f"{entropies[0]} entropy")
+    axes.set_xlabel(f"strength of {entropies[0]} (entropy)")
     axes.set_xticks(edges)
     if rows > 1:
-        axes.set_ylabel(f"{entropies[1]} entropy")
+        axes.set_ylabel(f"strength of {entropies[1]} (entropy)")
         axes.set_yticks(edges)
     else:
         axes.set_yticks([])

@@ -1,14 +1,21 @@
-"""Grids of small pictures with labels, as PNG."""
+"""Grids of small pictures with labels: as PNG for `dvc plots`, as a figure for the page.
+
+The PNG holds its labels as text too, so that the page can take it apart and draw it in its own
+colours, with text that stays text.
+"""
 
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 CELL_PX = 128
 """Smaller pictures are shown with every pixel repeated, a whole number of times, up to this."""
@@ -17,6 +24,33 @@ MARGIN_PX = 84
 """For the rows' labels and their title."""
 LINE_PX = 24
 DPI = 120
+
+
+KEY = "superres-grid"
+"""Of the PNG's text that says what is where."""
+POINTS = 72
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is written beside a grid."""
+
+    rows: list[str]
+    columns: list[str]
+    row_title: str
+    column_title: str
+    zoom: int
+    """How many times every pixel is repeated in the PNG."""
+
+    @property
+    def left_px(self) -> int:
+        """Width of what stands left of the pictures."""
+        return MARGIN_PX if self.row_title or any(self.rows) else GAP_PX
+
+    @property
+    def top_px(self) -> int:
+        """Height of what stands above them."""
+        return LINE_PX + (LINE_PX if self.column_title else 0)
 
 
 def draw_grid(
@@ -46,9 +80,9 @@ def draw_grid(
         raise ValueError(f"pictures of one size are needed, got {sorted(sizes)}")
     high, wide = sizes.pop()
     zoom = max(1, -(-CELL_PX // max(high, wide)))
+    labels = Labels(list(row_labels), list(column_labels), row_title, column_title, zoom)
     high, wide = high * zoom, wide * zoom
-    left = MARGIN_PX if row_title or any(row_labels) else GAP_PX
-    top = LINE_PX + (LINE_PX if column_title else 0)
+    left, top = labels.left_px, labels.top_px
     width = left + columns * (wide + GAP_PX)
     height = top + rows * (high + GAP_PX)
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
@@ -70,5 +104,58 @@ def draw_grid(
     write(centre, 5, column_title, 10, ha="center", va="top")
     write(8, (top + height) / 2, row_title, 10, ha="left", va="center", rotation=90)
     file = io.BytesIO()
-    figure.savefig(file, format="png", metadata={"Software": None})
+    told = {KEY: json.dumps(asdict(labels)), "Software": None}
+    figure.savefig(file, format="png", metadata=told)
     return file.getvalue()
+
+
+def read_grid(png: bytes) -> tuple[list[list[np.ndarray]], Labels] | None:
+    """Return the pictures (uint8, H x W x 3) and labels of a PNG of `draw_grid`; None of another.
+
+    Raises:
+        ValueError: the PNG is not what its text says.
+    """
+    with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+        image.load()  # text may stand behind the pixels
+        told = image.info.get(KEY)
+        pixels = np.asarray(image.convert("RGB"))
+    if told is None:
+        return None
+    try:
+        labels = Labels(**json.loads(told))
+    except TypeError as error:
+        raise ValueError(f"labels that are none: {error}") from error
+    body = pixels[labels.top_px :, labels.left_px :]
+    high, wide = body.shape[0] // len(labels.rows), body.shape[1] // len(labels.columns)
+    cells = body.reshape(len(labels.rows), high, len(labels.columns), wide, 3).swapaxes(1, 2)
+    cells = cells[:, :, : high - GAP_PX : labels.zoom, : wide - GAP_PX : labels.zoom]
+    return [list(row) for row in cells], labels
+
+
+def grid_figure(pictures: Sequence[Sequence[np.ndarray]], labels: Labels) -> Figure:
+    """Return the same grid as a figure, its pictures one inch and a third wide."""
+    high, wide = (edge * labels.zoom for edge in pictures[0][0].shape[:2])
+    unit = 4 * POINTS / 3 / wide  # points by pixel of the PNG
+    left, top, gap = unit * labels.left_px, 15 * labels.top_px / LINE_PX, unit * GAP_PX
+    high, wide = unit * high, unit * wide
+    width = left + len(labels.columns) * (wide + gap)
+    height = top + len(labels.rows) * (high + gap)
+    figure = Figure(figsize=(width / POINTS, height / POINTS))
+    figure.set_layout_engine("none")  # everything has its place already
+    for row, line in enumerate(pictures):
+        y = height - top - row * (high + gap)
+        where = (left - 6) / width, (y - high / 2) / height
+        figure.text(*where, labels.rows[row], size=9, ha="right", va="center")
+        for column, picture in enumerate(line):
+            x = left + column * (wide + gap)
+            if row == 0:
+                where = (x + wide / 2) / width, (y + 4) / height
+                figure.text(*where, labels.columns[column], size=9, ha="center")
+            place = (x / width, (y - high) / height, wide / width, high / height)
+            axes = figure.add_axes(place, frameon=False, xticks=[], yticks=[])
+            axes.grid(False)
+            axes.imshow(picture, interpolation="none", aspect="auto")
+    middle = (left + width - gap) / 2 / width, (height - top) / 2 / height
+    figure.text(middle[0], 1 - 1 / height, labels.column_title, ha="center", va="top")
+    figure.text(2 / width, middle[1], labels.row_title, va="center", rotation=90)
+    return figure

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from superres.reporting.run import Run
 from superres.reporting.tables import COLUMNS
 from superres.reporting.words import counted, labels
@@ -10,11 +12,29 @@ FEW_TILES = 100
 """Below so many, distances between sets of tiles are rough, and the page says so."""
 
 
-def remarks(run: Run) -> list[str]:
-    """Return what was dropped, missing, or of few samples, a sentence or two each."""
-    notes = [str(note.get("text", "")) for note in run.notes]
-    found = [_dull_tiles(run), _not_computed(run), *notes, *run.explore_notes, _few_tiles(run)]
-    return list(dict.fromkeys(text for text in found if text))
+@dataclass(frozen=True)
+class Remarks:
+    """What there is to say of one thing."""
+
+    title: str
+    texts: list[str]
+    """A sentence or two each; what stands between backticks is code."""
+
+
+def remarks(run: Run) -> list[Remarks]:
+    """Return what was dropped, missing, or of few samples, by what it is about."""
+    notes: dict[bool, list[str]] = {True: [], False: []}
+    for note in run.notes:
+        notes[note.get("metric") == "intervals"].append(str(note.get("text", "")))
+    found = {
+        "tiles": [_dull_tiles(run)],
+        "figures": [_not_computed(run), *notes[False]],
+        "exploring": run.explore_notes,
+        "few samples": [_few_tiles(run), *notes[True]],
+    }
+    # A note stands there once for each figure that it is about.
+    told = {title: list(dict.fromkeys(filter(None, texts))) for title, texts in found.items()}
+    return [Remarks(title, texts) for title, texts in told.items() if texts]
 
 
 def _dull_tiles(run: Run) -> str:
@@ -26,12 +46,12 @@ def _dull_tiles(run: Run) -> str:
         was = "tile was" if dropped == 1 else "tiles were"
         text = (
             f"{dropped} {was} dropped because of too little detail to learn from "
-            "(data.min_sharpness)."
+            "(`data.min_sharpness`)."
         )
     if thinned:
         text += (
             f" {thinned} more were left out where a photograph had more than its share "
-            "(data.max_tiles)."
+            "(`data.max_tiles`)."
         )
     return text
 

@@ -1,7 +1,7 @@
 """What differs from one machine or run to the next: hashes, versions, hardware, times.
 
 The stage's outs hold none of it, or DVC would take every run for a change. It goes to `run.html`
-and `run.md`, which `python -m superres.reporting` writes beside the page after a run.
+and `run.md`; see `superres.reporting.noting`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +21,8 @@ import yaml
 from superres.errors import SuperresError
 
 PACKAGES = ("superres", "torch", "numpy", "scipy", "pandas", "pillow", "scikit-image", "dvc")
+COUNTED = ("images", "pairs", "inputs", "tiles", "photographs")
+"""What a stage may have counted; the first of them makes its rate."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,24 @@ class StageTime:
     stage: str
     seconds: float
     images: int | None
+    kind: str
+    """What the images are: one of `COUNTED`."""
     rate: float | None
     """Images per second; of stages that count them."""
     rest: str
     """What else the stage noted."""
+
+    @property
+    def spent(self) -> str:
+        """The time as one says it."""
+        return duration(self.seconds)
+
+    @property
+    def counted(self) -> str:
+        """How many images, and which."""
+        if self.images is None:
+            return "–"
+        return f"{self.images:,} {self.kind}".replace(",", "\u202f").removesuffix(" images")
 
 
 @dataclass(frozen=True)
@@ -50,11 +67,39 @@ def stage_times(timings: dict[str, Any]) -> list[StageTime]:
     rows = []
     for stage, noted in timings.items():
         rest = dict(noted)
-        seconds, images = float(rest.pop("seconds")), rest.pop("images", None)
+        seconds = float(rest.pop("seconds"))
+        kind = next((name for name in COUNTED if name in rest), "images")
+        images = rest.pop(kind, None)
         rate = images / seconds if images and seconds > 0 else None
-        told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in rest.items())
-        rows.append(StageTime(stage, seconds, images, rate, told))
+        told = ", ".join(f"{key.replace('_', ' ')} {_told(value)}" for key, value in rest.items())
+        rows.append(StageTime(stage, seconds, images, kind, rate, told))
     return rows
+
+
+def _told(value: Any) -> str:
+    """Return a noted value as text, of a table of numbers the range."""
+    if isinstance(value, dict) and value:
+        numbers = list(_numbers(value))
+        return f"{min(numbers)} to {max(numbers)}" if numbers else ""
+    return str(value)
+
+
+def _numbers(value: dict[str, Any]) -> Iterator[float]:
+    for item in value.values():
+        if isinstance(item, dict):
+            yield from _numbers(item)
+        elif isinstance(item, int | float):
+            yield item
+
+
+def duration(seconds: float) -> str:
+    """Return a time as one says it: `0.4 s`, `58 s`, `12 min 5 s`, `3 h 2 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def locked_outs(lock: Path) -> list[LockedOut]:

@@ -31,13 +31,18 @@ def render_markdown(told: dict[str, Any], template: str = "report.md.jinja") -> 
         keep_trailing_newline=True,
     )
     environment.filters["code"] = code
+    environment.filters["spans"] = spans
     environment.filters["strong"] = lambda text: Markdown(f"**{escape(str(text))}**")
     return environment.get_template(template).render(told)
 
 
 def escape(text: str) -> str:
     """Return text that Markdown shows as it stands, on one line."""
-    text = _one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _marked(_one_line(text))
+
+
+def _marked(text: str) -> str:
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]#|~@$])", r"\\\1", text)
 
 
@@ -48,6 +53,15 @@ def code(text: object) -> Markdown:
     fence = "`" * (longest + 1)
     space = " " if shown.startswith("`") or shown.endswith("`") else ""
     return Markdown(f"{fence}{space}{shown}{space}{fence}")
+
+
+def spans(text: str) -> Markdown:
+    """Return a note in which what stands between backticks is code."""
+    parts = _one_line(text).split("`")
+    if len(parts) % 2 == 0:  # a backtick of its own
+        return Markdown(escape(text))
+    shown = [code(part) if number % 2 else _marked(part) for number, part in enumerate(parts)]
+    return Markdown("".join(shown))
 
 
 def _escaped(value: object) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from superres.params.report import ReportParams
@@ -20,9 +19,8 @@ from superres.reporting.inlining import policy, script_json
 from superres.reporting.markdown import render_markdown
 from superres.reporting.plots import draw_plots
 from superres.reporting.run import Run, read_run
+from superres.reporting.templates import environment, read
 from superres.storage import write_bytes, write_text
-
-HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -72,6 +70,7 @@ def told(run: Run, params: ReportParams, origin: Origin) -> dict[str, Any]:
         "facts": words.facts(run),
         "table": tables.contender_table(run),
         "tiles": run.tiles,
+        "rough": any(note.get("metric") == "intervals" for note in run.notes),
         "by_photograph": _by_photograph(run),
         "left_out": run.photographs[run.photographs["status"] != "used"].to_dict("records"),
         "remarks": leavings.remarks(run),
@@ -83,8 +82,8 @@ def render_page(run: Run, params: ReportParams, origin: Origin) -> str:
     """Return the page's HTML; the same run gives the same bytes."""
     shown = tiles.shown_tiles(run, params)
     width = params.zoom * shown[0].pictures[0].width
-    css = _read("page.css") + _read("viewer.css") + f":root {{ --w: {width}px; }}\n"
-    script = _read("viewer.js")
+    css = read("page.css") + read("viewer.css") + f":root {{ --w: {width}px; }}\n"
+    script = read("viewer.js")
     return (
         environment()
         .get_template("page.html.jinja")
@@ -107,21 +106,6 @@ def render_page(run: Run, params: ReportParams, origin: Origin) -> str:
             made=_flat(run.sampling) + _flat(run.measured, "measured."),
         )
     )
-
-
-def environment() -> Environment:
-    """Return where the templates of HTML come from; what they are given is escaped."""
-    return Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _read(name: str) -> str:
-    return (HERE / name).read_text(encoding="utf-8")
 
 
 def _by_photograph(run: Run) -> list[dict[str, Any]]:

@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 from PIL import Image
 
 from superres.errors import SuperresError
 from superres.evaluation.contenders import upsample
-from superres.reporting.grids import draw_grid
+from superres.reporting.grids import Labels, draw_grid, grid_figure, read_grid
 from superres.reporting.inlining import png_uri, webp_uri
 from superres.reporting.run import Run
+from superres.reporting.style import render_svg, styled
 from superres.reporting.words import labels
 
 SHOWN = ("estimate", "mean", "model")
@@ -95,13 +97,36 @@ def tile_card(run: Run, pair: str) -> TileCard:
     )
 
 
-def explored(run: Run) -> list[Picture]:
-    """Return the pictures of `explore` with their captions, as they are."""
+@dataclass(frozen=True)
+class Explored:
+    """A picture of `explore` with its caption: a drawn grid of pictures, or a picture as it is."""
+
+    caption: str
+    svg: Markup | None
+    picture: Picture
+
+
+def explored(run: Run) -> list[Explored]:
+    """Return the pictures of `explore` with their captions."""
     found = []
-    for name, caption in run.explored.items():
+    for number, (name, caption) in enumerate(run.explored.items()):
         content, (width, height) = _read_png(run.explore_folder / name)
-        found.append(Picture(png_uri(content), width, height, caption))
+        grid = _grid(run.explore_folder / name, content)
+        if grid is None:
+            found.append(Explored(caption, None, Picture(png_uri(content), width, height, "")))
+            continue
+        label = f"{len(grid[1].rows)} × {len(grid[1].columns)} pictures"
+        with styled():
+            svg = Markup(render_svg(grid_figure(*grid), f"explored{number}", label))
+        found.append(Explored(caption, svg, Picture("", width, height, "")))
     return found
+
+
+def _grid(path: Path, content: bytes) -> tuple[list[list[np.ndarray]], Labels] | None:
+    try:
+        return read_grid(content)
+    except ValueError as error:
+        raise SuperresError(f"{path}: {error}") from error
 
 
 def _spread(run: Run, count: int) -> list[str]:

@@ -42,7 +42,11 @@ def draw_plots(run: Run) -> dict[str, Markup]:
             ),
             "training": (
                 learning.training_curve(run.train),
-                "Loss, learning rate and gradient norm by optimiser step",
+                "Losses by optimiser step",
+            ),
+            "effort": (
+                learning.effort_curve(run.train),
+                "Learning rate and gradient norm by optimiser step",
             ),
             "quartiles": (
                 learning.quartile_curve(run.train),

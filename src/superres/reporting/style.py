@@ -100,11 +100,16 @@ def render_svg(figure: Figure, name: str, label: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>|<style .*?</style>|<!--.*?-->", "", text, flags=re.S)
     box = re.search(r'viewBox="([^"]*)"', text)
     assert box is not None, "matplotlib writes a viewBox"
-    opening = f'<svg viewBox="{box[1]}" role="img" aria-label="{_escape(label)}">'
+    width, height = (round(4 / 3 * float(edge)) for edge in box[1].split()[2:])  # points to pixels
+    opening = (
+        f'<svg viewBox="{box[1]}" width="{width}" height="{height}" role="img" '
+        f'aria-label="{_escape(label)}">'
+    )
     text = opening + text[text.index(">") + 1 :]
     text = re.sub(r' style="([^"]*)"', lambda found: _attributes(found[1]), text)
     text = re.sub(r'\bid="', f'id="{name}-', text)
     text = text.replace("url(#", f"url(#{name}-").replace('xlink:href="#', f'href="#{name}-')
+    text = text.replace("xlink:href=", "href=")
     for variable, color in COLORS.items():
         text = text.replace(color, f"var(--{variable}, {color})")
     return re.sub(r"\s*\n\s*", "\n", text).strip()

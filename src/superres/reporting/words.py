@@ -1,9 +1,10 @@
-"""What the page says in words: names, what was trained, the verdict, what was left out."""
+"""What the page says in words: names, what was trained, the verdict."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from superres.evaluation.intervals import GAIN
 from superres.reporting.run import Run
 
 TRADE_OFF = (
@@ -38,59 +39,86 @@ def counted(number: int, noun: str) -> str:
 
 def facts(run: Run) -> list[str]:
     """Return what was trained on what, in a few words each, for the line under the verdict."""
-    model = run.sampling.get("model")
-    model = model if isinstance(model, dict) else {}
-    used = run.photographs[(run.photographs["status"] == "used")]
-    trained = used[used["split"] == "train"]
-    found = [
-        f"{run.sampling.get('scale', '?')}× larger",
-        f"trained on {counted(int(trained['tiles'].sum()), 'tile')} of "
-        f"{counted(len(trained), 'photograph')}",
-    ]
+    model = _model(run)
+    undone = " and ".join(map(str, run.sampling.get("entropies", [])))
+    found = [f"{run.sampling.get('scale', '?')}× larger" + (f", {undone} undone" if undone else "")]
+    if trained_here(run):
+        trained = run.photographs[(run.photographs["status"] == "used")]
+        trained = trained[trained["split"] == "train"]
+        found.append(
+            f"trained on {counted(int(trained['tiles'].sum()), 'tile')} of "
+            f"{counted(len(trained), 'photograph')}"
+        )
+    else:
+        found.append(f"weights from elsewhere ({model.get('file', '?')})")
     if isinstance(model.get("step"), int):
-        found.append(counted(model["step"], "training step"))
+        found.append(f"{model['step']:,} steps of training".replace(",", "\u202f"))
     if isinstance(model.get("parameters"), int):
-        found.append(f"{model['parameters'] / 1e6:.2f} M parameters")
-    sampler = run.sampling.get("sampler", "?")
-    return [*found, f"sampled in {run.sampling.get('steps', '?')} steps ({sampler})"]
+        found.append(f"{model['parameters'] / 1e6:.2f}\u00a0M parameters")
+    steps = run.sampling.get("steps", "?")
+    return [*found, f"sampled in {steps} steps of {run.sampling.get('sampler', '?')}"]
+
+
+def trained_here(run: Run) -> bool:
+    """Whether the model was trained by this pipeline, so that its test photographs are new to it.
+
+    Of imported weights (`superres import`) nobody here knows what they were trained on.
+    """
+    return "origin" not in _model(run)
 
 
 def verdict(run: Run) -> str:
     """Return the run's result in one sentence, whatever it is."""
-    photographs = run.per_tile["source"].nunique()
-    bicubic = run.metrics["bicubic"]
-    begin = (
-        f"On {counted(run.tiles, 'tile')} of {counted(photographs, 'photograph')} that training "
-        "never saw, "
+    photographs = counted(run.per_tile["source"].nunique(), "photograph")
+    unseen = " that training never saw" if trained_here(run) else ""
+    return (
+        f"On {counted(run.tiles, 'tile')} of {photographs}{unseen}, {_psnr_words(run)}; "
+        f"{_swd_words(run)}."
     )
-    gain = _difference(run.metrics["estimate"]["psnr"], bicubic["psnr"])
-    steps = run.sampling.get("steps", "?")
-    return begin + f"{_gain_words(gain)}, {_swd_words(run.metrics['model'], bicubic, steps)}."
 
 
-def _gain_words(gain: float | None) -> str:
-    if gain is None:
-        return "the estimate of one network evaluation cannot be compared in PSNR"
+def _model(run: Run) -> dict[str, Any]:
+    model = run.sampling.get("model")
+    return model if isinstance(model, dict) else {}
+
+
+def _psnr_words(run: Run) -> str:
+    """Say how far the closer one of estimate and mean is from bicubic."""
+    bicubic = run.metrics["bicubic"]["psnr"]
+    known = {
+        name: psnr
+        for name in ("estimate", "mean")
+        if (psnr := run.metrics.get(name, {}).get("psnr")) is not None
+    }
+    if bicubic is None or not known:
+        return "the estimate cannot be compared with bicubic in PSNR"
+    name = max(known, key=lambda name: known[name])
+    gain = known[name] - bicubic
     where = "above" if gain >= 0 else "below"
-    return (
-        f"the estimate of one network evaluation lies {abs(gain):.2f} dB {where} bicubic "
-        "interpolation in PSNR"
-    )
+    said = f"the {labels(run.sampling)[name]} is {abs(gain):.2f} dB {where} bicubic in PSNR"
+    ends = run.intervals.get(name, {}).get(GAIN)
+    if ends is None:
+        return said
+    low, high = ends if gain >= 0 else (-ends[1], -ends[0])
+    between = f"95 % interval {low:.2f} to {high:.2f}".replace("-", "−")
+    return f"{said} ({'perhaps by chance, ' if low <= 0 <= high else ''}{between})"
 
 
-def _swd_words(model: dict[str, Any], bicubic: dict[str, Any], steps: object) -> str:
-    sample = f"a single sample of {steps} steps"
-    mine, other = model["swd"], bicubic["swd"]
+def _swd_words(run: Run) -> str:
+    sample = f"a single sample of {run.sampling.get('steps', '?')} steps"
+    mine, other = run.metrics["model"]["swd"], run.metrics["bicubic"]["swd"]
     if mine is None or not other:
-        return f"and {sample} cannot be compared in SWD"
-    share = 1 - mine / other
-    where = "closer to" if share >= 0 else "farther from"
-    link = "and" if share >= 0 else "while"
-    return (
-        f"{link} the statistics of {sample} are {abs(share):.0%} {where} the originals’ than "
-        "bicubic’s (SWD)"
-    )
+        return f"{sample} cannot be compared with bicubic in SWD"
+    return f"{sample} has {share(mine / other)} bicubic’s SWD"
 
 
-def _difference(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else one - other
+def share(ratio: float) -> str:
+    """Return a ratio as one says it: `half`, `a third of`, `62 % of`, `1.4 times`."""
+    told = {1 / 4: "a quarter of", 1 / 3: "a third of", 1 / 2: "half", 2 / 3: "two thirds of"}
+    told |= {3 / 4: "three quarters of", 1.0: "all of"}
+    near = min(told, key=lambda share: abs(share - ratio))
+    if abs(near - ratio) < 0.0125:
+        return told[near]
+    if ratio < 1:
+        return f"{100 * ratio:.0f} % of"
+    return f"{ratio:.{0 if ratio >= 10 else 1 if ratio >= 1.1 else 2}f} times"

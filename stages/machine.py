@@ -1,0 +1,18 @@
+"""machine: note where and how fast the run was made, in a copy of the page.
+
+It differs from run to run, so it is no output: nothing may depend on it.
+"""
+
+from __future__ import annotations
+
+from superres.reporting.noting import write_run
+from superres.stage import run_stage
+
+
+def main() -> None:
+    """Read `reports/index.html` and `timing.json`, write `reports/run.html` and `run.md`."""
+    write_run()
+
+
+if __name__ == "__main__":
+    run_stage("machine", main, timed=False)
