@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from superres.data.dataset import PairSet
 from superres.errors import SuperresError
+from superres.model_folder import load_model, save_model
 from superres.params.check import Params, check_params
 from superres.restoration.tiles import restore_tiles
 from superres.storage import Shards, read_manifest
@@ -23,11 +25,13 @@ def checked(tmp_path: Path, section: str, **changes: Any) -> Params:
     return check_params(write_yaml(tmp_path / "params.yaml", params))
 
 
-def restore(project: Path, tmp_path: Path, name: str, **changes: Any) -> Path:
+def restore(
+    project: Path, tmp_path: Path, name: str, model: Path | None = None, **changes: Any
+) -> Path:
     out = tmp_path / name
     restore_tiles(
         checked(tmp_path, "sampler", **changes).sampler,
-        project / "models/best",
+        model or project / "models/best",
         project / "data/tiles",
         project / "data/pairs",
         out,
@@ -89,8 +93,14 @@ def test_more_steps_than_trained_on_are_refused(project: Path, tmp_path: Path) -
 
 
 def test_another_precision_is_used_and_written_down(project: Path, tmp_path: Path) -> None:
-    exact = restore(project, tmp_path, "a")
-    rounded = restore(project, tmp_path, "b", precision="bf16")
+    model = load_model(project / "models/best")
+    with torch.no_grad():
+        for weight in model.network.parameters():
+            weight.normal_(std=0.1, generator=torch.Generator().manual_seed(0))
+    folder = tmp_path / "model"  # one that is hardly trained says nothing that could be rounded
+    save_model(folder, model.spec, model.network.state_dict())
+    exact = restore(project, tmp_path, "a", folder)
+    rounded = restore(project, tmp_path, "b", folder, precision="bf16")
     assert json.loads((rounded / "sampling.json").read_text())["precision"] == "bf16"
     difference = tiles(exact, "model").astype(int) - tiles(rounded, "model")
     assert 0 < np.abs(difference).mean() < 3

@@ -37,8 +37,10 @@ def test_a_sheet_shows_the_tiles(folder, tmp_path, capsys):
     sheet = tmp_path / "sheet.png"
     assert main(["inspect", str(folder), "--sheet", str(sheet), "--tiles", "3"]) == 0
     image = read_image(sheet)
-    assert image.shape == (10, 10, 3)
-    assert image[0, 0, 0] == 0 and image[0, 6, 0] == 20 and image[6, 0, 0] == 10
+    # Four pixels of each tile are shown 32 times as large, with 2 pixels between tiles.
+    assert image.shape == (258, 258, 3)
+    corners = [int(image[y, x, 0]) for y, x in ((0, 0), (127, 127), (0, 130), (130, 0), (129, 0))]
+    assert corners == [0, 0, 20, 10, 255]
     assert main(["inspect", str(folder), "--sheet", str(sheet)]) == 1
     assert "exists" in capsys.readouterr().err
 

@@ -16,6 +16,8 @@ BINS = 10
 BAR = 40
 SPACE = 2
 """Pixels between the tiles of a sheet."""
+SHOWN = 128
+"""Pixels of a tile's edge on a sheet, where enlarging it by a whole factor does not exceed them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +50,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def contact_sheet(tiles: np.ndarray) -> np.ndarray:
-    """Return tiles (uint8, N x H x W x 3) side by side on white in about a square."""
+    """Return tiles (uint8, N x H x W x 3) side by side on white in about a square.
+
+    Small ones are enlarged by a whole factor, their pixels as they are.
+    """
+    zoom = max(1, SHOWN // max(tiles.shape[1:3]))
+    tiles = tiles.repeat(zoom, axis=1).repeat(zoom, axis=2)
     count, height, width = tiles.shape[:3]
     columns = int(np.ceil(np.sqrt(count)))
     rows = -(-count // columns)
