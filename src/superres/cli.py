@@ -21,6 +21,8 @@ from superres.errors import SuperresError
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it: 128 + SIGINT."""
+BROKEN_PIPE = 141
+"""The same with SIGPIPE."""
 
 
 class Command(NamedTuple):
@@ -61,7 +63,8 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status.
 
-    0 is success; 1 an error that the user can mend, told in one line on stderr; 130 an interrupt.
+    0 is success; 1 an error that the user can mend, told in one line on stderr; 130 an interrupt;
+    141 that nobody reads what is printed any more (`superres inspect DIR | head -1`).
     A command line that cannot be understood ends in argparse's SystemExit(2).
     """
     words = list(sys.argv[1:] if argv is None else argv)
@@ -69,7 +72,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - as long as the process lives
     try:
         args = _parser(words).parse_args(words)
-        return import_module(COMMANDS[args.command].module).run(args)
+        status = import_module(COMMANDS[args.command].module).run(args)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # What is left in the buffer goes nowhere, so that Python need not complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     except (SuperresError, OSError) as error:
         # OSError: a full disk or a folder without permission, whose message names the file.
         print(f"superres {words[0]}: error: {error}", file=sys.stderr)

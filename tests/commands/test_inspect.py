@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,6 +8,7 @@ import pytest
 from superres.cli import main
 from superres.images import read_image
 from superres.storage import ShardWriter, write_csv
+from support import ROOT, environment
 
 
 @pytest.fixture
@@ -57,3 +61,17 @@ def test_what_does_not_fit_the_manifest_is_an_error(folder, capsys):
     assert main(["inspect", str(folder)]) == 1
     assert "test-00000.npy: not a readable shard" in capsys.readouterr().err
     assert main(["inspect", str(folder), "--tiles", "0"]) == 1
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(folder):
+    command = f"{sys.executable} -m superres inspect {folder}"
+    # The pipe's other end is closed before anything is printed.
+    done = subprocess.run(
+        ["bash", "-c", f"{{ sleep 1; {command}; echo $? >&2; }} | true"],
+        env=environment(),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == "141\n"
