@@ -90,8 +90,8 @@ def test_of_a_large_picture_parts_are_seen_that_begin_on_cells() -> None:
 
 
 def spec(**changes: Any) -> EstimatorSpec:
-    facts = {"entropies": ["blur", "jpeg"], "degradation": {"scale": 2}, "channels": 8, **changes}
-    return EstimatorSpec(format="superres-strengths-1", **facts)
+    facts = {"entropies": ["blur", "jpeg"], "degradation": {"scale": 2}, "channels": 8, "caution": 2, **changes}
+    return EstimatorSpec(format="superres-strengths-2", **facts)
 
 
 def test_models_that_mean_something_else_are_refused() -> None:
