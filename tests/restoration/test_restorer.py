@@ -26,7 +26,13 @@ def array(*shape: int, kind: type = np.uint8) -> np.ndarray:
 
 def save_tiny_estimator(folder: Path, **changes: Any) -> Path:
     torch.manual_seed(0)
-    facts = {"entropies": ["blur", "jpeg"], "degradation": {"scale": 2}, "channels": 8, "caution": 2, **changes}
+    facts = {
+        "entropies": ["blur", "jpeg"],
+        "degradation": {"scale": 2},
+        "channels": 8,
+        "caution": 2,
+        **changes,
+    }
     spec = EstimatorSpec(format="superres-strengths-2", **facts)
     save_estimator(folder, StrengthEstimator(spec))
     return folder
