@@ -36,6 +36,26 @@ def test_the_table_of_samplers(project: Path, tmp_path: Path) -> None:
     assert table["psnr"].between(0, 60).all()
 
 
+def test_the_table_of_strengths(project: Path) -> None:
+    script = str(ROOT / "benchmarks/strengths.py")
+    words = ["--pictures=photographs", "--count=2"]
+    done = run(project, sys.executable, script, *words)
+    header, _, *rows = (
+        [cell.strip() for cell in line.split("|")] for line in done.stdout.splitlines()
+    )
+    assert header[3:8] == ["true", "auto", "0", "0.25", "0.5"]
+    assert [row[1:3] for row in rows] == [
+        ["test tiles", "2"], ["val tiles", "2"], ["pictures", "2"],
+    ]  # fmt: skip
+    assert all(0 < float(cell) < 60 for row in rows for cell in row[3:8])
+    assert all(0 <= float(cell) <= 1 for row in rows for cell in row[8:-1])
+    (project / "no-pictures").mkdir()
+    failed = run(
+        project, sys.executable, script, "--pictures=no-pictures", "--count=1", check=False
+    )
+    assert failed.returncode and "no-pictures: holds no pictures" in failed.stderr
+
+
 def test_the_list_of_samplers_is_told(project: Path) -> None:
     done = run(project, sys.executable, str(ROOT / "benchmarks/samplers.py"), "--help")
     assert "dpmpp_2m" in done.stdout

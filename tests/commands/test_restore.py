@@ -297,10 +297,11 @@ def test_auto_prints_and_records_what_it_used(
     shutil.copytree(model, tmp_path / "models" / "best")
     torch.manual_seed(0)
     spec = EstimatorSpec(
-        format="superres-strengths-1",
+        format="superres-strengths-2",
         entropies=["blur", "jpeg"],
         degradation={"scale": 2},
         channels=8,
+        caution=2,
     )
     save_estimator(tmp_path / "models" / "strengths", StrengthEstimator(spec))
     words = [picture(tmp_path / "a.png"), tmp_path / "b.png", "--model", tmp_path / "models/best"]

@@ -17,10 +17,12 @@ from superres.estimation.estimator import (
     EstimatorSpec,
     StrengthEstimator,
     _patches,
+    least_harm,
     load_estimator,
     save_estimator,
 )
-from superres.estimation.learning import learn_strengths
+from superres.estimation.learning import learn_strengths, shares
+from superres.estimation.network import LEVELS
 from superres.params.section import parse_section
 from superres.params.strengths import StrengthsParams
 from support import tiny_params
@@ -41,7 +43,7 @@ def learn(run: Path, out: Path, **changes: Any) -> dict[str, Any]:
 
 
 def test_it_learns_to_tell_jpeg_better_than_any_guess(run: Path, tmp_path: Path) -> None:
-    errors = learn(run, tmp_path, steps=120, batch=16, channels=16, dropout=0.0)
+    errors = learn(run, tmp_path, steps=250, batch=16, channels=16, dropout=0.0)
     for split in ("val", "test"):
         jpeg = errors[split]["strengths"]["jpeg"]
         guesses = jpeg["mean_absolute_of_0"], jpeg["mean_absolute_of_0.5"]
@@ -69,8 +71,43 @@ def test_what_is_written_is_what_was_learned(run: Path, tmp_path: Path) -> None:
     learn(run, tmp_path)
     estimator = load_estimator(tmp_path / "strengths")
     assert estimator.spec.entropies == ["blur", "jpeg"]
+    assert estimator.spec.caution == 1
     said = estimator.estimate(torch.rand(1, 3, 32, 32) * 2 - 1)
     assert list(said) == ["blur", "jpeg"] and all(0 <= value <= 1 for value in said.values())
+
+
+def test_strengths_are_shared_by_the_levels_beside_them() -> None:
+    strengths = torch.tensor([[0.0, 1.0], [0.5, 0.03]])
+    shared = shares(strengths)
+    assert shared.shape == (2, 2, LEVELS) and (shared >= 0).all()
+    assert ((shared > 0).sum(dim=-1) <= 2).all()
+    torch.testing.assert_close(shared.sum(dim=-1), torch.ones(2, 2))
+    torch.testing.assert_close(shared @ torch.linspace(0, 1, LEVELS), strengths)
+
+
+def test_what_is_certain_is_told_and_what_is_open_with_care() -> None:
+    certain = torch.eye(LEVELS)
+    told = least_harm(certain, 2.0)
+    assert (told - torch.linspace(0, 1, LEVELS)).abs().max() <= 0.005 + 1e-6
+    anything = torch.full((1, LEVELS), 1 / LEVELS)
+    plain, careful, anxious = (least_harm(anything, caution).item() for caution in (1, 2, 10))
+    # Without caution the mean of the squares is told: the root of a third, and a little for levels.
+    assert plain == pytest.approx((np.linspace(0, 1, LEVELS) ** 2).mean() ** 0.5, abs=0.006)
+    assert anxious < careful < plain
+
+
+def test_a_large_picture_is_told_as_its_parts_together() -> None:
+    torch.manual_seed(0)
+    estimator = StrengthEstimator(spec())
+    low = torch.rand(1, 3, 2 * PATCH, PATCH + 8) * 2 - 1
+    asked: list[torch.Size] = []
+    estimator.network.register_forward_hook(lambda _, given, __: asked.append(given[0].shape))
+    said = estimator.estimate(low)
+    assert [tuple(shape[2:]) for shape in asked] == 2 * [(PATCH, PATCH), (PATCH, 8)]
+    with torch.no_grad():
+        estimator.network.body[-1].bias[:] = 0.0  # votes of the first corruption for level 4 alone
+        estimator.network.body[-1].bias[4] = 1.0
+    assert estimator.estimate(low)["blur"] == pytest.approx(0.25, abs=0.02) != said["blur"]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (7, 9), (300, 700)])
@@ -90,8 +127,14 @@ def test_of_a_large_picture_parts_are_seen_that_begin_on_cells() -> None:
 
 
 def spec(**changes: Any) -> EstimatorSpec:
-    facts = {"entropies": ["blur", "jpeg"], "degradation": {"scale": 2}, "channels": 8, **changes}
-    return EstimatorSpec(format="superres-strengths-1", **facts)
+    facts = {
+        "entropies": ["blur", "jpeg"],
+        "degradation": {"scale": 2},
+        "channels": 8,
+        "caution": 2,
+        **changes,
+    }
+    return EstimatorSpec(format="superres-strengths-2", **facts)
 
 
 def test_models_that_mean_something_else_are_refused() -> None:

@@ -1,10 +1,10 @@
-"""What the small network sees, and how what its cells say is put together."""
+"""What the small network sees, and how its cells' votes are put together."""
 
 from __future__ import annotations
 
 import torch
 
-from superres.estimation.network import CELL, StrengthNetwork, pooled
+from superres.estimation.network import CELL, LEVELS, StrengthNetwork, cells_of, posterior
 from superres.estimation.network import _cosines as cosines
 
 
@@ -19,22 +19,24 @@ def test_the_cosines_are_orthonormal() -> None:
 
 
 def test_any_size_from_a_cell_on() -> None:
-    for height, width in ((8, 8), (8, 31), (40, 17)):
-        precision, weighted = network()(torch.rand(3, 3, height, width) * 2 - 1)
-        assert precision.shape == weighted.shape == (3, 2)
-        assert (precision > 0).all()
+    for (height, width), cells in {(8, 8): 1, (8, 31): 3, (40, 17): 10}.items():
+        low = torch.rand(3, 3, height, width) * 2 - 1
+        assert network()(low).shape == (3, 2, LEVELS)
+        assert cells_of(low) == cells
 
 
-def test_saying_nothing_leaves_the_middle_and_certainty_overrules_it() -> None:
-    nothing = torch.zeros(1, 2)
-    assert pooled(nothing, nothing).tolist() == [[0.5, 0.5]]
-    sure = torch.full((1, 2), 1e6)
-    torch.testing.assert_close(pooled(sure, sure * torch.tensor([0.1, 0.9])), torch.tensor(
-        [[0.1, 0.9]]), rtol=0, atol=1e-4)  # fmt: skip
+def test_votes_become_probabilities_and_none_leaves_everything_open() -> None:
+    votes = torch.zeros(1, 2, LEVELS)
+    torch.testing.assert_close(posterior(votes, 16).exp(), torch.full_like(votes, 1 / LEVELS))
+    votes[..., 3] = 8
+    sure = posterior(votes, 16).exp()
+    torch.testing.assert_close(sure.sum(dim=-1), torch.ones(1, 2))
+    torch.testing.assert_close(sure[..., 3] / sure[..., 4], torch.full((1, 2), 2.0).exp())
 
 
-def test_more_of_the_same_says_it_more_surely() -> None:
-    low = torch.rand(1, 3, 16, 16) * 2 - 1
-    once, _ = network()(low)
-    twice, _ = network()(torch.cat([low, low], dim=3))
-    assert (twice > 1.5 * once).all()
+def test_four_times_as_many_cells_that_agree_say_it_twice_as_surely() -> None:
+    vote = torch.randn(1, 2, LEVELS)
+    once, more = posterior(16 * vote, 16), posterior(64 * vote, 64)
+    torch.testing.assert_close(
+        more[..., 5] - more[..., 2], 2 * (once[..., 5] - once[..., 2]), rtol=1e-4, atol=1e-4
+    )

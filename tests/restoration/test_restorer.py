@@ -26,8 +26,14 @@ def array(*shape: int, kind: type = np.uint8) -> np.ndarray:
 
 def save_tiny_estimator(folder: Path, **changes: Any) -> Path:
     torch.manual_seed(0)
-    facts = {"entropies": ["blur", "jpeg"], "degradation": {"scale": 2}, "channels": 8, **changes}
-    spec = EstimatorSpec(format="superres-strengths-1", **facts)
+    facts = {
+        "entropies": ["blur", "jpeg"],
+        "degradation": {"scale": 2},
+        "channels": 8,
+        "caution": 2,
+        **changes,
+    }
+    spec = EstimatorSpec(format="superres-strengths-2", **facts)
     save_estimator(folder, StrengthEstimator(spec))
     return folder
 
@@ -122,7 +128,7 @@ def test_what_cannot_be_loaded_is_said(model: Path, options: Any, said: str) -> 
 def test_folders_that_are_no_model(tmp_path: Path) -> None:
     with pytest.raises(SuperresError, match="not a model folder"):
         load(tmp_path)
-    (tmp_path / "model.json").write_text(json.dumps({"format": "superres-strengths-1"}))
+    (tmp_path / "model.json").write_text(json.dumps({"format": "superres-strengths-2"}))
     with pytest.raises(SuperresError, match=r"model\.json: "):
         load(tmp_path)
 

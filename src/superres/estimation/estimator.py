@@ -1,7 +1,8 @@
 """An estimator of corruption strengths on disk, and in memory.
 
 Its folder holds `weights.safetensors` and `strengths.json`: the corruptions it knows, in order, how
-its inputs were degraded, and the network's width. Nothing else is needed to use it.
+its inputs were degraded, the network's width and how cautious it is. Nothing else is needed to use
+it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from superres.errors import SuperresError
-from superres.estimation.network import CELL, StrengthNetwork, pooled
+from superres.estimation.network import CELL, LEVELS, StrengthNetwork, cells_of, posterior
 from superres.params.section import Section
 from superres.storage import replacing_folder, write_json
 
@@ -34,15 +35,21 @@ MAX_PATCHES = 64
 """Of a picture, spread evenly; more would take time and tell nothing new."""
 
 
+CANDIDATES = 101
+"""Strengths that may be told, evenly from 0 to 1."""
+
+
 class EstimatorSpec(Section):
     """Everything about an estimator but its weights."""
 
-    format: Literal["superres-strengths-1"]
+    format: Literal["superres-strengths-2"]
     entropies: list[str]
     """Names in the order of the network's outputs."""
     degradation: dict[str, Any]
     """How the inputs it was trained on were made."""
     channels: Annotated[int, Field(ge=1)]
+    caution: Annotated[float, Field(ge=1)]
+    """See `least_harm`."""
 
 
 class StrengthEstimator:
@@ -59,21 +66,17 @@ class StrengthEstimator:
 
     @torch.no_grad()
     def estimate(self, low: Tensor) -> dict[str, float]:
-        """Return a strength in [0, 1] for each corruption, rounded to 3 decimals.
+        """Return a strength in [0, 1] for each corruption, of 2 decimals.
 
         Args:
             low: one picture in [-1, 1], (1, 3, h, w); of a large one, parts spread over it.
         """
-        precision = torch.zeros(1, len(self.spec.entropies))
-        weighted = torch.zeros_like(precision)
-        for patch in _patches(low):
-            more_precision, more_weighted = self.network(patch)
-            precision += more_precision
-            weighted += more_weighted
-        strengths = pooled(precision, weighted)[0].clamp(0, 1).tolist()
+        patches = _patches(low)
+        votes = sum(self.network(patch) for patch in patches)
+        log_probabilities = posterior(votes, sum(map(cells_of, patches)))[0]
+        told = least_harm(log_probabilities.exp(), self.spec.caution).tolist()
         return {
-            name: round(value, 3)
-            for name, value in zip(self.spec.entropies, strengths, strict=True)
+            name: round(value, 2) for name, value in zip(self.spec.entropies, told, strict=True)
         }
 
     def check_model(self, entropies: Sequence[str], degradation: dict[str, Any]) -> None:
@@ -87,6 +90,27 @@ class StrengthEstimator:
                 f"the estimator of strengths is for {self.spec.degradation}, the model for "
                 f"{degradation}; strengths must be given by hand"
             )
+
+
+def least_harm(probabilities: Tensor, caution: float) -> Tensor:
+    """Return the strengths to tell that are expected to spoil a restored picture least.
+
+    What a corruption does grows faster than its strength (a blur's effect with its deviation's
+    square), so harm is the squared difference between the strengths' squares. A model that is told
+    of more blur than there was draws halos, one that is told of less leaves some blur: the former
+    counts `caution` times.
+
+    Args:
+        probabilities: of the levels, (..., LEVELS).
+        caution: at least 1.
+
+    Returns:
+        Multiples of 0.01 in [0, 1], of the shape (...).
+    """
+    told = torch.linspace(0, 1, CANDIDATES)
+    excess = told[:, None].square() - torch.linspace(0, 1, LEVELS).square()
+    harm = torch.where(excess > 0, caution, 1.0) * excess.square()
+    return told[(probabilities @ harm.T).argmin(dim=-1)]
 
 
 def save_estimator(folder: str | Path, estimator: StrengthEstimator) -> None:

@@ -14,7 +14,7 @@ from torch.optim import AdamW
 from superres.data.dataset import PairSet
 from superres.device import pick_device
 from superres.estimation.estimator import EstimatorSpec, StrengthEstimator, save_estimator
-from superres.estimation.network import CELL, StrengthNetwork, pooled
+from superres.estimation.network import CELL, LEVELS, StrengthNetwork, cells_of, posterior
 from superres.params.strengths import StrengthsParams
 from superres.pixels import to_signal
 from superres.progress import progress_bar
@@ -48,10 +48,11 @@ def learn_strengths(
     device = pick_device()
     torch.manual_seed(derive_seed(params.seed, "strengths", "weights"))
     spec = EstimatorSpec(
-        format="superres-strengths-1",
+        format="superres-strengths-2",
         entropies=list(train.entropy_names),
         degradation=train.degradation.to_json(),
         channels=params.channels,
+        caution=params.caution,
     )
     network = StrengthNetwork(len(spec.entropies), params.channels, params.dropout).to(device)
     if spec.entropies:
@@ -81,12 +82,22 @@ def _train(
             if draws.random() < params.shifted:
                 low = _shifted(low, draws)
             wanted = torch.from_numpy(train.entropies(items)).to(device)
-            error = pooled(*network(low)) - wanted
-            loss = (torch.where(error > 0, params.caution, 1.0) * error.square()).mean()
+            said = posterior(network(low), cells_of(low))
+            loss = -(shares(wanted) * said).sum(dim=-1).mean()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             bar.update()
+
+
+def shares(strengths: Tensor) -> Tensor:
+    """Return how strengths in [0, 1], (...), are shared by the two levels beside each.
+
+    Returns:
+        Of the shape (..., LEVELS); sums are 1, and the levels' means are the strengths.
+    """
+    levels = torch.arange(LEVELS, device=strengths.device)
+    return (1 - (strengths[..., None] * (LEVELS - 1) - levels).abs()).clamp_min(0)
 
 
 def _rate(step: int, steps: int) -> float:

@@ -1,4 +1,4 @@
-"""A small network that says how strongly a picture was corrupted, wherever it can tell."""
+"""A small network that says which strengths of corruption a picture speaks for."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 CELL = 8
 """Pixels of the input per cell and direction; JPEG's blocks have as many."""
 
-PRIOR_PRECISION = 12.0
-"""Of a uniform number in [0, 1]."""
+LEVELS = 17
+"""Strengths that are told apart, evenly from 0 to 1; 0 and 1 are among them."""
 
 # ITU-R BT.601 as JPEG has it: luma and two colour differences of RGB.
 _COLOURS = ((0.299, 0.587, 0.114), (-0.1687, -0.3313, 0.5), (0.5, -0.4187, -0.0813))
@@ -20,15 +20,14 @@ _HALVES = ((0, 0), (0, CELL // 2), (CELL // 2, 0), (CELL // 2, CELL // 2))
 
 
 class StrengthNetwork(nn.Module):
-    """Says for each cell of a picture what it shows of each corruption, and how surely.
+    """Says for each cell of a picture which strengths of each corruption it speaks for.
 
     It sees the logarithms of cosine coefficients: how fine detail fades is what blur leaves, and
     which coefficients are nothing is what JPEG leaves. Blocks half a cell away show the edges
     between JPEG's own, wherever the picture was cut.
 
-    A flat cell shows nothing and says so; what all cells say is put together as independent
-    observations of one number are (`pooled`), so it works on any size, and on parts of a picture
-    one after the other.
+    A flat cell speaks for none. The cells' votes are added (`posterior` weighs their sum), so it
+    works on any size, and on parts of a picture one after the other.
 
     Args:
         corruptions: how many.
@@ -53,23 +52,18 @@ class StrengthNetwork(nn.Module):
             nn.Dropout(dropout),
             nn.Conv2d(channels, channels, 1),
             nn.SiLU(),
-            nn.Conv2d(channels, 2 * corruptions, 1),
+            nn.Conv2d(channels, corruptions * LEVELS, 1),
         )
 
-    def forward(self, low: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the sum of precisions and the precision-weighted sum of strengths.
+    def forward(self, low: Tensor) -> Tensor:
+        """Return the sum of all cells' votes, (B, corruptions, LEVELS).
 
         Args:
             low: pictures in [-1, 1], (B, 3, h, w), any h and w from `CELL` on; parts of cells at
                 the right and lower edge are left out.
-
-        Returns:
-            Two tensors (B, corruptions).
         """
-        # From the middle: were it pulled to 0, saying nothing at all would be learned first.
-        strengths, precisions = self.body(self._features(low)).chunk(2, dim=1)
-        strengths, precisions = 0.5 + strengths, F.softplus(precisions)
-        return precisions.sum(dim=(2, 3)), (precisions * strengths).sum(dim=(2, 3))
+        votes: Tensor = self.body(self._features(low))
+        return votes.sum(dim=(2, 3)).unflatten(1, (-1, LEVELS))
 
     def _features(self, low: Tensor) -> Tensor:
         """Return (B, features, cells down, cells across)."""
@@ -86,9 +80,23 @@ class StrengthNetwork(nn.Module):
         return torch.cat(features, dim=1)
 
 
-def pooled(precision: Tensor, weighted: Tensor) -> Tensor:
-    """Return the strengths that follow from what was summed, starting from "any in [0, 1]"."""
-    return (0.5 * PRIOR_PRECISION + weighted) / (PRIOR_PRECISION + precision)
+def cells_of(low: Tensor) -> int:
+    """Return how many cells the network sees in each of these pictures."""
+    return (low.shape[-2] // CELL) * (low.shape[-1] // CELL)
+
+
+def posterior(votes: Tensor, cells: int) -> Tensor:
+    """Return logarithms of the levels' probabilities, of the shape of `votes`.
+
+    Cells of one picture resemble each other: a photograph that was soft before it was blurred is
+    soft everywhere. A thousand of them therefore say more than sixteen, but not as much as a
+    thousand independent ones would; their sum counts by the root of their number.
+
+    Args:
+        votes: their sum, (B, corruptions, LEVELS).
+        cells: how many voted.
+    """
+    return torch.log_softmax(votes / math.sqrt(cells), dim=-1)
 
 
 def _cosines() -> Tensor:

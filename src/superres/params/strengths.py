@@ -24,6 +24,6 @@ class StrengthsParams(Section):
     shifted: Annotated[float, Field(ge=0, le=1)]
     """Share of the steps on inputs cut off their JPEG grid, as cropped pictures are."""
     caution: Annotated[float, Field(ge=1, le=100)]
-    """How many times as much an overestimate's square counts in the loss: telling a model of more
-    blur than there was spoils its pictures several times as much as telling it of less."""
+    """How many times as much telling of too much counts as telling of too little, when a strength
+    is chosen from what a picture leaves open. It changes nothing that is learned."""
     seed: Annotated[int, Field(ge=0)]
