@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from importlib import import_module
 from itertools import count
 from typing import Any
@@ -27,15 +28,15 @@ class RandomPairs:
     def __len__(self) -> int:
         return PAIRS
 
-    def high(self, items: np.ndarray) -> np.ndarray:
-        """Return originals, (B, H, W, 3)."""
-        return self._high[items]
+    def high_at(self, index: int) -> np.ndarray:
+        """Return an original, (H, W, 3)."""
+        return self._high[index]
 
-    def low(self, items: np.ndarray) -> np.ndarray:
-        """Return inputs, (B, h, w, 3)."""
-        return self._low[items]
+    def low_at(self, index: int) -> np.ndarray:
+        """Return an input, (h, w, 3)."""
+        return self._low[index]
 
-    def entropies(self, items: np.ndarray) -> np.ndarray:
+    def entropies(self, items: Sequence[int]) -> np.ndarray:
         """Return entropies, (B, K)."""
         return np.full((len(items), ENTROPIES), 0.5, dtype=np.float32)
 

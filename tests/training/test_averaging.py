@@ -5,6 +5,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from safetensors.torch import save_file
+from trainings import trainer, weights
 
 from superres.errors import SuperresError
 from superres.params.averaging import AveragingParams
@@ -158,3 +159,44 @@ def test_damaged_snapshots_are_named(tmp_path):
 def test_widths_that_cannot_be_combined_are_refused(power):
     with pytest.raises(ValidationError):
         params(power)
+
+
+def test_shares_are_those_of_the_papers_algorithm():
+    """Karras et al. 2024, algorithm 3, as printed; there the shares need not sum to one."""
+    steps, gammas = np.meshgrid([100.0, 200.0, 300.0, 400.0], [exponent(w) for w in WIDTHS])
+    profiles = list(zip(steps.ravel(), gammas.ravel(), strict=True))
+    wanted = (400.0, exponent(0.07))
+
+    def product(one, other):
+        (t_a, gamma_a), (t_b, gamma_b) = one, other
+        ratio = (t_a / t_b) ** (gamma_b if t_a < t_b else -gamma_a)
+        return (gamma_a + 1) * (gamma_b + 1) * ratio / ((gamma_a + gamma_b + 1) * max(t_a, t_b))
+
+    gram = np.array([[product(one, other) for other in profiles] for one in profiles])
+    theirs = np.linalg.solve(gram, [product(one, wanted) for one in profiles])
+    assert theirs.sum() == pytest.approx(1, abs=0.02)
+    np.testing.assert_allclose(combination(profiles, wanted), theirs, atol=0.02)
+
+
+@pytest.mark.parametrize("width", [0.07, 0.15])
+def test_a_real_trainings_average_is_rebuilt_as_if_it_had_been_kept(project, tmp_path, width):
+    """To 3 % of how far the average is from the weights, from ten checkpoints."""
+    steps = 100
+    made = trainer(project, tmp_path, steps=steps, averaging={"ema": 0.9, "power": WIDTHS})
+    kept = Averages(weights(made), params([width, 0.2]))
+    snapshots = []
+    for step in range(1, steps + 1):
+        made.advance()
+        kept.update(step, weights(made))
+        if step % 10 == 0:
+            folder = tmp_path / f"step-{step}"
+            folder.mkdir()
+            made.averages.save_snapshots(folder, step)
+            snapshots += find_snapshots(folder)
+    rebuilt, error, distance = rebuild(snapshots, steps, width), 0.0, 0.0
+    for name, weight in weights(made).items():
+        average = kept.tensors()[f"{width}/{name}"]
+        error += (rebuilt[name] - average).square().sum().item()
+        distance += (weight - average).square().sum().item()
+    assert distance > 0
+    assert error**0.5 < 0.03 * distance**0.5

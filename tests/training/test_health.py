@@ -8,8 +8,8 @@ from superres.params.train import BadLossParams
 from superres.training.health import NEEDED, Health
 
 
-def health(factor: float | None = 10.0, overflows: bool = False) -> Health:
-    return Health(BadLossParams(action="stop", limit=1, factor=factor), overflows)
+def health(factor: float | None = 10.0, overflows: bool = False, clipped: bool = False) -> Health:
+    return Health(BadLossParams(action="stop", limit=1, factor=factor), overflows, clipped)
 
 
 def experienced(**options: object) -> Health:
@@ -29,6 +29,13 @@ def test_explosions_are_told_from_jumps() -> None:
     assert "loss has exploded to 12" in str(made.fault(12.0, 2.0))
     assert "gradient norm has exploded to 25" in str(made.fault(1.0, 25.0))
     assert made.fault(1.0, 2.0) is None
+
+
+def test_a_large_norm_that_is_clipped_does_no_harm() -> None:
+    made = experienced(clipped=True)
+    assert made.fault(1.0, 1e6) is None
+    assert "loss is 1" in str(made.fault(1.0, inf))
+    assert "loss has exploded" in str(made.fault(12.0, 2.0))
 
 
 def test_nothing_explodes_before_the_usual_is_known_or_if_nobody_minds() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ from superres.model_folder import load_model
 from superres.pixels import to_pictures
 from superres.training.batches import HostBatch, TrainingBatch
 from superres.training.checkpoints import Progress
-from superres.training.memory import memory_advice
+from superres.training.memory import memory_advice, network_that_fits, step_that_fits
+from superres.training.objective import Objective
 from superres.training.optimization import learning_rate
 from superres.training.previews import GAP, first_tiles, preview
 from superres.training.resuming import resume, state_of
 from superres.training.trainer import Trainer
 from support import tiny_params
+
+IMPORTANCE = {"timesteps": "loss_second_moment", "high_noise": 0.0, "kind": "kl"}
 
 
 def test_the_loss_falls(project: Path, tmp_path: Path) -> None:
@@ -93,7 +97,10 @@ def test_options_train(project: Path, tmp_path: Path, changes: dict[str, Any]) -
 def test_options_for_speed_and_memory_change_rounding_at_most(
     project: Path, tmp_path: Path, option: str
 ) -> None:
-    plain, other = (trainer(project, tmp_path, **{option: value}) for value in (False, True))
+    model = {"channel_mult": [1]}  # a compiler takes its time for every layer
+    plain, other = (
+        trainer(project, tmp_path, model=model, **{option: value}) for value in (False, True)
+    )
     for made in (plain, other):
         made.advance()
         made.advance()
@@ -121,9 +128,11 @@ def test_fp16_finds_its_scale_and_resumes_with_it(project: Path, tmp_path: Path)
     assert any(not torch.equal(before[name], weight) for name, weight in weights(made).items())
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize(
+    ("precision", "another"), [("bf16", "fp32"), ("fp16", "fp32"), ("fp32", "bf16")]
+)
 def test_a_checkpoint_of_one_precision_loads_in_another(
-    project: Path, tmp_path: Path, precision: str
+    project: Path, tmp_path: Path, precision: str, another: str
 ) -> None:
     made = trainer(project, tmp_path, precision=precision)
     made.advance()
@@ -132,7 +141,12 @@ def test_a_checkpoint_of_one_precision_loads_in_another(
     for name, weight in loaded.network.state_dict().items():
         assert weight.dtype == torch.float32
         assert torch.equal(weight, made.averages.classic[name])
-    other = trainer(project, tmp_path, precision="fp32")
+    losses = [
+        Objective(loaded, made.params.loss, kind).mean(made.validation, 8)
+        for kind in (precision, another)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+    other = trainer(project, tmp_path, precision=another)
     resume(other, state_of(made, []))
     other.advance()
     assert other.check() is None
@@ -196,6 +210,24 @@ def test_a_bad_step_is_skipped_where_that_is_asked_for(project: Path, tmp_path: 
     assert np.isfinite(made.window.row()["loss"])
 
 
+def test_importance_sampling_learns_nothing_from_a_skipped_step(
+    project: Path, tmp_path: Path
+) -> None:
+    """One loss that is no number would make all probabilities none, for good."""
+    made = trainer(
+        project,
+        tmp_path,
+        bad_loss={"action": "skip", "limit": 1, "factor": None},
+        loss=tiny_params()["train"]["loss"] | IMPORTANCE,
+    )
+    spoilt(made, at=0)
+    assert made.advance() is not None
+    assert not made.timesteps.state()["counts"].any()
+    assert made.advance() is None
+    assert torch.isfinite(made.timesteps.state()["history"]).all()
+    assert made.timesteps.state()["counts"].sum() == made.params.batch
+
+
 def test_a_size_that_fits_is_found_by_trying(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,14 +248,60 @@ def test_a_size_that_fits_is_found_by_trying(
     assert "raise train.micro_batches" in memory_advice(made)
 
 
+def test_what_did_not_fit_is_free_before_anything_else_is_tried(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error keeps the variables of the functions it went through: a whole step's activations."""
+    made = trainer(project, tmp_path)
+    held: list[weakref.ref[torch.Tensor]] = []
+    evaluate = made.objective.terms
+
+    def short_of_memory(batch: TrainingBatch, timesteps: torch.Tensor) -> dict[str, torch.Tensor]:
+        assert not any(activations() is not None for activations in held), "still in memory"
+        activations = torch.ones(len(batch.high))
+        held.append(weakref.ref(activations))
+        if len(batch.high) > 1:
+            raise torch.OutOfMemoryError("out of memory")
+        return evaluate(batch, timesteps)
+
+    monkeypatch.setattr(made.objective, "terms", short_of_memory)
+    with (
+        pytest.raises(SuperresError, match=r"train\.micro_batches: 4 \(1 in a pass\) fits"),
+        step_that_fits(made),
+    ):
+        made.advance()
+    assert len(held) == 3  # 4, 2 and 1 tiles
+
+
+def test_memory_that_lacks_elsewhere_is_told_too() -> None:
+    with (
+        pytest.raises(SuperresError, match=r"out of memory outside of the steps: .*channels"),
+        network_that_fits(),
+    ):
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 1 GiB.")
+
+
+def test_gradients_are_clipped_and_the_optimiser_gets_its_params(
+    project: Path, tmp_path: Path
+) -> None:
+    made = trainer(project, tmp_path, clip_norm=0.01, betas=[0.8, 0.9], weight_decay=0.3)
+    made.advance()
+    gradients = [weight.grad for weight in made.weights.values()]
+    total = torch.stack([gradient.norm() for gradient in gradients if gradient is not None]).norm()
+    assert total.item() == pytest.approx(0.01, rel=1e-3)
+    assert (made.window.row()["gradient_norm"] or 0) > 0.01
+    (group,) = made.optimizer.adam.param_groups
+    assert (group["betas"], group["weight_decay"]) == ((0.8, 0.9), 0.3)
+
+
 def test_a_preview_shows_input_estimate_and_original(project: Path, tmp_path: Path) -> None:
     made = trainer(project, tmp_path)
     tiles = first_tiles(made.validation, 2)
-    grid = preview(made.model, tiles)
+    grid = preview(made.model, tiles, at_once=2)
     assert grid.shape == (2 * 32 + GAP, 3 * 32 + 2 * GAP, 3)
     assert np.array_equal(grid[:32, -32:], to_pictures(made.validation.high)[0])
     assert np.array_equal(grid[:32:2, :32:2], to_pictures(made.validation.low)[0])
-    assert np.array_equal(grid, preview(made.model, tiles))
+    assert np.array_equal(grid, preview(made.model, tiles, at_once=2))
 
 
 def test_validation_is_of_the_average_and_leaves_the_weights_alone(
@@ -263,10 +341,7 @@ def test_a_network_that_is_told_nothing_is_told_nothing(project: Path, tmp_path:
 def test_importance_sampling_is_resumed_and_does_not_mind_micro_batches(
     project: Path, tmp_path: Path
 ) -> None:
-    changes = {
-        "loss": {**tiny_params()["train"]["loss"], "timesteps": "loss_second_moment"}
-        | {"high_noise": 0.0, "kind": "kl"}
-    }
+    changes = {"loss": tiny_params()["train"]["loss"] | IMPORTANCE}
     through = trainer(project, tmp_path, batch=8, **changes)
     divided = trainer(project, tmp_path, batch=8, micro_batches=4, **changes)
     for _ in range(3):

@@ -17,8 +17,9 @@ ALONE = Processes(0, 1, torch.device("cpu"))
 
 
 def checked(tmp_path: Path, **changes: Any) -> Params:
-    """Return tiny params with changes to `train`."""
+    """Return tiny params with changes to `train`, and to `model` under that name."""
     params = tiny_params()
+    params["model"].update(changes.pop("model", {}))
     params["train"].update(changes)
     return check_params(write_yaml(tmp_path / "params.yaml", params))
 
@@ -56,3 +57,23 @@ def run_training(project: Path, tmp_path: Path, name: str, **changes: Any) -> Pa
         tmp_path / name / "previews",
     )
     return out
+
+
+def workspace(project: Path, folder: Path, **changes: Any) -> Path:
+    """Make a folder in which the train stage can run on the project's pairs."""
+    params = tiny_params()
+    params["train"].update(changes)
+    folder.mkdir()
+    write_yaml(folder / "params.yaml", params)
+    (folder / "data").mkdir()
+    for name in ("tiles", "pairs"):
+        (folder / "data" / name).symlink_to(project / "data" / name)
+    return folder
+
+
+def settled(folder: Path) -> dict[str, bytes]:
+    """Return all that a finished train stage left, by name, but for what tells its speed."""
+    found = [*(folder / "models/train").rglob("*"), *(folder / "reports").rglob("*")]
+    names = {path.relative_to(folder).as_posix(): path for path in found if path.is_file()}
+    speed = ("reports/timing.json", "reports/train_speed.csv")
+    return {name: path.read_bytes() for name, path in names.items() if name not in speed}

@@ -48,6 +48,11 @@ class PairSet:
         self._tiles = Shards(tiles_folder)
         self._pairs = Shards(pairs_folder)
         self._entropies = self.rows[columns].to_numpy(np.float32)
+        # A row of a table takes longer to find than its tile to read.
+        self._places = {
+            name: self.rows[name].to_numpy()
+            for name in ("tile_shard", "tile_index", "shard", "index")
+        }
         _check_shards(self._tiles, self.rows, "tile_shard", "tile_index", tiles_folder)
         _check_shards(self._pairs, self.rows, "shard", "index", pairs_folder)
 
@@ -66,6 +71,15 @@ class PairSet:
     def low(self, indices: Indices) -> np.ndarray:
         """Return low-resolution inputs: uint8, N x H/scale x W/scale x 3."""
         return self._pairs.stack(self.rows.iloc[np.asarray(indices)])
+
+    def high_at(self, index: int) -> np.ndarray:
+        """Return one tile by position in `rows`: uint8, H x W x 3, in the shard, not copied."""
+        places = self._places
+        return self._tiles[places["tile_shard"][index], int(places["tile_index"][index])]
+
+    def low_at(self, index: int) -> np.ndarray:
+        """Return one input: uint8, H/scale x W/scale x 3, in the shard, not copied."""
+        return self._pairs[self._places["shard"][index], int(self._places["index"][index])]
 
     def entropies(self, indices: Indices) -> np.ndarray:
         """Return the strengths applied: float32, N x len(entropy_names), in [0, 1]."""

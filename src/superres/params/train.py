@@ -70,8 +70,8 @@ class BadLossParams(Section):
     limit: Positive
     """Steps skipped in a whole training at most."""
     factor: Annotated[float, Field(gt=1)] | None
-    """A loss or gradient norm of more than this many times its median over the last 100 steps has
-    exploded; null minds only NaN and infinity."""
+    """A loss of more than this many times its median over the last 100 steps has exploded, and so
+    has a gradient norm where nothing clips it; null minds only NaN and infinity."""
 
 
 class PreviewParams(Section):

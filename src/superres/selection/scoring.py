@@ -111,10 +111,11 @@ class Scorer:
     def score(self, model: SuperResolver, bar: tqdm) -> Scores:
         """Return a model's scores; the bar moves by tiles."""
         estimates, samples = self._restore(model, bar)
+        losses = Objective(model, self._loss, "fp32").each(self._batch, self._params.batch)
         by_tile = {
             "psnr_estimate": _psnr(estimates, self._originals),
             "psnr_sample": _psnr(samples, self._originals),
-            "val_loss": Objective(model, self._loss, "fp32").each(self._batch).double().numpy(),
+            "val_loss": losses.double().cpu().numpy(),
         }
         distances: dict[str, Distance] = {"swd": self._swd(samples)}
         if self._inception is not None:

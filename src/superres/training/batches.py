@@ -6,7 +6,7 @@ from (seed, position), so neither resuming nor dividing the work changes anythin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from superres.params.train import DropParams
 from superres.pixels import to_signal
 from superres.seeding import derive_seed, rng
 
-Corrupt = Callable[[range, np.ndarray, np.ndarray, np.ndarray], None]
+Corrupt = Callable[[range, Sequence[np.ndarray], list[np.ndarray], np.ndarray], None]
 
 
 class TrainingBatch(NamedTuple):
@@ -77,7 +77,8 @@ class Batches:
         seed: the experiment's seed.
         drop: shares of tiles whose conditions are withheld.
         corrupt: replaces inputs and entropies, given (positions, tiles, inputs, entropies).
-        pinned: whether batches are put into page-locked memory, from which a GPU copies by itself.
+        pinned: whether batches are put into page-locked memory, from which a GPU copies by itself;
+            tiles go there straight from the shards.
     """
 
     def __init__(
@@ -102,19 +103,25 @@ class Batches:
     def read(self, first: int, count: int) -> HostBatch:
         """Return the host's part of the batch of positions first, ..., first + count - 1."""
         positions = range(first, first + count)
-        items = np.array([self._item(position) for position in positions])
+        items = [self._item(position) for position in positions]
         streams = [rng(self._seed, "train", position) for position in positions]
         turns = [int(stream.integers(8)) for stream in streams]
         uniform = np.stack([stream.random(4) for stream in streams])
         seeds = [derive_seed(self._seed, "train-noise", position) for position in positions]
-        highs, lows = self._pairs.high(items), self._pairs.low(items)
+        highs = [self._pairs.high_at(item) for item in items]
+        lows = [self._pairs.low_at(item) for item in items]
         entropies = self._pairs.entropies(items)
         if self._corrupt is not None:
             self._corrupt(positions, highs, lows, entropies)
-        arrays = _turned(highs, turns), _turned(lows, turns), entropies, uniform
-        tensors = (torch.from_numpy(array) for array in arrays)
-        high, low, entropy, draws = (t.pin_memory() if self._pinned else t for t in tensors)
-        return HostBatch(high, low, entropy, draws, seeds)
+        numbers = (torch.from_numpy(array) for array in (entropies, uniform))
+        entropy, draws = (t.pin_memory() if self._pinned else t for t in numbers)
+        return HostBatch(
+            _turned(highs, turns, self._pinned),
+            _turned(lows, turns, self._pinned),
+            entropy,
+            draws,
+            seeds,
+        )
 
     def names(self, first: int, count: int) -> list[str]:
         """Return the pairs' ids at positions."""
@@ -146,10 +153,14 @@ def validation_batch(pairs: PairSet, items: np.ndarray, device: torch.device) ->
     )
 
 
-def _turned(pictures: np.ndarray, turns: list[int]) -> np.ndarray:
-    """Return square pictures each in one of its 8 orientations (quarter turns and a flip)."""
-    turned = np.empty_like(pictures)
-    for picture, result, turn in zip(pictures, turned, turns, strict=True):
+def _turned(pictures: Sequence[np.ndarray], turns: list[int], pinned: bool) -> Tensor:
+    """Return square pictures each in one of its 8 orientations (quarter turns and a flip).
+
+    Turning is the one copy between a shard and the memory that a GPU copies from.
+    """
+    shape = len(pictures), *pictures[0].shape
+    turned = torch.empty(shape, dtype=torch.uint8, pin_memory=pinned)
+    for picture, result, turn in zip(pictures, turned.numpy(), turns, strict=True):
         oriented = np.rot90(picture, turn % 4)
         result[...] = oriented[:, ::-1] if turn >= 4 else oriented
     return turned

@@ -7,6 +7,7 @@ else is never picked up.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import shutil
@@ -25,6 +26,8 @@ from superres.errors import SuperresError
 from superres.storage import recovered, replacing_folder, write_json
 
 EDGE_BYTES = 65536
+LARGE = (".npy", ".safetensors")
+KEPT = "the last good state is kept"
 
 Row = dict[str, float | None]
 """Of the log, by column; None where nothing was measured."""
@@ -52,10 +55,27 @@ class Progress:
         self.root = Path(root)
         self.folder = self.root / fingerprint
 
-    def begin(self) -> None:
-        """Make the folder, or raise SuperresError."""
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Make the folder and keep other runs of the same training out of it for a block.
+
+        The lock ends with the process, however that ends.
+
+        Raises:
+            SuperresError: nowhere to write, or the training is at work already, as when a killed
+                `dvc repro` has left it behind.
+        """
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / "lock").open("w", encoding="utf-8")
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise SuperresError(
+                    f"{self.folder}: another process is at this training; let it end, or end it"
+                ) from None
+            yield
 
     def checkpoint(self, step: int) -> Path:
         """Return the folder of the checkpoint after a step."""
@@ -81,6 +101,14 @@ class Progress:
             return None
         return State(facts["step"], tensors, facts["log"], facts["facts"])
 
+    def last_step(self) -> int | None:
+        """Return the step of the last complete state, without reading its tensors."""
+        try:
+            text = (self.folder / "state" / "state.json").read_text(encoding="utf-8")
+            return int(json.loads(text)["step"])
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+
     def others(self) -> list[Path]:
         """Return the folders of other unfinished trainings."""
         return sorted(
@@ -105,17 +133,18 @@ def writing(folder: Path) -> Iterator[None]:
     """Turn what a full disk or a write-protected folder raises in a block into one clear error."""
     try:
         yield
+    except SuperresError as error:  # of a full disk, from whoever writes all or nothing
+        raise SuperresError(f"{error}; {KEPT}") from error
     except (OSError, SafetensorError) as error:
-        raise SuperresError(
-            f"{folder}: cannot be written: {error}; the last good state is kept"
-        ) from error
+        raise SuperresError(f"{folder}: cannot be written: {error}; {KEPT}") from error
 
 
 def fingerprint(params: Iterable[BaseModel], folders: Iterable[str | Path]) -> str:
     """Return 16 hex digits that change with the params, the data or the code.
 
-    Data are known by file names, sizes, and each file's first and last 64 KiB: a set of any size
-    is covered in no time. Code is every module of superres that is loaded.
+    Data are known by their tables and, for pixels and weights, by file names, sizes, and each
+    file's first and last 64 KiB: a set of any size is covered in no time, and the tables have each
+    tile's sharpness. Code is every module of superres that is loaded.
     """
     digest = hashlib.sha256()
     for section in params:
@@ -123,7 +152,7 @@ def fingerprint(params: Iterable[BaseModel], folders: Iterable[str | Path]) -> s
     for folder in folders:
         for path in sorted(Path(folder).iterdir()):
             digest.update(f"{path.name}:{path.stat().st_size}".encode())
-            digest.update(_edges(path))
+            digest.update(_edges(path) if path.suffix in LARGE else path.read_bytes())
     for name, module in sorted(sys.modules.items()):
         source: Any = getattr(module, "__file__", None)
         if name.split(".")[0] == "superres" and source:

@@ -5,6 +5,8 @@ Apart from the batches, so that only training depends on the corruptions' code.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from superres.data.chain import Degradation
@@ -25,15 +27,19 @@ class FreshCorruptions:
         self._degradation, self._share, self._seed = degradation, share, seed
 
     def __call__(
-        self, positions: range, highs: np.ndarray, lows: np.ndarray, entropies: np.ndarray
+        self,
+        positions: range,
+        highs: Sequence[np.ndarray],
+        lows: list[np.ndarray],
+        entropies: np.ndarray,
     ) -> None:
         """Put fresh inputs and their entropies, where they are due, in the place of stored ones.
 
         Args:
             positions: in the row of all that training sees.
-            highs: uint8, N x H x W x 3.
-            lows: uint8, N x h x w x 3; changed in place.
-            entropies: float32, N x E; changed in place.
+            highs: N tiles, uint8, H x W x 3.
+            lows: N inputs, uint8, h x w x 3; some of them replaced.
+            entropies: float32, N x E, in the degradation's order; changed in place.
         """
         if not self._share:
             return

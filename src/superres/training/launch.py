@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shlex
+import signal
 import sys
+from importlib import import_module
 
 import torch
 
@@ -28,22 +31,49 @@ def launch(script: str) -> None:
 
     Raises:
         SuperresError: a number that is none, or a command that cannot be run.
+        SystemExit: the processes have ended; with their status.
     """
     if "RANK" in os.environ:
-        return  # it was a launcher that started this process
-    command = shlex.split(os.environ.get(LAUNCHER_VARIABLE, ""))
-    if not command:
-        count = processes_wanted()
-        if count == 1:
-            return
-        command = [sys.executable, "-m", "torch.distributed.run"]
-        command += ["--standalone", f"--nproc-per-node={count}"]
-        # As torchrun would, but without its warning.
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        _end_with_launcher()  # it was one that started this process
+        return
+    if command := shlex.split(os.environ.get(LAUNCHER_VARIABLE, "")):
+        try:
+            os.execvp(command[0], [*command, script])
+        except OSError as error:
+            raise SuperresError(f"{LAUNCHER_VARIABLE}: {command[0]}: {error.strerror}") from error
+    if (count := processes_wanted()) > 1:
+        raise SystemExit(_torchrun(count, script))
+
+
+def _end_with_launcher() -> None:
+    """Let the system kill this process with the one that started it, even one killed itself.
+
+    Left behind, it would train on beside the processes that the next run starts.
+    """
+    if sys.platform == "linux":
+        set_death_signal = 1  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+
+
+def _torchrun(count: int, script: str) -> int:
+    """Run a script in processes of this machine and return the status that says how they ended.
+
+    As the command of that name does, but without its traceback, and with the status that a single
+    process would have.
+    """
+    # Loaded where they are needed alone: they take a second.
+    torchrun = import_module("torch.distributed.run")
+    elastic = import_module("torch.distributed.elastic.multiprocessing.api")
+    errors = import_module("torch.distributed.elastic.multiprocessing.errors")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as torchrun would, but without its warning
     try:
-        os.execvp(command[0], [*command, script])
-    except OSError as error:
-        raise SuperresError(f"{LAUNCHER_VARIABLE}: {command[0]}: {error.strerror}") from error
+        torchrun.main(["--standalone", f"--nproc-per-node={count}", script])
+    except elastic.SignalException as stopped:
+        return 128 + stopped.sigval
+    except errors.ChildFailedError as failed:
+        status = failed.get_first_failure()[1].exitcode
+        return status if status > 0 else 128 - status  # negative: the signal that ended it
+    return 0
 
 
 def processes_wanted() -> int:

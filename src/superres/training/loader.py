@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import torch
 
+from superres.params.train import TrainParams
 from superres.training.batches import Batches, HostBatch, TrainingBatch
+from superres.training.processes import Processes
 
 THREADS = 4
 AHEAD = 8
@@ -23,6 +25,23 @@ class Span(NamedTuple):
 
     first: int
     tiles: int
+
+
+def spans(params: TrainParams, passes: int, processes: Processes, step: int) -> Iterator[Span]:
+    """Yield the spans of one process's passes, from a step on.
+
+    Args:
+        params: steps and global batch.
+        passes: of each process, per step.
+        processes: which process it is, of how many.
+        step: steps done.
+    """
+    count = params.batch // (passes * processes.count)
+    while step < params.steps:
+        for number in range(passes):
+            index = processes.rank * passes + number
+            yield Span(step * params.batch + index * count, count)
+        step += 1
 
 
 class Loader:

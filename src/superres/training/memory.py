@@ -1,10 +1,43 @@
-"""What to say when a step does not fit into the GPU's memory: measured, not guessed."""
+"""What to say when something does not fit into the GPU's memory: measured, not guessed."""
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
+from superres.errors import SuperresError
 from superres.training.trainer import Trainer
+
+SAVERS = (
+    "train.activation_checkpointing: true and train.precision: bf16 save memory too; what was "
+    "trained so far is kept"
+)
+
+
+@contextmanager
+def step_that_fits(trainer: Trainer) -> Iterator[None]:
+    """Turn a step's lack of memory in a block into an error that says what would have fitted."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        release(error)
+        raise SuperresError(memory_advice(trainer)) from error
+
+
+@contextmanager
+def network_that_fits() -> Iterator[None]:
+    """Turn any other lack of memory in a block, in which no step was at work, into an error."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise SuperresError(
+            f"out of memory outside of the steps: {str(error).splitlines()[0]}; lower "
+            f"model.channels or data.tile_size, or keep fewer averages (train.averaging.power); "
+            f"{SAVERS}"
+        ) from error
 
 
 def memory_advice(trainer: Trainer) -> str:
@@ -13,7 +46,7 @@ def memory_advice(trainer: Trainer) -> str:
     The gradients of the step that failed are gone afterwards.
     """
     params, processes = trainer.params, trainer.processes
-    tiles = params.batch // (trainer.passes * processes.count)
+    tiles = trainer.tiles_at_once
     said = f"out of memory on {trainer.device} with {tiles} tiles in a pass"
     fitting = 0 if processes.sharded else _largest_fitting(trainer, tiles)
     if fitting:
@@ -22,27 +55,45 @@ def memory_advice(trainer: Trainer) -> str:
         said += "; raise train.micro_batches"
     else:
         said += "; lower data.tile_size or model.channels"
-    return (
-        f"{said}; train.activation_checkpointing: true and train.precision: bf16 save memory too; "
-        "what was trained so far is kept"
-    )
+    return f"{said}; {SAVERS}"
+
+
+def release(error: BaseException) -> None:
+    """Let go of what the functions that an error went through had in their variables.
+
+    As long as an error is known, so are they: all activations of the step that did not fit.
+    """
+    traceback.clear_frames(error.__traceback__)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _largest_fitting(trainer: Trainer, tiles: int) -> int:
     """Return the largest number of tiles, below one that failed, whose gradients fit; or 0."""
-    batch = trainer.params.batch
-    ballast = [] if trainer.optimizer.adam.state else list(trainer.weights.values()) * 2
     for size in range(tiles // 2, 0, -1):
-        if batch % (size * trainer.processes.count):
-            continue
-        try:
-            # The optimiser's two averages of the gradients, which only the first step makes.
-            held = [torch.empty_like(weight) for weight in ballast]
-            trainer.rehearse(size)
-            del held
-        except torch.OutOfMemoryError:
-            if trainer.device.type == "cuda":
-                torch.cuda.empty_cache()
-        else:
+        if trainer.params.batch % (size * trainer.processes.count) == 0 and _fits(trainer, size):
             return size
     return 0
+
+
+def _fits(trainer: Trainer, tiles: int) -> bool:
+    """Whether the first tiles of the training fit in one pass, with all that a step needs."""
+    try:
+        _rehearse(trainer, tiles)
+    except torch.OutOfMemoryError as error:
+        release(error)
+        return False
+    return True
+
+
+def _rehearse(trainer: Trainer, tiles: int) -> None:
+    """Compute the gradients of the first tiles of the training, as one pass would."""
+    trainer.optimizer.begin(trainer.step)
+    # The optimiser's two averages of the gradients, which only the first step makes.
+    averaged = [] if trainer.optimizer.adam.state else list(trainer.weights.values()) * 2
+    ballast = [torch.empty_like(weight) for weight in averaged]
+    batch = trainer.batches.at(0, tiles, trainer.device)
+    with trainer.processes.accumulating(trainer.model.network, last=False):
+        t, _ = trainer.timesteps.draw(batch.uniform)
+        trainer.objective.terms(batch, t)["loss"].mean().backward()
+    del ballast

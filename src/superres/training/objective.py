@@ -12,7 +12,8 @@ from superres.models.evaluating import PRECISIONS
 from superres.params.train import LossParams
 from superres.training.batches import TrainingBatch
 
-VALIDATION_BATCH = 16
+EVALUATED_AT_ONCE = 16
+"""More fill no device better."""
 
 
 class Objective:
@@ -48,18 +49,28 @@ class Objective:
                 levels=model.levels(batch.high),
             )
 
-    def mean(self, tiles: TrainingBatch) -> float:
+    def mean(self, tiles: TrainingBatch, at_once: int) -> float:
         """Return the mean of `each`."""
-        return self.each(tiles).mean().item()
+        return self.each(tiles, at_once).mean().item()
 
     @torch.no_grad()
-    def each(self, tiles: TrainingBatch) -> Tensor:
-        """Return the loss of each tile, (B,), one timestep each, spread over the process."""
+    def each(self, tiles: TrainingBatch, at_once: int) -> Tensor:
+        """Return the loss of each tile, (B,), one timestep each, spread over the process.
+
+        Args:
+            tiles: with their noise.
+            at_once: how many of them the network gets at most.
+        """
         count = len(tiles.high)
         timesteps = spread(count, self._model.diffusion.timesteps).to(self._model.device)
         losses = []
-        for first in range(0, count, VALIDATION_BATCH):
-            some = slice(first, first + VALIDATION_BATCH)
+        for some in portions(count, at_once):
             part = TrainingBatch(*(tensor[some] for tensor in tiles))
             losses.append(self.terms(part, timesteps[some])["loss"])
         return torch.cat(losses)
+
+
+def portions(count: int, at_once: int) -> list[slice]:
+    """Return slices of `count` items in a row, of at most `at_once` and `EVALUATED_AT_ONCE`."""
+    size = min(at_once, EVALUATED_AT_ONCE)
+    return [slice(first, first + size) for first in range(0, count, size)]

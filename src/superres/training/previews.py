@@ -10,30 +10,43 @@ from torch import Tensor
 from superres.model_folder import SuperResolver
 from superres.pixels import to_pictures
 from superres.training.batches import TrainingBatch
+from superres.training.objective import portions
 
 GAP = 4
 
 
 @torch.no_grad()
-def preview(model: SuperResolver, tiles: TrainingBatch) -> np.ndarray:
+def preview(model: SuperResolver, tiles: TrainingBatch, at_once: int) -> np.ndarray:
     """Return a grid with a row per tile: input, enlarged; what the model makes of it; original.
 
     The model's picture is its x0 at the noisiest timestep: one evaluation, the mean of what it
     takes to be possible.
 
+    Args:
+        model: the model.
+        tiles: with their noise.
+        at_once: how many of them the network gets at most.
+
     Returns:
         uint8, H x W x 3.
     """
+    parts = (
+        TrainingBatch(*(x[some] for x in tiles)) for some in portions(len(tiles.high), at_once)
+    )
+    columns = [
+        F.interpolate(tiles.low, size=tiles.high.shape[-2:], mode="nearest"),
+        torch.cat([_estimated(model, part) for part in parts]),
+        tiles.high,
+    ]
+    return _grid([to_pictures(column) for column in columns])
+
+
+def _estimated(model: SuperResolver, tiles: TrainingBatch) -> Tensor:
     last = torch.full((len(tiles.high),), model.diffusion.timesteps - 1, device=model.device)
     denoiser = model.denoiser(tiles.low, tiles.entropy)
     clip = model.clip(tiles.low)
     x0 = model.diffusion.p_mean_variance(denoiser, tiles.noise, last, clip).x0
-    columns = [
-        F.interpolate(tiles.low, size=tiles.high.shape[-2:], mode="nearest"),
-        model.decode(x0, tiles.low),
-        tiles.high,
-    ]
-    return _grid([to_pictures(column) for column in columns])
+    return model.decode(x0, tiles.low)
 
 
 def first_tiles(tiles: TrainingBatch, count: int) -> TrainingBatch:

@@ -7,9 +7,11 @@ none of it.
 
 from __future__ import annotations
 
+import gc
 import os
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -105,14 +107,12 @@ class Processes:
         dist.all_reduce(value, dist.ReduceOp.MAX)
         return int(value)
 
-    def meet(self) -> None:
-        """Wait until every process is here."""
-        self.largest(0)
-
 
 @contextmanager
 def connected() -> Iterator[Processes]:
     """Join the processes that torchrun started, or be the only one.
+
+    What is made with them in the block must not be held beyond it.
 
     Raises:
         SuperresError: a device that cannot be used.
@@ -130,7 +130,13 @@ def connected() -> Iterator[Processes]:
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     try:
         yield Processes(dist.get_rank(), count, device, sharded)
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)
+        raise
     finally:
+        # Whoever still holds a network that shares its gradients holds the group, too. Ended by
+        # such a network's end, the group waits for its threads, and they for Python: for ever.
+        gc.collect()
         dist.destroy_process_group()
 
 
@@ -165,8 +171,28 @@ def _is_divided(tensor: Tensor) -> bool:
     return hasattr(tensor, "to_local")
 
 
-def on_first(processes: Processes, write: Callable[[], None]) -> None:
-    """Let the first process write, while the others wait."""
+def on_first(processes: Processes, write: Callable[[], object]) -> None:
+    """Let the first process write, while the others wait.
+
+    Raises:
+        SuperresError: for all, if the first could not; it alone says why.
+    """
+    error: Exception | None = None
     if processes.writes:
-        write()
-    processes.meet()
+        try:
+            write()
+        except Exception as caught:
+            error = caught
+    failed = processes.largest(int(error is not None))
+    if error is not None:
+        raise error
+    if failed:
+        raise SuperresError("the first of the processes has failed")
+
+
+@contextmanager
+def taken_by_first(processes: Processes, lock: AbstractContextManager[None]) -> Iterator[None]:
+    """Let the first process take something for all of them, for a block."""
+    with ExitStack() as stack:
+        on_first(processes, lambda: stack.enter_context(lock))
+        yield

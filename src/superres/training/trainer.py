@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,8 +20,8 @@ from superres.seeding import derive_seed
 from superres.training.averaging import Averages
 from superres.training.batches import Batches, validation_batch
 from superres.training.corrupting import FreshCorruptions
-from superres.training.health import Health
-from superres.training.loader import Loader, Span
+from superres.training.health import Fault, Health
+from superres.training.loader import Loader, spans
 from superres.training.objective import Objective
 from superres.training.optimization import Optimizer
 from superres.training.processes import (
@@ -36,16 +35,6 @@ from superres.training.processes import (
 from superres.training.window import StepRecord, Window
 
 VALIDATION_TILES = 64
-
-
-class Fault(NamedTuple):
-    """What is wrong with a step, and the tiles with the largest losses in it."""
-
-    step: int
-    what: str
-    norm: float
-    """Of the gradients."""
-    tiles: str
 
 
 class Trainer:
@@ -119,7 +108,9 @@ class Trainer:
         self.validation = validation_batch(
             validation, validation.spread(VALIDATION_TILES), self.device
         )
-        self.health = Health(train.bad_loss, overflows=train.precision == "fp16")
+        self.health = Health(
+            train.bad_loss, train.precision == "fp16", clipped=train.clip_norm is not None
+        )
         self.window = Window(diffusion.timesteps)
         self.step = 0
         self.skipped = 0
@@ -132,42 +123,39 @@ class Trainer:
         network.activation_checkpointing = self.params.activation_checkpointing
         if self.params.compile:
             network.compile()
+        self.model.network = self.processes.prepare(network)  # type: ignore[assignment]
         # Under the names that the model's file has, whatever wraps the network.
-        shared = self.processes.prepare(network)
         self.weights = dict(network.named_parameters())
-        self.model.network = shared  # type: ignore[assignment]
-        self._network = shared
         self._terms_named: list[str] = []
 
     def _loader(self) -> Loader:
-        return Loader(self.batches, self._spans(self.step), self.device)
-
-    def _spans(self, step: int) -> Iterator[Span]:
-        """Yield the positions of this process's passes, from a step on."""
-        count = self.params.batch // (self.passes * self.processes.count)
-        while step < self.params.steps:
-            for number in range(self.passes):
-                index = self.processes.rank * self.passes + number
-                yield Span(step * self.params.batch + index * count, count)
-            step += 1
+        rows = spans(self.params, self.passes, self.processes, self.step)
+        return Loader(self.batches, rows, self.device)
 
     def advance(self) -> Fault | None:
         """Do one optimiser step; a bad one that is skipped changes nothing and is returned."""
         self.optimizer.begin(self.step)
-        self._network.train()
-        record = self._accumulate()
+        self.model.network.train()
+        record, losses = self._accumulate()
         self.step += 1
-        if self.params.bad_loss.action == "skip" and (fault := self._fault(record)):
+        skipping = self.params.bad_loss.action == "skip"
+        if skipping and (fault := self.health.look(record, self.batches)):
             self.optimizer.leave_out()
             self.skipped += 1
             return fault
+        # Once per step, not per part: how a batch is divided must not change what is drawn.
+        self.timesteps.learn(record.timesteps.long(), losses)
         self.optimizer.step()
         self.averages.update(self.step, self._parts())
         self.window.add(self._terms_named, record)
         return None
 
-    def _accumulate(self) -> StepRecord:
-        """Sum up the gradients of this process's passes; return what the whole batch showed."""
+    def _accumulate(self) -> tuple[StepRecord, Tensor]:
+        """Sum up the gradients of this process's passes.
+
+        Returns:
+            what the whole batch showed, and its losses without the weights of its timesteps, (B,).
+        """
         parts: list[Tensor] = []
         drawn: list[Tensor] = []
         raw: list[Tensor] = []
@@ -177,7 +165,7 @@ class Trainer:
             torch.manual_seed(derive_seed(self.params.seed, "dropout", self.step, index))
             batch = next(self.loader)
             t, weights = self.timesteps.draw(batch.uniform)
-            with self.processes.accumulating(self._network, number == self.passes - 1):
+            with self.processes.accumulating(self.model.network, number == self.passes - 1):
                 terms = self.objective.terms(batch, t)
                 weighted = {name: term * weights.to(term.dtype) for name, term in terms.items()}
                 self.optimizer.backward(weighted["loss"].mean() / self.passes)
@@ -186,39 +174,28 @@ class Trainer:
             drawn.append(t)
             raw.append(terms["loss"].detach())
         gather = self.processes.gather
-        timesteps = gather(torch.cat(drawn))
-        # Once per step, not per part: how a batch is divided must not change what is drawn.
-        self.timesteps.learn(timesteps, gather(torch.cat(raw)))
         norm = self.optimizer.clip()
-        return StepRecord(
+        record = StepRecord(
             self.step + 1,
             gather(torch.cat(parts, dim=1)),
-            timesteps.float(),
+            gather(torch.cat(drawn)).float(),
             norm.full_tensor() if hasattr(norm, "full_tensor") else norm,
         )
+        return record, gather(torch.cat(raw))
 
     def check(self) -> Fault | None:
         """Return the first bad step of the window, if there is one; this waits for the device."""
         if self.params.bad_loss.action == "skip":
             return None
-        return next(filter(None, map(self._fault, self.window.unseen())), None)
-
-    def _fault(self, record: StepRecord) -> Fault | None:
-        losses = record.terms[0].cpu()
-        what = self.health.fault(float(losses.double().mean()), float(record.norm))
-        if what is None:
-            return None
-        order = losses.nan_to_num(torch.inf).argsort(descending=True)[:3].tolist()
-        names = self.batches.names((record.step - 1) * self.params.batch, self.params.batch)
-        worst = ", ".join(f"{names[place]} ({losses[place]:.4g})" for place in order)
-        return Fault(record.step, what, float(record.norm), worst)
+        looks = (self.health.look(record, self.batches) for record in self.window.unseen())
+        return next(filter(None, looks), None)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Put the average in the place of the weights for a block."""
         kept = {name: value.clone() for name, value in self._parts().items()}
         self.assign(self.averages.classic)
-        self._network.eval()
+        self.model.network.eval()
         try:
             yield
         finally:
@@ -226,7 +203,12 @@ class Trainer:
 
     def validation_loss(self) -> float:
         """Return the loss of the network as it is on fixed val pairs, timesteps and noise."""
-        return self.objective.mean(self.validation)
+        return self.objective.mean(self.validation, self.tiles_at_once)
+
+    @property
+    def tiles_at_once(self) -> int:
+        """How many tiles the network gets in a pass: what is known to fit into memory."""
+        return self.params.batch // (self.passes * self.processes.count)
 
     def _parts(self) -> dict[str, Tensor]:
         return {name: part(weight) for name, weight in self.weights.items()}
@@ -254,15 +236,6 @@ class Trainer:
         self.step = step
         self.loader.close()
         self.loader = self._loader()
-
-    def rehearse(self, tiles: int) -> None:
-        """Compute the gradients of the first tiles of the training, as one pass would."""
-        self.optimizer.begin(self.step)
-        batch = self.batches.at(0, tiles, self.device)
-        with self.processes.accumulating(self._network, last=False):
-            self.objective.terms(batch, self.timesteps.draw(batch.uniform)[0])[
-                "loss"
-            ].mean().backward()
 
     def save_checkpoint(self, folder: Path) -> None:
         """Write the averages as a model folder, with snapshots for averages of other lengths."""
