@@ -64,7 +64,7 @@ def test_the_stages_run_without_dvc_and_training_in_pieces(project: Path) -> Non
     with subprocess.Popen(command, cwd=project, env=environment(), stderr=subprocess.PIPE) as piece:
         log = project / "reports/train.csv"
         until = time.monotonic() + 120
-        while not (log.exists() and len(log.read_text().splitlines()) > 3):
+        while not log.exists():  # its first row comes with the first step, others later
             assert piece.poll() is None and time.monotonic() < until
             time.sleep(0.05)
         piece.send_signal(signal.SIGTERM)
