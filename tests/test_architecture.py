@@ -54,7 +54,7 @@ def test_nothing_imports_the_stages() -> None:
         assert not [name for name in names if name.split(".")[0] == "stages"], path
 
 
-@pytest.mark.parametrize("stage", ["photos", "tile", "degrade", "report"])
+@pytest.mark.parametrize("stage", ["photos", "tile", "degrade", "report", "machine"])
 def test_stages_without_networks_do_not_import_torch(stage: str) -> None:
     for name in import_closure(script_of(stages()[stage])):
         tree = ast.parse((SOURCE.parent / name).read_text(encoding="utf-8"))

@@ -98,7 +98,7 @@ def test_everything_on_a_cpu(tmp_path: Path) -> None:
     }  # fmt: skip
     assert wanted <= set(rows)
     for script in (ROOT / "stages").glob("*.py"):
-        torch_free = script.stem in {"photos", "tile", "degrade", "report"}
+        torch_free = script.stem in {"photos", "tile", "degrade", "report", "machine"}
         note = rows[f"start of {script.name}"]["note"]
         assert note == ("without torch" if torch_free else "imports torch"), script.name
     assert 0 <= rows["training step"]["facts"]["share waiting for data"] < 1

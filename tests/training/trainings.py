@@ -14,6 +14,8 @@ from superres.training.trainer import Trainer
 from support import tiny_params, write_yaml
 
 ALONE = Processes(0, 1, torch.device("cpu"))
+IMPORTANCE = {"timesteps": "loss_second_moment", "high_noise": 0.0, "kind": "kl"}
+"""Changes to the loss."""
 
 
 def checked(tmp_path: Path, **changes: Any) -> Params:
