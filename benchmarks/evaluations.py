@@ -13,6 +13,7 @@ from benchmarks.measuring import (
     flops_of,
     interleaved,
     matrix_product,
+    plainly,
     rate_of,
 )
 from benchmarks.plain import PlainUNet, plain_sample
@@ -56,15 +57,19 @@ def evaluation_rows(case: Evaluation) -> list[Row]:
 
     with torch.inference_mode():
         times = interleaved(
-            {"fast": lambda: network(*ready), "plain": lambda: plain(*tensors), "product": product},
+            {
+                "fast": lambda: network(*ready),
+                "plain": plainly(lambda: plain(*tensors)),
+                "product": product,
+            },
             rounds,
             CPU,
         )
     times |= interleaved(
         {
             "fast, gradients": lambda: trained(network, ready),
-            "plain, gradients": lambda: trained(plain, tensors),
-            "plain, checkpointed": lambda: trained(checkpointed, tensors),
+            "plain, gradients": plainly(lambda: trained(plain, tensors)),
+            "plain, checkpointed": plainly(lambda: trained(checkpointed, tensors)),
         },
         max(3, rounds // 3),
         CPU,
@@ -105,7 +110,7 @@ def sampling_rows(name: str, batch: int, steps: int, rounds: int) -> list[Row]:
             steps=steps,
         )
 
-    def plainly() -> None:
+    def sampled_plainly() -> None:
         with torch.no_grad():
             plain_sample(lambda x, t: plain(x, t, low, entropy)[:, :channels], betas, kept, draw())
 
@@ -117,7 +122,7 @@ def sampling_rows(name: str, batch: int, steps: int, rounds: int) -> list[Row]:
 
     functions: dict[str, Callable[[], object]] = {
         "fast": fast,
-        "plain": plainly,
+        "plain": plainly(sampled_plainly),
         "its evaluations alone": evaluations,
     }
     times = interleaved(functions, rounds, CPU, warm=0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import datetime
 import json
 import os
 import platform
 import re
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,9 +19,13 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from superres.device import M_TRIM_THRESHOLD, TRIM_THRESHOLD
+
 RESULTS = Path(__file__).resolve().parent / "results"
 MATRIX = 2048
 """Edge of the matrices whose product stands for what the machine can do."""
+GLIBC_TRIM_THRESHOLD = 64 * 2**20
+"""Bytes of freed memory that glibc comes to keep at most by itself: twice its largest threshold."""
 
 
 @dataclass
@@ -76,6 +82,25 @@ def interleaved(
         for name, function in functions.items():
             times[name].append(seconds(function, device))
     return times
+
+
+def plainly(function: Callable[[], object]) -> Callable[[], object]:
+    """Return a function as it runs where nobody told the C library to keep freed memory.
+
+    The library tells it (`superres/device.py`), and a baseline in the same process would gain, too.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is None:
+        return function
+
+    def call() -> None:
+        mallopt(M_TRIM_THRESHOLD, GLIBC_TRIM_THRESHOLD)
+        try:
+            function()
+        finally:
+            mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD)
+
+    return call
 
 
 def matrix_product(device: torch.device, dtype: torch.dtype, edge: int) -> Callable[[], object]:
