@@ -11,7 +11,7 @@ import yaml
 
 from support import ROOT
 
-FILES = ("reports/train.csv", "reports/train_speed.csv", "reports/selection.csv")
+FILES = ("reports/train.csv", "reports/selection.csv")
 PLOTS: dict[str, dict[str, Any]] = {
     name: about
     for plot in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
