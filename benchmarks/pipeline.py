@@ -76,14 +76,7 @@ def data_rows(folder: Path, params: Params, sizes: Any) -> list[Row]:
 
 def training_rows(folder: Path, params: Params, sizes: Any) -> list[Row]:
     """Return tiles read per second, and images trained per second by the real training."""
-    trainer = Trainer(
-        params.model,
-        params.diffusion,
-        params.train,
-        folder / "data/tiles",
-        folder / "data/pairs",
-        Processes(0, 1, CPU),
-    )
+    trainer = _trainer(folder, params)
     batch = params.train.batch
     read = interleaved({"": lambda: trainer.batches.read(0, batch)}, 10 * sizes.rounds, CPU)[""]
     for _ in range(2):
@@ -176,8 +169,8 @@ def using_rows(folder: Path, params: Params, sizes: Any) -> list[Row]:
     ]
 
 
-def _model(folder: Path, params: Params) -> SuperResolver:
-    trainer = Trainer(
+def _trainer(folder: Path, params: Params) -> Trainer:
+    return Trainer(
         params.model,
         params.diffusion,
         params.train,
@@ -185,6 +178,10 @@ def _model(folder: Path, params: Params) -> SuperResolver:
         folder / "data/pairs",
         Processes(0, 1, CPU),
     )
+
+
+def _model(folder: Path, params: Params) -> SuperResolver:
+    trainer = _trainer(folder, params)
     trainer.loader.close()
     trainer.model.network.eval().requires_grad_(False)
     return trainer.model
