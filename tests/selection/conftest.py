@@ -1,3 +1,3 @@
 """Fixtures of the tests of selection."""
 
-from one_thread import one_thread as one_thread
+from one_thread import one_thread  # noqa: F401 - pytest looks for fixtures here
