@@ -40,10 +40,10 @@ bench: $(INSTALLED)
 	TQDM_DISABLE=1 PYTHONPATH=src python -m benchmarks.cpu
 
 weights: $(INSTALLED)
-	PYTHONPATH=src python -m superres.evaluation.weights
+	PYTHONPATH=src python -m superres.metrics.weights
 
 deps: $(INSTALLED)
-	python tests/graph.py
+	python tools/code_dependencies.py
 
 constraints: $(INSTALLED)
 	{ echo "# Exact versions that the Makefile installs with; \`make constraints\` writes them anew."; \

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from superres.models.superres import SuperResUNet
+from superres.networks.conditional_unet import SuperResUNet
 
 ENTROPIES = 2
 SCALE = 2

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from superres.data.corruptions import CORRUPTIONS, quantise
-from superres.images import read_image
-from superres.seeding import rng
+from superres.core.images import read_image
+from superres.core.seeding import rng
+from superres.degradation.corruptions import CORRUPTIONS, quantise
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 EDGE = 64

@@ -20,9 +20,8 @@ from benchmarks.evaluations import Evaluation, evaluation_rows, sampling_rows
 from benchmarks.measuring import Row, show, write
 from benchmarks.pipeline import data_rows, read_params, training_rows, using_rows
 from benchmarks.starting import dvc_rows, start_rows
-
-from superres.device import pick_device
-from superres.params.check import Params
+from superres.config.check import Params
+from superres.core.device import pick_device
 
 FULL = SimpleNamespace(photographs=8, edge=512, rounds=3, steps=15, picture=256, batch=16)
 TINY = SimpleNamespace(photographs=6, edge=128, rounds=1, steps=1, picture=40, batch=2)

@@ -28,14 +28,14 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import correlate1d
 
-from superres.data.degradation import area_downsample
-from superres.data.kernels import gaussian_kernel
-from superres.data.pairs import degrade_tiles
+from superres.core.params import load_section
+from superres.core.storage import Shards, read_manifest
+from superres.data.config import DataParams
 from superres.data.tiling import tile_photographs
-from superres.params.data import DataParams
-from superres.params.degrade import DegradeParams
-from superres.params.section import load_section
-from superres.storage import Shards, read_manifest
+from superres.degradation.config import DegradeParams
+from superres.degradation.degrade import area_downsample
+from superres.degradation.kernels import gaussian_kernel
+from superres.degradation.pairs import degrade_tiles
 
 EDGE = 640
 """Pixels of a square photograph: 100 tiles of 64."""

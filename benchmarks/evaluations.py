@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
+
 from benchmarks.cases import build, inputs
 from benchmarks.measuring import (
     MATRIX,
@@ -17,11 +19,9 @@ from benchmarks.measuring import (
     rate_of,
 )
 from benchmarks.plain import PlainUNet, plain_sample
-from torch import Tensor
-
 from superres.diffusion import GaussianDiffusion, make_betas
 from superres.diffusion.noise import ItemNoise
-from superres.models.superres import upsample
+from superres.networks.conditional_unet import upsample
 
 CPU = torch.device("cpu")
 

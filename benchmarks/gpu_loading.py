@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from benchmarks.cases import ENTROPIES, NETWORKS, SCALE, build
 from benchmarks.gpu_training import fast_step
 from benchmarks.measuring import Row, wait
@@ -18,7 +19,7 @@ PAIRS = 512
 
 
 class RandomPairs:
-    """Training pairs in memory, as `superres.data.dataset.PairSet` has them on disk."""
+    """Training pairs in memory, as `superres.degradation.dataset.PairSet` has them on disk."""
 
     def __init__(self, size: int) -> None:
         stream = np.random.default_rng(0)
@@ -50,8 +51,8 @@ def loading_rows(
     """
     try:
         batches_module: Any = import_module("superres.training.batches")
-        loader_module: Any = import_module("superres.training.loader")
-        params_module: Any = import_module("superres.params.train")
+        loader_module: Any = import_module("superres.training.prefetch")
+        params_module: Any = import_module("superres.training.config")
     except ModuleNotFoundError as error:
         left_out.append(f"loader: needs {error.name}")
         return []

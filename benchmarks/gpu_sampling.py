@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
+
 from benchmarks.cases import build, inputs
 from benchmarks.measuring import Row, interleaved, rate_of
 from benchmarks.plain import PlainUNet, plain_sample
-from torch import Tensor
-
+from superres.core.precision import Computing, evaluated
 from superres.diffusion import GaussianDiffusion, make_betas
 from superres.diffusion.noise import ItemNoise
-from superres.models.evaluating import Computing, evaluated
-from superres.models.superres import SuperResUNet, upsample
+from superres.networks.conditional_unet import SuperResUNet, upsample
 
 Network = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 

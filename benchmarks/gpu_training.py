@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from torch import Tensor, nn
+
 from benchmarks.cases import build, inputs
 from benchmarks.measuring import Row, flops_of, interleaved, rate_of
 from benchmarks.plain import PlainUNet
-from torch import Tensor, nn
-
 from superres.diffusion import GaussianDiffusion, make_betas
-from superres.models.superres import upsample
+from superres.networks.conditional_unet import upsample
 
 BACKWARD = 3
 """A training step costs three evaluations: the backward pass makes two products of each."""

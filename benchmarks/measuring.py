@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from superres.device import M_TRIM_THRESHOLD, TRIM_THRESHOLD
+from superres.core.device import M_TRIM_THRESHOLD, TRIM_THRESHOLD
 
 RESULTS = Path(__file__).resolve().parent / "results"
 MATRIX = 2048

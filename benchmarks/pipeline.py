@@ -13,22 +13,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.measuring import MATRIX, Row, flops_of, interleaved, matrix_product, rate_of
 from PIL import Image
 
-from superres.data.dataset import PairSet
-from superres.data.pairs import degrade_tiles
+from benchmarks.measuring import MATRIX, Row, flops_of, interleaved, matrix_product, rate_of
+from superres.config.check import Params, check_params
+from superres.core.distributed import Processes
 from superres.data.tiling import tile_photographs
+from superres.degradation.dataset import PairSet
+from superres.degradation.pairs import degrade_tiles
 from superres.evaluation.reference import write_reference
-from superres.inference import Batch, Sampling
-from superres.measurement import Folders, measure
-from superres.model_folder import SuperResolver, save_model
-from superres.params.check import Params, check_params
-from superres.restoration.pictures import from_array
+from superres.evaluation.test_set import Folders, measure
+from superres.model.folder import SuperResolver, save_model
+from superres.restoration.picture import from_array
 from superres.restoration.restorer import Restorer
-from superres.restoration.tiles import restore_tiles
-from superres.restoration.whole import Tiling
-from superres.training.processes import Processes
+from superres.restoration.tiled import Tiling
+from superres.sampling.batch import Batch, Sampling
+from superres.sampling.test_set import restore_tiles
 from superres.training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parent.parent

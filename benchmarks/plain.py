@@ -17,14 +17,14 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from superres.models.layers import (
+from superres.networks.conditional_unet import SuperResUNet
+from superres.networks.layers import (
     AttentionBlock,
     Downsample,
     ResBlock,
     Upsample,
     timestep_embedding,
 )
-from superres.models.superres import SuperResUNet
 
 
 class PlainUNet(nn.Module):

@@ -23,14 +23,15 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from superres.diffusion.samplers import SAMPLERS
-from superres.inference import Sampling
-from superres.model_folder import ModelSpec, SuperResolver, load_model
-from superres.params.check import check_params
-from superres.restoration import lockstep, whole
-from superres.restoration.pictures import from_array
+from superres.config.check import check_params
+from superres.model.folder import ModelSpec, SuperResolver, load_model
+from superres.restoration import lockstep
+from superres.restoration import tiled as whole
+from superres.restoration.picture import from_array
 from superres.restoration.restorer import Restorer
-from superres.restoration.whole import Tiling
+from superres.restoration.tiled import Tiling
+from superres.sampling.batch import Sampling
+from superres.sampling.samplers import SAMPLERS
 
 BAND_PIXELS = 2**14
 WIDTH, HEIGHTS = 256, (256, 1024)

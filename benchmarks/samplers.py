@@ -20,21 +20,21 @@ import numpy as np
 import pandas as pd
 import torch
 
-from superres.data.dataset import PairSet
-from superres.device import pick_device
-from superres.diffusion.samplers import SAMPLERS, evaluations
-from superres.diffusion.spacing import SPACINGS
-from superres.evaluation.distribution import descriptors, sliced_distances
-from superres.evaluation.feature_distances import frechet_distance
-from superres.evaluation.features import describe_pictures
-from superres.evaluation.fidelity import psnr
-from superres.evaluation.inception import Inception, load_inception
-from superres.evaluation.weights import WeightsMissing, find_weights
-from superres.inference import Batch, Sampling
-from superres.model_folder import SuperResolver, load_model
-from superres.params.evaluate import SwdParams
-from superres.pixels import to_pictures
-from superres.storage import write_csv
+from superres.core.device import pick_device
+from superres.core.storage import write_csv
+from superres.core.tensors import to_pictures
+from superres.degradation.dataset import PairSet
+from superres.metrics.config import SwdParams
+from superres.metrics.feature_distances import frechet_distance
+from superres.metrics.features import describe_pictures
+from superres.metrics.fidelity import psnr
+from superres.metrics.inception import Inception, load_inception
+from superres.metrics.swd import descriptors, sliced_distances
+from superres.metrics.weights import WeightsMissing, find_weights
+from superres.model.folder import SuperResolver, load_model
+from superres.sampling.batch import Batch, Sampling
+from superres.sampling.samplers import SAMPLERS, evaluations
+from superres.sampling.spacing import SPACINGS
 
 SWD = SwdParams(patches_per_tile=128, max_patches=65536, projections=512, seed=0)
 TABLE = [

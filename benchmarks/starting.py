@@ -44,7 +44,7 @@ def dvc_rows(folder: Path, rounds: int) -> list[Row]:
     dvc = [sys.executable, "-m", "dvc", "repro", "--quiet", "photos"]
     stage, idle = [], []
     for _ in range(rounds):
-        alone = _timed([sys.executable, "-m", "superres.params"], copy)
+        alone = _timed([sys.executable, "-m", "superres.config"], copy)
         alone += _timed([sys.executable, "stages/photos.py"], copy)
         stage.append(_timed([*dvc, "--force"], copy) - alone)
         idle.append(_timed(dvc, copy))

@@ -18,14 +18,14 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from superres.data.chain import Degradation
-from superres.data.dataset import PairSet, read_degradation
-from superres.data.degradation import degrade, draw_strengths
-from superres.errors import SuperresError
-from superres.evaluation.fidelity import psnr
-from superres.restoration.pictures import from_array
+from superres.core.errors import SuperresError
+from superres.core.seeding import rng
+from superres.degradation.chain import Degradation
+from superres.degradation.dataset import PairSet, read_degradation
+from superres.degradation.degrade import degrade, draw_strengths
+from superres.metrics.fidelity import psnr
+from superres.restoration.picture import from_array
 from superres.restoration.restorer import Restorer, load
-from superres.seeding import rng
 
 CONSTANTS = (0.0, 0.25, 0.5)
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}

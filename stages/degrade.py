@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from superres.data.pairs import degrade_tiles
-from superres.params.degrade import DegradeParams
-from superres.params.section import load_section
-from superres.stage import run_stage
+from superres.core.params import load_section
+from superres.core.stage import run_stage
+from superres.degradation.config import DegradeParams
+from superres.degradation.pairs import degrade_tiles
 
 
 def main() -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from superres.estimation.learning import learn_strengths
-from superres.params.section import load_section
-from superres.params.strengths import StrengthsParams
-from superres.stage import run_stage
+from superres.core.params import load_section
+from superres.core.stage import run_stage
+from superres.entropy.config import StrengthsParams
+from superres.entropy.train import learn_strengths
 
 
 def main() -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from superres.measurement import Folders, measure
-from superres.params.evaluate import EvaluateParams
-from superres.params.section import load_section
-from superres.stage import run_stage
+from superres.core.params import load_section
+from superres.core.stage import run_stage
+from superres.evaluation.test_set import Folders, measure
+from superres.metrics.config import EvaluateParams
 
 
 def main() -> dict[str, int]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from superres.exploring.explore import explore
-from superres.params.explore import ExploreParams
-from superres.params.section import load_section
-from superres.stage import run_stage
+from superres.core.params import load_section
+from superres.core.stage import run_stage
+from superres.explore.config import ExploreParams
+from superres.explore.explore import explore
 
 
 def main() -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from superres.data.photographs import copy_photographs
-from superres.stage import run_stage
+from superres.core.stage import run_stage
+from superres.data.sample_photos import copy_photographs
 
 
 def main() -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from superres.core.params import load_section
+from superres.core.stage import run_stage
 from superres.evaluation.reference import write_reference
-from superres.params.evaluate import FeaturesParams
-from superres.params.section import load_section
-from superres.stage import run_stage
+from superres.metrics.config import FeaturesParams
 
 
 def main() -> dict[str, int]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from superres.params.report import ReportParams
-from superres.params.section import load_section
+from superres.core.params import load_section
+from superres.core.stage import run_stage
+from superres.reporting.config import ReportParams
 from superres.reporting.page import read_origin, write_report
-from superres.stage import run_stage
 
 
 def main() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from superres.params.sampler import SamplerParams
-from superres.params.section import load_section
-from superres.restoration.tiles import restore_tiles
-from superres.stage import run_stage
+from superres.core.params import load_section
+from superres.core.stage import run_stage
+from superres.sampling.config import SamplerParams
+from superres.sampling.test_set import restore_tiles
 
 
 def main() -> dict[str, Any]:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from superres.params.section import load_section
-from superres.params.select import SelectParams
-from superres.params.train import LossParams
-from superres.selection.selecting import select_model
-from superres.stage import run_stage
+from superres.core.params import load_section
+from superres.core.stage import run_stage
+from superres.selection.config import SelectParams
+from superres.selection.select import select_model
+from superres.training.config import LossParams
 
 
 def main() -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from superres.core.params import load_section
+from superres.core.stage import run_stage
+from superres.data.config import DataParams
 from superres.data.tiling import tile_photographs
-from superres.params.data import DataParams
-from superres.params.section import load_section
-from superres.stage import run_stage
 
 
 def main() -> dict[str, Any]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from superres.params.diffusion import DiffusionParams
-from superres.params.model import ModelParams
-from superres.params.section import load_section
-from superres.params.train import TrainParams
-from superres.stage import run_stage
-from superres.training.launch import first_process, launch
+from superres.core.launch import first_process, launch
+from superres.core.params import load_section
+from superres.core.stage import run_stage
+from superres.diffusion.config import DiffusionParams
+from superres.networks.config import ModelParams
+from superres.training.config import TrainParams
 from superres.training.loop import train
 
 

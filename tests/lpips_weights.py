@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 import torch
 
-from superres.evaluation.weights import ALEXNET, LINEAR
+from superres.metrics.weights import ALEXNET, LINEAR
 
 CHANNELS = (3, 64, 192, 384, 256, 256)
 KERNELS = {0: 11, 3: 5, 6: 3, 8: 3, 10: 3}

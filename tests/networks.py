@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from superres.models.superres import SuperResUNet
-from superres.params.model import ModelParams
+from superres.networks.conditional_unet import SuperResUNet
+from superres.networks.config import ModelParams
 from support import GOLDEN
 
 SMALL: dict[str, Any] = {

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from superres.data.pairs import degrade_tiles
+from superres.config.check import Params, check_params
+from superres.core.params import parse_section
 from superres.data.tiling import tile_photographs
-from superres.exploring.explore import explore
-from superres.exploring.trial import Trial
-from superres.model_folder import ModelSpec, SuperResolver, save_model
-from superres.params.check import Params, check_params
-from superres.params.explore import ExploreParams
-from superres.params.section import parse_section
+from superres.degradation.pairs import degrade_tiles
+from superres.explore.config import ExploreParams
+from superres.explore.explore import explore
+from superres.explore.trial import Trial
+from superres.model.folder import ModelSpec, SuperResolver, save_model
 from support import tiny_params, write_photographs, write_yaml
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from superres import __version__
-from superres.errors import SuperresError
+from superres.core.errors import SuperresError
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it: 128 + SIGINT."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from superres.cli import main
-from superres.model_folder import SuperResolver, read_spec, save_model
+from superres.model.folder import SuperResolver, read_spec, save_model
 from tiny_trial import random_model
 
 

@@ -10,9 +10,9 @@ import torch
 from networks import random_network, small_params
 from superres.cli import main
 from superres.commands.export_weights import codebases
-from superres.model_folder import ModelSpec, load_model, save_model
-from superres.models import to_guided_diffusion
-from superres.params.diffusion import DiffusionParams
+from superres.diffusion.config import DiffusionParams
+from superres.interop import to_guided_diffusion
+from superres.model.folder import ModelSpec, load_model, save_model
 
 
 def saved(

@@ -11,13 +11,13 @@ from safetensors.torch import save_file
 
 from networks import published, random_network, small_params
 from superres.cli import main
-from superres.data.chain import Degradation, Step
+from superres.degradation.chain import Degradation, Step
 from superres.diffusion.process import GaussianDiffusion
-from superres.model_folder import SuperResolver, load_model, read_spec
-from superres.models import to_guided_diffusion
-from superres.models.architecture import infer_architecture
-from superres.origins import Choices, unseen
-from superres.params.model import ModelParams
+from superres.interop import to_guided_diffusion
+from superres.interop.architecture import infer_architecture
+from superres.interop.origins import Choices, unseen
+from superres.model.folder import SuperResolver, load_model, read_spec
+from superres.networks.config import ModelParams
 
 RECIPE = Degradation(
     2, 1.0, (Step("jpeg", "jpeg-broad", "cosine"), Step("blur", "gaussian_blur", "cosine"))

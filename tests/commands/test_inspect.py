@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from superres.cli import main
-from superres.images import read_image
-from superres.storage import ShardWriter, write_csv
+from superres.core.images import read_image
+from superres.core.storage import ShardWriter, write_csv
 from support import ROOT, environment
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 from picture_files import kind_of, picture
 from superres.cli import main
 from superres.commands import restore as restore_command
-from superres.estimation.estimator import EstimatorSpec, StrengthEstimator, save_estimator
+from superres.entropy.estimator import EstimatorSpec, StrengthEstimator, save_estimator
 from superres.restoration import planning
 from superres.restoration.restorer import Restorer
 

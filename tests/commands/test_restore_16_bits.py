@@ -13,8 +13,8 @@ from PIL import Image
 
 import superres
 from picture_files import ICC, kind_of, png_of, samples_of_file, smooth
-from superres.restoration.files import read_picture
-from superres.restoration.pictures import samples_of
+from superres.restoration.picture import samples_of
+from superres.restoration.picture_files import read_picture
 
 TIFFS: dict[str, dict[str, Any]] = {
     "plain": {},

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from superres.params.data import DataParams, SplitParams
+from superres.data.config import DataParams, SplitParams
 
 
 def _textured(seed, height=80, width=112):

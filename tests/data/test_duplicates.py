@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from superres.core.images import read_image
 from superres.data.duplicates import MAX_DISTANCE, near_groups, perceptual_hash
-from superres.images import read_image
 
 
 def _hash(pixels):

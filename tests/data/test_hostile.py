@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from PIL import Image, features
 
-from superres.data.pairs import degrade_tiles
+from superres.core.params import load_section
+from superres.core.storage import read_manifest
 from superres.data.tiling import tile_photographs
-from superres.params.degrade import DegradeParams
-from superres.params.section import load_section
-from superres.storage import read_manifest
+from superres.degradation.config import DegradeParams
+from superres.degradation.pairs import degrade_tiles
 from support import ROOT
 
 USED = ""

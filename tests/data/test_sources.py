@@ -5,10 +5,10 @@ import zipfile
 
 import pytest
 
+from superres.core.errors import SuperresError
+from superres.core.images import UnreadableImage
 from superres.data import archives
 from superres.data.sources import find_sources, matches
-from superres.errors import SuperresError
-from superres.images import UnreadableImage
 
 
 def _touch(folder, *names):

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from superres.core.errors import SuperresError
+from superres.data.config import SplitLists, SplitParams
 from superres.data.splitting import SPLITS, assign_splits, listed_split, position
-from superres.errors import SuperresError
-from superres.params.data import SplitLists, SplitParams
 
 PARAMS = SplitParams(val=0.15, test=0.2, salt="7", lists=None)
 

@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from superres.data.manifests import TILE_COLUMNS
-from superres.data.survey import PHOTOGRAPH_COLUMNS, content_hash
+from superres.core.errors import SuperresError
+from superres.core.images import read_image
+from superres.core.manifests import TILE_COLUMNS
+from superres.core.parallel import WORKERS_VARIABLE
+from superres.core.storage import Shards, read_manifest
+from superres.data.catalog import PHOTOGRAPH_COLUMNS, content_hash
 from superres.data.tiling import short_ids, tile_photographs
-from superres.errors import SuperresError
-from superres.images import read_image
-from superres.parallel import WORKERS_VARIABLE
-from superres.storage import Shards, read_manifest
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.profiler import profile, record_function
 
-from superres.diffusion import SAMPLERS, GaussianDiffusion, make_betas, sample
+from superres.diffusion import GaussianDiffusion, make_betas
 from superres.diffusion.noise import ItemNoise
+from superres.sampling import SAMPLERS, sample
 
 SHAPE = (4, 3, 32, 32)
 PICTURES = 4 * 4 * 3 * 32 * 32

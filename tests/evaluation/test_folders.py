@@ -5,11 +5,11 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from superres.evaluation.fidelity import compare
+from superres.core.images import read_image
 from superres.evaluation.folders import Mismatch, measure_folders, pair_folders
-from superres.evaluation.lpips import distances, load_lpips
-from superres.evaluation.weights import ALEXNET, LINEAR
-from superres.images import read_image
+from superres.metrics.fidelity import compare
+from superres.metrics.lpips import distances, load_lpips
+from superres.metrics.weights import ALEXNET, LINEAR
 
 
 def photograph(seed, size=(40, 48)):

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from superres.errors import SuperresError
-from superres.evaluation.distribution import descriptors
-from superres.evaluation.download import sha256_of
-from superres.evaluation.features import describe_pictures
-from superres.evaluation.inception import load_inception
+from superres.core.errors import SuperresError
+from superres.core.storage import ShardWriter, write_csv, write_json
 from superres.evaluation.reference import read_reference, write_reference
-from superres.params.evaluate import FeaturesParams, SwdParams
-from superres.storage import ShardWriter, write_csv, write_json
+from superres.metrics.config import FeaturesParams, SwdParams
+from superres.metrics.download import sha256_of
+from superres.metrics.features import describe_pictures
+from superres.metrics.inception import load_inception
+from superres.metrics.swd import descriptors
 
 SWD = SwdParams(patches_per_tile=8, max_patches=1000, projections=16, seed=0)
 PARAMS = FeaturesParams(swd=SWD, inception="auto")

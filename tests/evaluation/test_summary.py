@@ -4,8 +4,8 @@ import math
 import pandas as pd
 import pytest
 
+from superres.core.storage import write_json
 from superres.evaluation.summary import summarize
-from superres.storage import write_json
 
 COLUMNS = ("psnr", "psnr_y", "ssim", "ssim_y", "lr_psnr", "color_shift")
 PERCEPTION = {"model": {"fid": 3.0, "kid": None}, "bicubic": {"fid": 5.0, "kid": None}}

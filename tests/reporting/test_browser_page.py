@@ -7,8 +7,8 @@ import pytest
 from browser import find, position, show
 from tiny_run import write_tiles
 
-from superres.reporting.noting import write_run
-from superres.reporting.tiles import STATIC
+from superres.reporting.run_page import write_run
+from superres.reporting.viewer import STATIC
 from support import ROOT
 
 TILES = 200

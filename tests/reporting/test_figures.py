@@ -5,7 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from superres.reporting import curves, figures, gains, learning
+from superres.reporting import explore_figures as curves
+from superres.reporting import figures
+from superres.reporting import gain_figures as gains
+from superres.reporting import training_figures as learning
 from superres.reporting.style import COLORS, render_svg, styled
 from superres.reporting.templates import HERE
 

@@ -5,7 +5,8 @@ import re
 import pytest
 from tiny_run import ORIGIN, PARAMS, SOURCES, build, write
 
-from superres.reporting import tables, words
+from superres.reporting import tables
+from superres.reporting import wording as words
 from superres.reporting.markdown import code, escape, render_markdown
 from superres.reporting.page import Origin, told
 from superres.reporting.run import read_run

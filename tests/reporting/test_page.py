@@ -13,13 +13,14 @@ import pytest
 from PIL import Image
 from tiny_run import ORIGIN, PARAMS, SOURCES, build, change_json, smooth_noise, write
 
-from superres.reporting import tables, words
+from superres.core.picture_grid import read_grid
+from superres.core.storage import write_json
+from superres.reporting import tables
+from superres.reporting import wording as words
 from superres.reporting.__main__ import main as reporting_main
-from superres.reporting.grids import read_grid
 from superres.reporting.page import render_page
 from superres.reporting.run import read_run
-from superres.reporting.tiles import shown_tiles
-from superres.storage import write_json
+from superres.reporting.viewer import shown_tiles
 
 
 class Page(HTMLParser):

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from tiny_run import ORIGIN, build
 
-from superres.params.report import ReportParams
 from superres.reporting import figures, tables
+from superres.reporting.config import ReportParams
 from superres.reporting.page import render_page
 from superres.reporting.run import read_run
 from superres.reporting.style import styled

@@ -9,13 +9,13 @@ import pytest
 import yaml
 from tiny_run import build, write
 
-from superres.errors import SuperresError
-from superres.params.section import read_params
-from superres.reporting import machine
+from superres.core.errors import SuperresError
+from superres.core.params import read_params
+from superres.reporting import environment as machine
 from superres.reporting.__main__ import main
-from superres.reporting.noting import BEGIN, END, write_run
 from superres.reporting.page import read_origin
 from superres.reporting.reproducing import differences
+from superres.reporting.run_page import BEGIN, END, write_run
 from support import ROOT, write_yaml
 
 DEFAULT = ROOT / "presets" / "default.yaml"

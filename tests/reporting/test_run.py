@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from tiny_run import build, change_json, write
 
-from superres.errors import SuperresError
+from superres.core.errors import SuperresError
 
 
 @pytest.mark.parametrize(

@@ -7,17 +7,17 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from superres.evaluation.contenders import upsample
-from superres.evaluation.fidelity import measure_tile
-from superres.evaluation.perception import MISSING, absent, reason_and_remedy
+from superres.core.params import load_section
+from superres.core.picture_grid import draw_grid
+from superres.core.storage import ShardWriter, write_csv, write_json
 from superres.evaluation.writing import write_figures
-from superres.params.evaluate import EvaluateParams
-from superres.params.report import ReportParams
-from superres.params.section import load_section
-from superres.reporting.grids import draw_grid
+from superres.metrics.baselines import upsample
+from superres.metrics.config import EvaluateParams
+from superres.metrics.fidelity import measure_tile
+from superres.metrics.perception import MISSING, absent, reason_and_remedy
+from superres.reporting.config import ReportParams
 from superres.reporting.page import Origin, write_report
 from superres.reporting.reproducing import Difference
-from superres.storage import ShardWriter, write_csv, write_json
 from support import ROOT
 
 HOSTILE = ("</script>.png", "--><!-- \"q'.png", "a\u2028b.png", "javascript:alert(1)")

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from superres.errors import SuperresError
-from superres.restoration.files import PictureFile, read_picture, write_picture
+from superres.core.errors import SuperresError
 from superres.restoration.formats import FORMATS, target
 from superres.restoration.metadata import fit_jpeg, with_comment
-from superres.restoration.pictures import Picture
+from superres.restoration.picture import Picture
+from superres.restoration.picture_files import PictureFile, read_picture, write_picture
 
 
 def blank(height: int, width: int, channels: int = 3, kind: type = np.uint8) -> Picture:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmarks.restoring_memory import LiveTensors, cost, default_model, window_bytes
 
-from superres.inference import Sampling
+from benchmarks.restoring_memory import LiveTensors, cost, default_model, window_bytes
+from superres.sampling.batch import Sampling
 from support import ROOT, run
 
 # The network is replaced by one that costs nothing, so that 2048 px take seconds; everything else
@@ -20,9 +20,9 @@ import sys
 import numpy as np
 import torch
 import superres
-from superres.inference import Sampling
-from superres.restoration import whole
-from superres.restoration.pictures import from_array
+from superres.sampling.batch import Sampling
+from superres.restoration import tiled as whole
+from superres.restoration.picture import from_array
 
 torch.set_num_threads(1)
 whole.bind = lambda *_: lambda x, t: torch.cat([x, 0 * x], 1)

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 import superres
-from superres.errors import SuperresError
-from superres.estimation.estimator import EstimatorSpec, StrengthEstimator, save_estimator
-from superres.restoration.pictures import from_array
+from superres.core.errors import SuperresError
+from superres.entropy.estimator import EstimatorSpec, StrengthEstimator, save_estimator
+from superres.restoration.picture import from_array
 from superres.restoration.restorer import Restorer, load
 
 RNG = np.random.default_rng(0)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from superres.errors import SuperresError
+from superres.core.errors import SuperresError
 from superres.restoration.windows import OVERLAP, Grid
 
 SIZES = [(64, 64), (2, 2), (2, 300), (66, 64), (98, 130), (200, 518)]

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from superres.data.dataset import PairSet
-from superres.data.degradation import degrade
-from superres.params.train import DropParams
-from superres.training import loader
+from superres.degradation.dataset import PairSet
+from superres.degradation.degrade import degrade
+from superres.training import prefetch as loader
 from superres.training.batches import Batches, validation_batch
-from superres.training.corrupting import FreshCorruptions
-from superres.training.loader import Loader, Span
+from superres.training.config import DropParams
+from superres.training.fresh_corruptions import FreshCorruptions
+from superres.training.prefetch import Loader, Span
 
 DROP = DropParams(low=0.25, entropies=0.5)
 

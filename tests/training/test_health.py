@@ -4,7 +4,7 @@ from math import inf, nan
 
 import pytest
 
-from superres.params.train import BadLossParams
+from superres.training.config import BadLossParams
 from superres.training.health import NEEDED, Health
 
 

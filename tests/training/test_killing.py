@@ -41,7 +41,7 @@ after(Trainer, "advance", 2)
     "with half a checkpoint written": Moment(
         HALF
         + """
-import superres.model_folder as folders
+import superres.model.folder as folders
 after(folders, "save_file", 2, spoil=lambda tensors, path: half(path))
 """,
         4,
@@ -56,7 +56,7 @@ after(trainer, "save_model", 1)
     "with half a state written": Moment(
         HALF
         + """
-import superres.training.checkpoints as checkpoints
+import superres.training.checkpoint as checkpoints
 after(checkpoints, "save_file", 2, spoil=lambda tensors, path: half(path))
 """,
         8,
@@ -70,14 +70,14 @@ after(Path, "rename", 1, when=lambda path, *_: path.name == "state")
     ),
     "after a state": Moment(
         """
-from superres.training.checkpoints import Progress
+from superres.training.checkpoint import Progress
 after(Progress, "save", 1)
 """,
         12,
     ),
     "while it draws": Moment(
         """
-import superres.training.delivering as delivering
+import superres.training.delivery as delivering
 after(delivering, "encode_png", 1)
 """,
         12,
@@ -101,7 +101,7 @@ after(Trainer, "advance", 1, signal.SIGINT)
     "on a disk without room for its state": Moment(
         """
 import resource
-from superres.training.checkpoints import Progress
+from superres.training.checkpoint import Progress
 real = Progress.save
 def save(self, state):
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -114,9 +114,9 @@ Progress.save = save
     ),
     "in a folder that has become read-only": Moment(
         """
-import superres.storage as storage
+import superres.core.storage as storage
 from pathlib import Path
-from superres.training.checkpoints import Progress
+from superres.training.checkpoint import Progress
 real, mkdir = Progress.save, Path.mkdir
 def refused(path, *given, **named):
     if path.name == ".state.partial":
@@ -131,7 +131,7 @@ Path.mkdir = refused
     "by a clock, later": Moment("", 14, kill_after=1.2),
     "while it delivers": Moment(
         """
-from superres.training.checkpoints import Progress
+from superres.training.checkpoint import Progress
 Progress.discard = lambda self: os.kill(os.getpid(), signal.SIGKILL)
 """,
         20,

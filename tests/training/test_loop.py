@@ -12,10 +12,10 @@ import pytest
 import torch
 from trainings import run_training
 
-from superres.errors import SuperresError
+from superres.core.errors import SuperresError
 from superres.training.batches import Batches, HostBatch, TrainingBatch
-from superres.training.checkpoints import Progress
-from superres.training.objective import Objective
+from superres.training.checkpoint import Progress
+from superres.training.objectives import Objective
 
 
 def test_a_training_leaves_checkpoints_and_curves(project: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from trainings import IMPORTANCE, trainer, weights
 
-from superres.errors import SuperresError
+from superres.core.errors import SuperresError
 from superres.training.batches import HostBatch, TrainingBatch
 from superres.training.memory import memory_advice, network_that_fits, step_that_fits
 from superres.training.trainer import Trainer

@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 from trainings import workspace
 
 from forking import End, Run, story
-from superres.errors import SuperresError
-from superres.training.launch import processes_wanted
-from superres.training.processes import Processes, connected, on_first
+from superres.core.distributed import Processes, connected, on_first
+from superres.core.errors import SuperresError
+from superres.core.launch import processes_wanted
 from support import ROOT, environment, tiny_params
 
 CPU = torch.device("cpu")

@@ -9,12 +9,12 @@ import pytest
 import torch
 from trainings import ALONE, IMPORTANCE, checked, trainer, weights
 
-from superres.errors import SuperresError
-from superres.model_folder import load_model
-from superres.pixels import to_pictures
-from superres.training.checkpoints import Progress
-from superres.training.objective import Objective
-from superres.training.optimization import learning_rate
+from superres.core.errors import SuperresError
+from superres.core.tensors import to_pictures
+from superres.model.folder import load_model
+from superres.training.checkpoint import Progress
+from superres.training.objectives import Objective
+from superres.training.optimizer import learning_rate
 from superres.training.previews import GAP, first_tiles, preview
 from superres.training.resuming import resume, state_of
 from support import tiny_params

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from superres.params.check import Params, check_params
+from superres.config.check import Params, check_params
+from superres.core.distributed import Processes
 from superres.training.loop import train
-from superres.training.processes import Processes
 from superres.training.trainer import Trainer
 from support import tiny_params, write_yaml
 

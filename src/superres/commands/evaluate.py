@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from superres.errors import SuperresError
+from superres.core.errors import SuperresError
+from superres.core.storage import write_csv, write_json
 from superres.evaluation.folders import Mismatch, measure_folders, pair_folders
-from superres.storage import write_csv, write_json
 
 UNITS = {"psnr": "dB", "psnr_y": "dB", "color_shift": "levels", "swd": "levels"}
 

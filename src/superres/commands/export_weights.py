@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from superres.errors import SuperresError
-from superres.model_folder import ModelSpec, SuperResolver, load_model
-from superres.models.architecture import norm_widths
-from superres.models.interop import to_guided_diffusion
-from superres.models.layers import rules_differ
-from superres.state_dicts import write_state_dict
+from superres.core.errors import SuperresError
+from superres.core.state_dicts import write_state_dict
+from superres.interop.architecture import norm_widths
+from superres.interop.guided_diffusion import to_guided_diffusion
+from superres.model.folder import ModelSpec, SuperResolver, load_model
+from superres.networks.layers import rules_differ
 
 MEAN_TYPES = {"epsilon": "epsilon", "x0": "start_x"}
 """What the network predicts, in their words."""

@@ -11,11 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
-from superres.errors import SuperresError
-from superres.model_folder import DESCRIPTION, ModelSpec, SuperResolver, save_model
-from superres.models.architecture import Architecture, infer_architecture
-from superres.models.interop import load_guided_diffusion, named_tensors
-from superres.origins import (
+from superres.core.errors import SuperresError
+from superres.core.state_dicts import read_state_dict, sha256
+from superres.diffusion.config import DiffusionParams
+from superres.interop.architecture import Architecture, infer_architecture
+from superres.interop.guided_diffusion import load_guided_diffusion, named_tensors
+from superres.interop.origins import (
     ORIGINS,
     Choices,
     degradation_of,
@@ -24,9 +25,8 @@ from superres.origins import (
     origin_of,
     unseen,
 )
-from superres.params.diffusion import DiffusionParams
-from superres.params.model import ModelParams
-from superres.state_dicts import read_state_dict, sha256
+from superres.model.folder import DESCRIPTION, ModelSpec, SuperResolver, save_model
+from superres.networks.config import ModelParams
 
 NOT_CHOICES = ("command", "checkpoint", "model_dir", "overwrite")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from superres.errors import SuperresError
-from superres.images import encode_png
-from superres.storage import MANIFEST, Shards, read_manifest, write_bytes
+from superres.core.errors import SuperresError
+from superres.core.images import encode_png
+from superres.core.storage import MANIFEST, Shards, read_manifest, write_bytes
 
 BINS = 10
 BAR = 40

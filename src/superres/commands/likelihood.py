@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from superres.data.dataset import PairSet
-from superres.device import pick_device
-from superres.errors import SuperresError
-from superres.likelihood import measure_bits
-from superres.model_folder import load_model
-from superres.storage import replacing_folder, write_csv
+from superres.core.device import pick_device
+from superres.core.errors import SuperresError
+from superres.core.storage import replacing_folder, write_csv
+from superres.degradation.dataset import PairSet
+from superres.explore.likelihood import measure_bits
+from superres.model.folder import load_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,20 +14,25 @@ from typing import Any, get_args
 from PIL import Image
 
 from superres import __version__
-from superres.errors import SuperresError
-from superres.inference import Sampling
-from superres.model_folder import read_spec
-from superres.params.sampler import SamplerName, Spacing
-from superres.params.train import Precision
-from superres.progress import progress_bar
-from superres.restoration.files import PictureFile, read_picture, register_heif, write_picture
+from superres.core.errors import SuperresError
+from superres.core.progress import progress_bar
+from superres.core.terminal import say
+from superres.model.folder import read_spec
+from superres.restoration.entropy_sheet import DELAY, surf
 from superres.restoration.formats import HEIF, as_png, target
 from superres.restoration.metadata import KEY
+from superres.restoration.picture_files import (
+    PictureFile,
+    read_picture,
+    register_heif,
+    write_picture,
+)
 from superres.restoration.planning import Identity, Plan, check_writable, free, identity, plan
 from superres.restoration.restorer import AUTO, MODEL, Restorer, load
-from superres.restoration.surf import DELAY, surf
-from superres.restoration.whole import Tiling
-from superres.terminal import say
+from superres.restoration.tiled import Tiling
+from superres.sampling.batch import Sampling
+from superres.sampling.config import SamplerName, Spacing
+from superres.training.config import Precision
 
 MEGA = 1e6
 IDENTITY = ("step", "origin", "file", "sha256")

@@ -1,1 +1,1 @@
-"""Photographs to tiles, tiles to degraded pairs, pairs to training batches."""
+"""Photographs to tiles: finding files, splitting them by photograph, cutting."""

@@ -13,7 +13,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from superres.errors import SuperresError
+from superres.core.errors import SuperresError
 
 MAX_MEMBER_BYTES = 2**30
 """A member is held in memory while it is decoded; larger ones are left out."""

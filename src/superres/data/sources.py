@@ -9,9 +9,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from superres.core.errors import SuperresError
+from superres.core.images import SUFFIXES, UnreadableImage
 from superres.data.archives import Member, is_archive, members, read_member
-from superres.errors import SuperresError
-from superres.images import SUFFIXES, UnreadableImage
 
 
 class Source(NamedTuple):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
+from superres.core.errors import SuperresError
+from superres.data.config import SplitLists, SplitParams
 from superres.data.sources import matches
-from superres.errors import SuperresError
-from superres.params.data import SplitLists, SplitParams
 
 SPLITS = ("train", "val", "test")
 

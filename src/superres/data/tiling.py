@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from superres.data.grid import Tile, cut
-from superres.data.manifests import TILE_COLUMNS
+from superres.core.errors import SuperresError
+from superres.core.images import read_image
+from superres.core.manifests import TILE_COLUMNS
+from superres.core.parallel import in_order
+from superres.core.progress import progress_bar
+from superres.core.storage import MANIFEST, ShardWriter, replacing_folder, write_csv
+from superres.data.catalog import Photograph, photograph_table, survey
+from superres.data.config import DataParams
 from superres.data.splitting import SPLITS
-from superres.data.survey import Photograph, photograph_table, survey
-from superres.errors import SuperresError
-from superres.images import read_image
-from superres.parallel import in_order
-from superres.params.data import DataParams
-from superres.progress import progress_bar
-from superres.storage import MANIFEST, ShardWriter, replacing_folder, write_csv
+from superres.data.tile_grid import Tile, cut
 
 TILES_AT_ONCE = 64
 """That are copied out of a photograph and written."""
@@ -52,7 +52,7 @@ def tile_photographs(
         `photographs`, `megapixels` and `tiles` done, for the notes on timing.
 
     Raises:
-        SuperresError: see `superres.data.survey.survey`; no sharp training tile.
+        SuperresError: see `superres.data.catalog.survey`; no sharp training tile.
     """
     photographs = survey(params)
     used = [photograph for photograph in photographs if not photograph.reason]

@@ -53,7 +53,7 @@ class ItemNoise:
     """A source of noise for a batch in which every item has its own random stream.
 
     Args:
-        seeds: one 64-bit seed per item (`superres.seeding.derive_seed`).
+        seeds: one 64-bit seed per item (`superres.core.seeding.derive_seed`).
         shape: (C, H, W) of one item.
         device: where the noise is drawn; the values differ between devices by rounding alone.
     """

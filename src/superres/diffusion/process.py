@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from superres.diffusion.losses import loss_terms
-from superres.diffusion.spacing import Spacing, choose_timesteps
+from superres.sampling.spacing import Spacing, choose_timesteps
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 """(x_t, timesteps as the network was trained to see them) -> raw output, C or 2C channels."""
@@ -112,7 +112,7 @@ class GaussianDiffusion:
 
         Args:
             steps: how many to keep.
-            spacing: how they are spread; see `superres.diffusion.spacing.choose_timesteps`.
+            spacing: how they are spread; see `superres.sampling.spacing.choose_timesteps`.
 
         Raises:
             ValueError: an unknown spacing, or a number of steps that it cannot give.
@@ -245,11 +245,11 @@ class GaussianDiffusion:
         return loss_terms(self, denoiser, x0, t, noise, **options)
 
     def sample(self, denoiser: Denoiser, shape: Sequence[int], **options: Any) -> Tensor:
-        """Draw samples; takes the options of `superres.diffusion.samplers.sample`.
+        """Draw samples; takes the options of `superres.sampling.samplers.sample`.
 
         The samplers are looked up when called: training must not depend on their source.
         """
-        return import_module("superres.diffusion.samplers").sample(self, denoiser, shape, **options)
+        return import_module("superres.sampling.samplers").sample(self, denoiser, shape, **options)
 
 
 def _tables(betas: np.ndarray, variance: str) -> dict[str, np.ndarray]:

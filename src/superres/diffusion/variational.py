@@ -14,7 +14,7 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from superres.diffusion.process import Clip, Denoiser, GaussianDiffusion
-    from superres.diffusion.walk import Draw
+    from superres.sampling.trajectory import Draw
 
 EDGE = 0.999
 """Where the reference's outermost bins begin."""

@@ -1,1 +1,1 @@
-"""What is measured: per-tile fidelity and distances between distributions."""
+"""Measuring the restored test tiles, and any two folders of pictures."""

@@ -14,34 +14,34 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from superres.device import pick_device
-from superres.errors import SuperresError
-from superres.evaluation.distribution import (
-    SMALLEST_LEVEL,
-    descriptors,
-    level_sizes,
-    sliced_distances,
-)
-from superres.evaluation.feature_files import describe_cached
-from superres.evaluation.features import LAYER
-from superres.evaluation.fidelity import SSIM_WINDOW, compare
-from superres.evaluation.inception import PREPROCESSING, load_inception
-from superres.evaluation.intervals import bootstrap_intervals
-from superres.evaluation.lpips import distances
-from superres.evaluation.perception import (
+from superres.core.device import pick_device
+from superres.core.errors import SuperresError
+from superres.core.images import SUFFIXES, read_image
+from superres.core.progress import counting, progress_bar
+from superres.evaluation.spreading import spread
+from superres.evaluation.summary import summarize
+from superres.evaluation.writing import how_compared
+from superres.metrics.config import BootstrapParams, KidParams, SwdParams
+from superres.metrics.feature_files import describe_cached
+from superres.metrics.features import LAYER
+from superres.metrics.fidelity import SSIM_WINDOW, compare
+from superres.metrics.inception import PREPROCESSING, load_inception
+from superres.metrics.intervals import bootstrap_intervals
+from superres.metrics.lpips import distances
+from superres.metrics.perception import (
     Perception,
     absent,
     feature_figures,
     feature_notes,
     open_lpips,
 )
-from superres.evaluation.spreading import spread
-from superres.evaluation.summary import summarize
-from superres.evaluation.weights import WeightsMissing, by_hand, find_weights
-from superres.evaluation.writing import how_compared
-from superres.images import SUFFIXES, read_image
-from superres.params.evaluate import BootstrapParams, KidParams, SwdParams
-from superres.progress import counting, progress_bar
+from superres.metrics.swd import (
+    SMALLEST_LEVEL,
+    descriptors,
+    level_sizes,
+    sliced_distances,
+)
+from superres.metrics.weights import WeightsMissing, by_hand, find_weights
 
 RESTORED = "restored"
 """What the folder is called among the contenders: it is the only one."""

@@ -17,18 +17,21 @@ from typing import Any
 
 import numpy as np
 
-from superres.device import pick_device
-from superres.errors import SuperresError
-from superres.evaluation.distribution import descriptors, level_sizes
-from superres.evaluation.feature_files import (
+from superres.core.device import pick_device
+from superres.core.errors import SuperresError
+from superres.core.progress import counting, progress_bar
+from superres.core.storage import Shards, read_manifest, replacing_folder, rows_of_split, write_json
+from superres.metrics.config import FeaturesParams
+from superres.metrics.feature_files import (
     features_key,
     load_array,
     load_features,
     save_features,
 )
-from superres.evaluation.features import LAYER, FeatureSet, describe_pictures
-from superres.evaluation.inception import PREPROCESSING, load_inception
-from superres.evaluation.weights import (
+from superres.metrics.features import LAYER, FeatureSet, describe_pictures
+from superres.metrics.inception import PREPROCESSING, load_inception
+from superres.metrics.swd import descriptors, level_sizes
+from superres.metrics.weights import (
     RECORD,
     Weights,
     WeightsMissing,
@@ -36,9 +39,6 @@ from superres.evaluation.weights import (
     find_weights,
     read_record,
 )
-from superres.params.evaluate import FeaturesParams
-from superres.progress import counting, progress_bar
-from superres.storage import Shards, read_manifest, replacing_folder, rows_of_split, write_json
 
 DESCRIPTION = "reference.json"
 THERE, OFF, MISSING, TOO_FEW = "there", "off", "missing", "too few"

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from superres.parallel import WORKERS_VARIABLE, in_order
+from superres.core.parallel import WORKERS_VARIABLE, in_order
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -8,14 +8,14 @@ from typing import Any
 
 import pandas as pd
 
+from superres.core.storage import write_csv, write_json
 from superres.evaluation import tables
-from superres.evaluation.fidelity import SSIM_WINDOW
-from superres.evaluation.intervals import bootstrap_intervals
-from superres.evaluation.perception import Perception
 from superres.evaluation.summary import summarize
-from superres.evaluation.weights import ALEXNET, LINEAR, LPIPS_DIGITS
-from superres.params.evaluate import EvaluateParams
-from superres.storage import write_csv, write_json
+from superres.metrics.config import EvaluateParams
+from superres.metrics.fidelity import SSIM_WINDOW
+from superres.metrics.intervals import bootstrap_intervals
+from superres.metrics.perception import Perception
+from superres.metrics.weights import ALEXNET, LINEAR, LPIPS_DIGITS
 
 FEW_PHOTOGRAPHS = 10
 """Below so many, intervals over photographs are rough, and a note says so."""

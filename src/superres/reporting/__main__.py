@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from superres.errors import SuperresError
-from superres.reporting import tables, words
-from superres.reporting.noting import write_run
+from superres.core.errors import SuperresError
+from superres.reporting import tables
+from superres.reporting import wording as words
 from superres.reporting.run import read_run
+from superres.reporting.run_page import write_run
 
 REPORTS = Path("reports")
 

@@ -12,15 +12,20 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from superres.params.report import ReportParams
-from superres.params.section import PARAMS_FILE, read_params
-from superres.reporting import gains, leavings, pictures, reproducing, tables, tiles, words
+from superres.core.params import PARAMS_FILE, read_params
+from superres.core.storage import write_bytes, write_text
+from superres.reporting import gain_figures as gains
+from superres.reporting import remarks as leavings
+from superres.reporting import reproducing, tables
+from superres.reporting import tile_cards as pictures
+from superres.reporting import viewer as tiles
+from superres.reporting import wording as words
+from superres.reporting.config import ReportParams
 from superres.reporting.inlining import policy, script_json
 from superres.reporting.markdown import render_markdown
 from superres.reporting.plots import draw_plots
 from superres.reporting.run import Run, read_run
 from superres.reporting.templates import environment, read
-from superres.storage import write_bytes, write_text
 
 
 @dataclass(frozen=True)

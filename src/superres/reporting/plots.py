@@ -6,7 +6,11 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from superres.reporting import curves, figures, gains, learning, words
+from superres.reporting import explore_figures as curves
+from superres.reporting import figures
+from superres.reporting import gain_figures as gains
+from superres.reporting import training_figures as learning
+from superres.reporting import wording as words
 from superres.reporting.run import Run
 from superres.reporting.style import render_svg, styled
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from superres.errors import SuperresError
-from superres.params.section import read_params
+from superres.core.errors import SuperresError
+from superres.core.params import read_params
 
 PRESETS = Path("presets")
 _IGNORED = ("report",)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from superres.errors import SuperresError
-from superres.storage import Shards, read_manifest, rows_of_split
+from superres.core.errors import SuperresError
+from superres.core.storage import Shards, read_manifest, rows_of_split
 
 NEEDED = ("model", "estimate", "bicubic")
 """Contenders that every run has; the page compares them."""

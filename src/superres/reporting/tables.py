@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from superres.errors import SuperresError
-from superres.reporting.gains import signed
+from superres.core.errors import SuperresError
+from superres.reporting.gain_figures import signed
 from superres.reporting.run import Run
-from superres.reporting.words import evaluations, labels
+from superres.reporting.wording import evaluations, labels
 
 
 @dataclass(frozen=True)

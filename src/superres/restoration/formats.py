@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from superres.images import SUFFIXES
-from superres.restoration.pictures import Picture
+from superres.core.images import SUFFIXES
+from superres.restoration.picture import Picture
 
 QUALITY = 95
 """Of lossy formats. The input's own would put back what was just taken out."""

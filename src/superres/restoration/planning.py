@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from superres.errors import SuperresError
+from superres.core.errors import SuperresError
 from superres.restoration.formats import FORMATS, READABLE
 
 Identity = tuple[int, int]

@@ -12,17 +12,17 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from superres.device import pick_device
-from superres.diffusion.samplers import SAMPLERS, evaluations
-from superres.errors import SuperresError
-from superres.estimation.estimator import StrengthEstimator, load_estimator
-from superres.inference import Sampling
-from superres.model_folder import SuperResolver, load_model
-from superres.models.evaluating import PRECISIONS, Computing
-from superres.params.section import closest
-from superres.restoration.pictures import Picture, from_array, from_pil, to_array, to_pil
-from superres.restoration.whole import Job, Tiling, restore_in_bands
+from superres.core.device import pick_device
+from superres.core.errors import SuperresError
+from superres.core.params import closest
+from superres.core.precision import PRECISIONS, Computing
+from superres.entropy.estimator import StrengthEstimator, load_estimator
+from superres.model.folder import SuperResolver, load_model
+from superres.restoration.picture import Picture, from_array, from_pil, to_array, to_pil
+from superres.restoration.tiled import Job, Tiling, restore_in_bands
 from superres.restoration.windows import Grid
+from superres.sampling.batch import Sampling
+from superres.sampling.samplers import SAMPLERS, evaluations
 
 MODEL = "models/best"
 STRENGTHS = "strengths"
@@ -86,7 +86,7 @@ class Restorer:
             image: a Pillow image (its EXIF orientation is applied), an array, uint8 or uint16,
                 (H, W) or (H, W, channels), or a list of those.
             steps: timesteps visited.
-            sampler: a name from `superres.diffusion.samplers.SAMPLERS`.
+            sampler: a name from `superres.sampling.samplers.SAMPLERS`.
             spacing: how they are spread.
             temperature: factor on the noise added in each step, in [0, 1].
             estimate: the posterior's mean in one evaluation instead of a sample.

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from superres.errors import SuperresError
+from superres.core.errors import SuperresError
 
 OVERLAP = 0.25
 """Share of a window's edge that it has in common with the next, at least."""

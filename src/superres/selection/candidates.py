@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import torch
 
-from superres.errors import SuperresError
-from superres.model_folder import SuperResolver, load_model
-from superres.tensor_faults import tensor_faults
-from superres.training.averaging import CLASSIC, find_snapshots, rebuild
+from superres.core.errors import SuperresError
+from superres.core.tensor_faults import tensor_faults
+from superres.model.folder import SuperResolver, load_model
+from superres.training.ema import CLASSIC, find_snapshots, rebuild
 
 
 class Candidate(NamedTuple):

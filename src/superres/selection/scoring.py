@@ -13,24 +13,24 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from superres.data.dataset import PairSet
-from superres.device import pick_device
-from superres.diffusion.samplers import evaluations
-from superres.evaluation.distribution import QUICK, descriptors, sliced_distances
-from superres.evaluation.feature_distances import frechet_distance
-from superres.evaluation.features import feature_set, features_of
-from superres.evaluation.fidelity import psnr
-from superres.evaluation.inception import Inception, load_inception
-from superres.evaluation.resampling import resampled_means, resamples
-from superres.evaluation.weights import find_weights
-from superres.inference import Batch, Sampling
-from superres.model_folder import SuperResolver
-from superres.params.evaluate import BootstrapParams
-from superres.params.select import SelectParams
-from superres.params.train import LossParams
-from superres.pixels import to_pictures
+from superres.core.device import pick_device
+from superres.core.tensors import to_pictures
+from superres.degradation.dataset import PairSet
+from superres.metrics.bootstrap import resampled_means, resamples
+from superres.metrics.config import BootstrapParams
+from superres.metrics.feature_distances import frechet_distance
+from superres.metrics.features import feature_set, features_of
+from superres.metrics.fidelity import psnr
+from superres.metrics.inception import Inception, load_inception
+from superres.metrics.swd import QUICK, descriptors, sliced_distances
+from superres.metrics.weights import find_weights
+from superres.model.folder import SuperResolver
+from superres.sampling.batch import Batch, Sampling
+from superres.sampling.samplers import evaluations
+from superres.selection.config import SelectParams
 from superres.training.batches import validation_batch
-from superres.training.objective import Objective
+from superres.training.config import LossParams
+from superres.training.objectives import Objective
 
 RESAMPLES = 1000
 """Of figures that are means over tiles."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from superres.evaluation.resampling import interval
+from superres.metrics.bootstrap import interval
 
 HIGHER_IS_BETTER = {
     "psnr_estimate": True,

@@ -1,1 +1,1 @@
-"""Training and the choice of a checkpoint."""
+"""Training: objectives, the loop, averages of the weights, checkpoints."""

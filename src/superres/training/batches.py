@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from superres.data.dataset import PairSet
+from superres.core.seeding import derive_seed, rng
+from superres.core.tensors import to_signal
+from superres.degradation.dataset import PairSet
 from superres.diffusion.noise import ItemNoise
-from superres.params.train import DropParams
-from superres.pixels import to_signal
-from superres.seeding import derive_seed, rng
+from superres.training.config import DropParams
 
 Corrupt = Callable[[range, Sequence[np.ndarray], list[np.ndarray], np.ndarray], None]
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import torch
 
-from superres.params.train import BadLossParams
 from superres.training.batches import Batches
+from superres.training.config import BadLossParams
 from superres.training.window import StepRecord
 
 REMEMBERED = 100

@@ -11,20 +11,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from superres.errors import SuperresError
-from superres.params.diffusion import DiffusionParams
-from superres.params.model import ModelParams
-from superres.params.train import TrainParams
-from superres.training.checkpoints import Progress, Row, fingerprint, writing
-from superres.training.delivering import deliver, show_preview
+from superres.core.distributed import connected, on_first, taken_by_first
+from superres.core.errors import SuperresError
+from superres.diffusion.config import DiffusionParams
+from superres.networks.config import ModelParams
+from superres.training.checkpoint import Progress, Row, fingerprint, writing
+from superres.training.config import TrainParams
+from superres.training.delivery import deliver, show_preview
 from superres.training.memory import network_that_fits, step_that_fits
-from superres.training.optimization import learning_rate
-from superres.training.processes import connected, on_first, taken_by_first
+from superres.training.messages import finite, mind, say, told
+from superres.training.monitor import Watching
+from superres.training.optimizer import learning_rate
 from superres.training.resuming import resume, state_of
 from superres.training.stopping import StopRequests
-from superres.training.telling import finite, mind, say, told
 from superres.training.trainer import Trainer
-from superres.training.watching import Watching
 
 
 def train(

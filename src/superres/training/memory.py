@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
-from superres.errors import SuperresError
+from superres.core.errors import SuperresError
 from superres.training.trainer import Trainer
 
 SAVERS = (

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
 
-from superres.model_folder import SuperResolver
-from superres.pixels import to_pictures
+from superres.core.tensors import to_pictures
+from superres.model.folder import SuperResolver
 from superres.training.batches import TrainingBatch
-from superres.training.objective import portions
+from superres.training.objectives import portions
 
 GAP = 4
 

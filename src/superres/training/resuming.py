@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from superres.training.checkpoints import Row, State
-from superres.training.processes import part
+from superres.core.distributed import part
+from superres.training.checkpoint import Row, State
 from superres.training.trainer import Trainer
 
 MOMENTS = ("exp_avg", "exp_avg_sq")

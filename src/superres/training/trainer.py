@@ -9,22 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from superres.data.dataset import PairSet
-from superres.diffusion.timesteps import LossSecondMoment, TimestepSampler, UniformTimesteps
-from superres.errors import SuperresError
-from superres.model_folder import ModelSpec, SuperResolver, save_model
-from superres.params.diffusion import DiffusionParams
-from superres.params.model import ModelParams
-from superres.params.train import TrainParams
-from superres.seeding import derive_seed
-from superres.training.averaging import Averages
-from superres.training.batches import Batches, validation_batch
-from superres.training.corrupting import FreshCorruptions
-from superres.training.health import Fault, Health
-from superres.training.loader import Loader, spans
-from superres.training.objective import Objective
-from superres.training.optimization import Optimizer
-from superres.training.processes import (
+from superres.core.distributed import (
     SHARD_VARIABLE,
     Processes,
     on_first,
@@ -32,6 +17,21 @@ from superres.training.processes import (
     parted,
     whole,
 )
+from superres.core.errors import SuperresError
+from superres.core.seeding import derive_seed
+from superres.degradation.dataset import PairSet
+from superres.diffusion.config import DiffusionParams
+from superres.diffusion.timesteps import LossSecondMoment, TimestepSampler, UniformTimesteps
+from superres.model.folder import ModelSpec, SuperResolver, save_model
+from superres.networks.config import ModelParams
+from superres.training.batches import Batches, validation_batch
+from superres.training.config import TrainParams
+from superres.training.ema import Averages
+from superres.training.fresh_corruptions import FreshCorruptions
+from superres.training.health import Fault, Health
+from superres.training.objectives import Objective
+from superres.training.optimizer import Optimizer
+from superres.training.prefetch import Loader, spans
 from superres.training.window import StepRecord, Window
 
 VALIDATION_TILES = 64

@@ -1,0 +1,3 @@
+from .restoration.restorer import load as load
+
+__version__: str

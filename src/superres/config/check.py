@@ -1,0 +1,171 @@
+"""Checking a whole params file, before any stage spends time on part of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from superres.core.errors import SuperresError
+from superres.core.params import PARAMS_FILE, closest, load_section, read_params
+from superres.data.config import DataParams
+from superres.degradation.config import DegradeParams
+from superres.diffusion.config import DiffusionParams
+from superres.entropy.config import StrengthsParams
+from superres.explore.config import ExploreParams
+from superres.metrics.config import EvaluateParams
+from superres.networks.config import ModelParams
+from superres.reporting.config import ReportParams
+from superres.sampling.config import SamplerParams
+from superres.selection.config import SelectParams
+from superres.training.config import TrainParams
+
+SSIM_WINDOW = 11
+"""Pixels; `superres.metrics.fidelity` has it too, and a test compares them."""
+
+
+class Params(NamedTuple):
+    """Every section of a params file."""
+
+    data: DataParams
+    degrade: DegradeParams
+    model: ModelParams
+    diffusion: DiffusionParams
+    train: TrainParams
+    select: SelectParams
+    sampler: SamplerParams
+    explore: ExploreParams
+    strengths: StrengthsParams
+    evaluate: EvaluateParams
+    report: ReportParams
+
+
+def check_params(path: str | Path = PARAMS_FILE) -> Params:
+    """Return every section of a params file, typed.
+
+    Raises:
+        SuperresError: every fault of every section and between sections, one per line.
+    """
+    sections = Params.__annotations__
+    raw = read_params(path)
+    faults = [
+        f"{path}: unknown section '{name}'{closest(str(name), list(sections))}"
+        for name in raw
+        if name not in sections
+    ]
+    loaded: dict[str, Any] = {}
+    for name, section in _section_classes().items():
+        try:
+            loaded[name] = load_section(name, section, path)
+        except SuperresError as error:
+            faults.append(str(error))
+    if faults:
+        raise SuperresError("\n".join(faults))
+    params = Params(**loaded)
+    faults = [f"{path}: {fault}" for fault in _conflicts(params)]
+    if faults:
+        raise SuperresError("\n".join(faults))
+    return params
+
+
+def _section_classes() -> dict[str, type]:
+    return {
+        "data": DataParams,
+        "degrade": DegradeParams,
+        "model": ModelParams,
+        "diffusion": DiffusionParams,
+        "train": TrainParams,
+        "select": SelectParams,
+        "sampler": SamplerParams,
+        "explore": ExploreParams,
+        "strengths": StrengthsParams,
+        "evaluate": EvaluateParams,
+        "report": ReportParams,
+    }
+
+
+def _conflicts(params: Params) -> list[str]:
+    """Return what is wrong between sections whose values are each allowed."""
+    faults = []
+    tile, scale = params.data.tile_size, params.degrade.scale
+    if tile % scale:
+        faults.append(f"data.tile_size: must be a multiple of degrade.scale {scale}, got {tile}")
+    if params.data.split.val + params.data.split.test >= 1:
+        faults.append("data.split: val and test must leave photographs to train on (sum below 1)")
+    if params.train.batch % params.train.micro_batches:
+        faults.append(
+            f"train.batch: must be a multiple of train.micro_batches "
+            f"{params.train.micro_batches}, got {params.train.batch}"
+        )
+    limit = params.diffusion.timesteps
+    steps = {
+        "select.steps": params.select.steps,
+        "sampler.steps": params.sampler.steps,
+        "explore.grid_steps": params.explore.grid_steps,
+    }
+    steps |= {
+        f"explore.curves.{number}.steps": max(curve.steps)
+        for number, curve in enumerate(params.explore.curves)
+    }
+    faults += [
+        f"{key}: must be at most diffusion.timesteps {limit}, got {value}"
+        for key, value in steps.items()
+        if value > limit
+    ]
+    faults += _loss_conflicts(params)
+    if params.select.ema_lengths and not params.train.averaging.power:
+        faults.append(
+            f"select.ema_lengths: must be [] without the averages of train.averaging.power, got "
+            f"{params.select.ema_lengths}"
+        )
+    crop = params.evaluate.border_crop
+    if tile - 2 * crop < SSIM_WINDOW:
+        faults.append(
+            f"evaluate.border_crop: must leave {SSIM_WINDOW} of data.tile_size {tile} pixels for "
+            f"SSIM, got {crop}"
+        )
+    if params.diffusion.schedule == "linear" and limit <= 20:
+        faults.append(f"diffusion.timesteps: must be at least 21 for linear, got {limit}")
+    return faults + _model_conflicts(params.model)
+
+
+def _loss_conflicts(params: Params) -> list[str]:
+    """Return what cannot be trained, or not be sampled from what is trained."""
+    faults = []
+    loss, guidance = params.train.loss, params.sampler.guidance
+    if loss.timesteps == "loss_second_moment" and loss.high_noise:
+        faults.append(
+            f"train.loss.high_noise: must be 0 with timesteps 'loss_second_moment', which "
+            f"chooses them itself, got {loss.high_noise}"
+        )
+    if loss.min_snr_gamma is not None and loss.kind.endswith("kl"):
+        faults.append(
+            f"train.loss.min_snr_gamma: must be null with kind '{loss.kind}', which has no "
+            f"squared error, got {loss.min_snr_gamma}"
+        )
+    faults += [
+        f"train.drop.{name}: must be above 0 for sampler.guidance that drops '{name}', got 0.0"
+        for name in guidance.drop
+        if guidance.scale and not getattr(params.train.drop, name)
+    ]
+    return faults
+
+
+def _model_conflicts(model: ModelParams) -> list[str]:
+    """Return what keeps a network from being built as described."""
+    faults = []
+    widths = [model.channels * multiple for multiple in model.channel_mult]
+    factors = [2**level for level in range(len(widths))]
+    for factor in model.attention:
+        if factor not in factors:
+            faults.append(f"model.attention: must be among {factors}, got {factor}")
+    attending = {w for w, factor in zip(widths, factors, strict=True) if factor in model.attention}
+    if model.middle_attention:
+        attending.add(widths[-1])
+    key = "heads" if model.head_channels is None else "head_channels"
+    divisor = model.heads if model.head_channels is None else model.head_channels
+    for width in sorted(attending):
+        if width % divisor:
+            faults.append(f"model.{key}: must divide the {width} channels, got {divisor}")
+    if model.groupnorm == "fixed_32" and any(width % 32 for width in widths):
+        faults.append(f"model.channels: fixed_32 needs multiples of 32, got widths {widths}")
+    return faults

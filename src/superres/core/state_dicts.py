@@ -1,0 +1,106 @@
+"""Files of plain tensors by name: PyTorch's `.pth` and `.pt`, and `.safetensors`.
+
+Nothing in such a file is ever run: PyTorch's are read as weights only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from superres.core.errors import SuperresError
+
+_FORBIDDEN = re.compile(r"GLOBAL ([\w.]*\w)")
+"""How PyTorch names what a file would have it import."""
+
+
+def read_state_dict(path: str | Path) -> dict[str, Tensor]:
+    """Return the tensors of a file, on the CPU, as they are.
+
+    Raises:
+        SuperresError: no such file, not one of tensors alone, or tensors without their data.
+    """
+    path = Path(path)
+    _check_file(path)
+    try:
+        if path.suffix == ".safetensors":
+            value: Any = load_file(path)
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of what comes out as an error anyway
+                value = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged or hostile file can raise anything while it is read
+        raise SuperresError(f"{path}: {_said(error)}") from error
+    if not isinstance(value, dict):
+        raise SuperresError(f"{path}: holds a {type(value).__name__}, not tensors by name")
+    foreign = {name: item for name, item in value.items() if not isinstance(item, Tensor)}
+    if foreign:
+        shown = [f"{name!r} is a {type(item).__name__}" for name, item in foreign.items()]
+        more = f", and {len(shown) - 4} more" if len(shown) > 4 else ""
+        raise SuperresError(
+            f"{path}: holds more than tensors by name: {', '.join(shown[:4])}{more}; "
+            "wanted is the network's state dict alone"
+        )
+    if not value:
+        raise SuperresError(f"{path}: holds no tensors")
+    for name, tensor in value.items():
+        _check_stored(path, name, tensor)
+    return value
+
+
+def write_state_dict(path: str | Path, tensors: dict[str, Tensor]) -> None:
+    """Write tensors with `torch.save` under a temporary name, flush them and rename the file."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            torch.save(tensors, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def sha256(path: str | Path) -> str:
+    """Return a file's SHA-256 in hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise SuperresError(f"{path}: is a folder; wanted is a file of weights (.pth, .pt, ...)")
+    if not path.is_file():
+        raise SuperresError(f"{path}: no such file")
+    if not path.stat().st_size:
+        raise SuperresError(f"{path}: is empty")
+
+
+def _check_stored(path: Path, name: str, tensor: Tensor) -> None:
+    """Refuse tensors that claim more numbers than the file holds: they would fill the memory."""
+    if tensor.is_meta or tensor.layout != torch.strided:
+        raise SuperresError(f"{path}: {name} is no dense tensor with its numbers")
+    if tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size():
+        raise SuperresError(f"{path}: {name} claims {tuple(tensor.shape)}, but holds less")
+
+
+def _said(error: Exception) -> str:
+    """Return one line for what a reader raised, without PyTorch's advice to trust the file."""
+    text = str(error)
+    if found := _FORBIDDEN.search(text):
+        return f"would have {found.group(1)} imported, which is refused; wanted are tensors alone"
+    told = isinstance(error, RuntimeError | SafetensorError) and "weights_only" not in text
+    detail = f" ({text.strip().splitlines()[0].partition('. ')[0][:160]})" if told and text else ""
+    return f"is no file of tensors by name, or damaged{detail}"

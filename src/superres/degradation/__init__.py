@@ -1,0 +1,1 @@
+"""What makes an input of a tile: downsampling, corruptions, pairs and reading them."""

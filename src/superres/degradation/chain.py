@@ -1,0 +1,97 @@
+"""What a degradation consists of, without the means to carry it out.
+
+Whoever only reads pairs (selecting, sampling) needs the names of the entropies and the scale; kept
+apart from the corruptions themselves, these do not change when a corruption is added.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from superres.core.errors import SuperresError
+
+if TYPE_CHECKING:
+    from superres.degradation.config import DegradeParams
+
+
+@dataclass(frozen=True)
+class Step:
+    """One corruption of a chain, and how its strength is drawn."""
+
+    name: str
+    """What its entropy is called."""
+    kind: str
+    """A key of `superres.degradation.corruptions.CORRUPTIONS`."""
+    distribution: str = "uniform"
+    """A key of `superres.degradation.degrade.DISTRIBUTIONS`."""
+    low: float = 0.0
+    high: float = 1.0
+    always: bool = True
+    """Whether every picture gets it; otherwise it is one of those that `random` are drawn from,
+    and strength 0 means that it was not applied."""
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """From a tile to its low-resolution input, given a strength for each corruption.
+
+    `superres.degradation.degrade.degrade` carries it out.
+    """
+
+    scale: int
+    blur_scale: float
+    corruptions: tuple[Step, ...]
+    """In the order that they are applied in."""
+    random: int = 0
+    """How many of the corruptions that are not for every picture each picture gets."""
+    seed: int = 0
+    """Of everything that is drawn."""
+
+    @classmethod
+    def of(cls, params: DegradeParams) -> Degradation:
+        """Return the degradation that params describe."""
+        steps = tuple(Step(**corruption.model_dump()) for corruption in params.corruptions)
+        return cls(params.scale, params.blur_scale, steps, params.random, params.seed)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the corruptions: the order of every entropy vector."""
+        return tuple(step.name for step in self.corruptions)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` takes: numbers, strings and lists only."""
+        return {**asdict(self), "corruptions": [asdict(step) for step in self.corruptions]}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Degradation:
+        """Return the degradation that `to_json` described.
+
+        Raises:
+            SuperresError: a missing or unknown key, a wrong type, a name twice.
+        """
+        _check_keys(
+            "degradation",
+            value,
+            {"scale": int, "blur_scale": float, "corruptions": list, "random": int, "seed": int},
+        )
+        kinds = {"name": str, "kind": str, "distribution": str}
+        for row in value["corruptions"]:
+            keys = {**kinds, "low": float, "high": float, "always": bool}
+            _check_keys("degradation: corruptions", row, keys)
+        steps = tuple(Step(**row) for row in value["corruptions"])
+        if len({step.name for step in steps}) < len(steps):
+            raise SuperresError(
+                f"degradation: a name stands twice in {[step.name for step in steps]}"
+            )
+        if value["scale"] < 1 or not value["blur_scale"] > 0:
+            raise SuperresError("degradation: scale and blur_scale must be above 0")
+        return cls(**{**value, "corruptions": steps})
+
+
+def _check_keys(what: str, value: Any, types: dict[str, type]) -> None:
+    if not isinstance(value, dict) or set(value) != set(types):
+        raise SuperresError(f"{what}: wanted the keys {', '.join(types)}, got {value!r}")
+    for key, kind in types.items():
+        if type(value[key]) is not kind:
+            raise SuperresError(f"{what}: {key} must be {kind.__name__}, got {value[key]!r}")

@@ -1,0 +1,248 @@
+"""The corruptions: each a function, and a row in `CORRUPTIONS`.
+
+Those of the recipe have DL-Art-School's ranges, where it has any, and the golden vectors hold JPEG
+and blur to its numbers; what it gets wrong is mended (docs/corruptions.md). The others are those of
+Real-ESRGAN (Wang et al. 2021).
+
+Each is `(image, strength, stream, blur_scale) -> (image, strength actually applied)`. Images are
+float32, H x W x 3, in [0, 1]; strengths are in [0, 1]. What a corruption draws (an angle, a field
+of noise) comes from the generator that `stream()` makes, always in the same state, so that a
+stronger one does more of the same. It costs as much as blurring a small tile: only those that draw
+call it.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import correlate, correlate1d
+
+from superres.degradation.kernels import (
+    anisotropic_kernel,
+    gaussian_kernel,
+    motion_kernel,
+    sinc_kernel,
+)
+
+Corrupted = tuple[np.ndarray, float]
+Stream = Callable[[], np.random.Generator]
+Corruption = Callable[[np.ndarray, float, Stream, float], Corrupted]
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+RESAMPLINGS = (
+    *(Image.Resampling.NEAREST, Image.Resampling.BOX, Image.Resampling.BILINEAR),
+    *(Image.Resampling.BICUBIC, Image.Resampling.LANCZOS),
+)
+
+
+def quantise(image: np.ndarray) -> np.ndarray:
+    """Return an image in [0, 1] as uint8: rounded, values beyond the range clipped."""
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
+def jpeg_quality(strength: float, low: int, span: int) -> int:
+    """Return `low + floor((1 - strength) * span)`; 1e-9 makes up for the error of floats."""
+    return low + math.floor((1 - strength) * span + 1e-9)
+
+
+def _encoded(
+    image: np.ndarray,
+    strength: float,
+    _: Stream,
+    __: float,
+    *,
+    low: int,
+    span: int,
+    file_format: str = "JPEG",
+) -> Corrupted:
+    """Encode and decode with a quality between `low + span` (strength 0) and `low`."""
+    pixels, quality = Image.fromarray(quantise(image)), jpeg_quality(strength, low, span)
+    if file_format == "JPEG":
+        return np.asarray(_jpeg_round_trip(pixels, quality), np.float32) / 255, strength
+    file = io.BytesIO()
+    pixels.save(file, file_format, quality=quality, method=4)
+    with Image.open(file) as decoded:
+        return np.asarray(decoded, np.float32) / 255, strength
+
+
+def _jpeg_round_trip(pixels: Image.Image, quality: int) -> Image.Image:
+    """Return what saving and opening gives, from the codecs themselves.
+
+    Recognising the format and parsing its header take longer than decoding a small tile. How well
+    the entropy coding does (`optimize`) shows in no pixel.
+    """
+    content = pixels.tobytes("jpeg", "RGB", quality)
+    return Image.frombytes("RGB", pixels.size, content, "jpeg", "RGB", "")
+
+
+def _gaussian_blur(image: np.ndarray, strength: float, _: Stream, blur_scale: float) -> Corrupted:
+    """Blur with a deviation of `1.5 * strength * blur_scale` pixels, mirrored at the border."""
+    kernel = gaussian_kernel(1.5 * strength * blur_scale)
+    for axis in (0, 1):
+        image = correlate1d(image, kernel, axis=axis, mode="mirror")
+    return image, strength
+
+
+def _anisotropic_blur(
+    image: np.ndarray,
+    strength: float,
+    stream: Stream,
+    blur_scale: float,
+    *,
+    shapes: tuple[float, float] = (1.0, 1.0),
+) -> Corrupted:
+    """Blur `1.5 * strength * blur_scale` pixels in one direction, 0.2 to 1 of that across it."""
+    rng = stream()
+    angle, ratio = rng.uniform(0, np.pi), rng.uniform(0.2, 1)
+    shape = float(np.exp(rng.uniform(*np.log(shapes))))
+    kernel = anisotropic_kernel(1.5 * strength * blur_scale, ratio, angle, shape)
+    return _filtered(image, kernel), strength
+
+
+def _motion_blur(
+    image: np.ndarray, strength: float, stream: Stream, blur_scale: float
+) -> Corrupted:
+    """Blur along a stroke of `4 * strength * blur_scale` pixels in any direction."""
+    kernel = motion_kernel(4 * strength * blur_scale, stream().uniform(0, np.pi))
+    return _filtered(image, kernel), strength
+
+
+def _sinc(image: np.ndarray, strength: float, _: Stream, __: float) -> Corrupted:
+    """Cut frequencies off above pi (strength 0, the identity) to pi / 3: ringing beside edges."""
+    if strength == 0:
+        return image, strength
+    return np.clip(_filtered(image, sinc_kernel(np.pi * (1 - 2 / 3 * strength))), 0, 1), strength
+
+
+def _noise(
+    image: np.ndarray,
+    strength: float,
+    stream: Stream,
+    _: float,
+    *,
+    levels: float,
+    channels: int = 3,
+) -> Corrupted:
+    """Add Gaussian noise with a deviation of `strength * levels` 8-bit levels, and clip."""
+    noise = stream().standard_normal((*image.shape[:2], channels), np.float32)
+    return np.clip(image + noise * np.float32(strength * levels / 255), 0, 1), strength
+
+
+def _poisson_noise(image: np.ndarray, strength: float, stream: Stream, _: float) -> Corrupted:
+    """Add the noise of counting light: white has a deviation of `strength * 25` levels.
+
+    Its variance is proportional to the light; a normal distribution stands for Poisson's, so that
+    the same field of noise can be scaled.
+    """
+    noise = stream().standard_normal(image.shape, np.float32) * np.sqrt(image)
+    return np.clip(image + noise * np.float32(strength * 25 / 255), 0, 1), strength
+
+
+def _resampling(
+    image: np.ndarray,
+    strength: float,
+    stream: Stream,
+    _: float,
+    *,
+    factor: float,
+    down: tuple[Image.Resampling, ...] = (Image.Resampling.BOX,),
+) -> Corrupted:
+    """Scale down by up to `factor` and up again; the size is whole, and so is what was applied."""
+    rng = stream()
+    smaller = down[rng.integers(len(down))]
+    larger = RESAMPLINGS[rng.integers(len(RESAMPLINGS))]
+    height, width = image.shape[:2]
+    wanted = 1 + (factor - 1) * strength
+    size = max(1, round(width / wanted)), max(1, round(height / wanted))
+    if size == (width, height):
+        return image, 0.0
+    restored = _resized(_resized(image, size, smaller), (width, height), larger)
+    longest = max(width, height)
+    applied = min(1.0, (longest / max(size) - 1) / (factor - 1))
+    return np.clip(restored, 0, 1), applied
+
+
+def _color_quantization(image: np.ndarray, strength: float, _: Stream, __: float) -> Corrupted:
+    """Round to 256 (strength 0) to 8 levels per channel."""
+    levels = round(2 ** (8 - 5 * strength))
+    applied = (8 - math.log2(levels)) / 5
+    return np.rint(image * (levels - 1)).astype(np.float32) / np.float32(levels - 1), applied
+
+
+def _color_jitter(image: np.ndarray, strength: float, stream: Stream, _: float) -> Corrupted:
+    """Change brightness and contrast by up to 30 %, and turn hues by up to 18 degrees."""
+    rng = stream()
+    turns = rng.choice((-1, 1), 3) * rng.uniform(0.5, 1, 3) * strength
+    brightness, contrast, hue = map(float, turns)
+    mean = float((image @ LUMA).mean())
+    changed = (image - mean) * (1 + 0.3 * contrast) + mean * (1 + 0.3 * brightness)
+    return np.clip(changed @ _hue_rotation(hue * np.pi / 10), 0, 1), strength
+
+
+def _saturation(image: np.ndarray, strength: float, stream: Stream, _: float) -> Corrupted:
+    """Weaken or strengthen colours by up to 60 %."""
+    change = float(stream().choice((-1, 1))) * 0.6 * strength
+    grey = _grey(image)
+    return np.clip(grey + (image - grey) * np.float32(1 + change), 0, 1), strength
+
+
+def _greyscale(image: np.ndarray, strength: float, _: Stream, __: float) -> Corrupted:
+    """Take colours away: none of them at strength 0, all at 1."""
+    return image + (_grey(image) - image) * np.float32(strength), strength
+
+
+CORRUPTIONS: dict[str, Corruption] = {
+    "gaussian_blur": _gaussian_blur,
+    "jpeg": partial(_encoded, low=10, span=20),
+    "jpeg-low": partial(_encoded, low=15, span=10),
+    "jpeg-medium": partial(_encoded, low=23, span=25),
+    "jpeg-broad": partial(_encoded, low=15, span=60),
+    "jpeg-normal": partial(_encoded, low=47, span=35),
+    "webp": partial(_encoded, low=5, span=70, file_format="WEBP"),
+    "noise": partial(_noise, levels=6),
+    "noise-5": partial(_noise, levels=5),
+    "gaussian_noise": partial(_noise, levels=25),
+    "grey_noise": partial(_noise, levels=25, channels=1),
+    "poisson_noise": _poisson_noise,
+    "motion_blur": _motion_blur,
+    "anisotropic_blur": _anisotropic_blur,
+    "generalized_blur": partial(_anisotropic_blur, shapes=(0.5, 4.0)),
+    "sinc": _sinc,
+    "lq_resampling": partial(_resampling, factor=2),
+    "lq_resampling4x": partial(_resampling, factor=4),
+    "random_resize": partial(_resampling, factor=3, down=RESAMPLINGS[1:]),
+    "color_quantization": _color_quantization,
+    "color_jitter": _color_jitter,
+    "saturation": _saturation,
+    "greyscale": _greyscale,
+}
+"""What `degrade.corruptions` may name as `kind`."""
+
+
+def _filtered(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Return an image filtered with a two-dimensional kernel, mirrored at the border."""
+    return np.stack(
+        [correlate(image[:, :, channel], kernel, mode="mirror") for channel in range(3)], axis=2
+    )
+
+
+def _resized(image: np.ndarray, size: tuple[int, int], how: Image.Resampling) -> np.ndarray:
+    channels = [Image.fromarray(image[:, :, channel]).resize(size, how) for channel in range(3)]
+    return np.stack([np.asarray(channel) for channel in channels], axis=2)
+
+
+def _grey(image: np.ndarray) -> np.ndarray:
+    return (image @ LUMA)[:, :, np.newaxis]
+
+
+def _hue_rotation(angle: float) -> np.ndarray:
+    """Return the matrix that turns colours, as rows, about the axis of greys."""
+    along = np.full((3, 3), 1 / 3)
+    across = np.array([[0, 1, -1], [-1, 0, 1], [1, -1, 0]]) / np.sqrt(3)
+    turned = along + np.cos(angle) * (np.eye(3) - along) + np.sin(angle) * across
+    return turned.astype(np.float32)

@@ -1,0 +1,29 @@
+"""The `strengths` section: the estimator of corruption strengths."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from superres.core.params import Section
+
+
+class StrengthsParams(Section):
+    """Read by the `strengths` stage alone; no other stage waits for it."""
+
+    channels: Annotated[int, Field(ge=8, le=512)]
+    """Width of the network."""
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    steps: Annotated[int, Field(ge=1, le=1_000_000)]
+    batch: Annotated[int, Field(ge=1, le=65536)]
+    """Inputs per step."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    """At its peak; it rises over a twentieth of the steps and falls along a cosine."""
+    weight_decay: Annotated[float, Field(ge=0, le=10)]
+    shifted: Annotated[float, Field(ge=0, le=1)]
+    """Share of the steps on inputs cut off their JPEG grid, as cropped pictures are."""
+    caution: Annotated[float, Field(ge=1, le=100)]
+    """How many times as much telling of too much counts as telling of too little, when a strength
+    is chosen from what a picture leaves open. It changes nothing that is learned."""
+    seed: Annotated[int, Field(ge=0)]

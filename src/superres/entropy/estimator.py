@@ -1,0 +1,160 @@
+"""An estimator of corruption strengths on disk, and in memory.
+
+Its folder holds `weights.safetensors` and `strengths.json`: the corruptions it knows, in order, how
+its inputs were degraded, the network's width and how cautious it is. Nothing else is needed to use
+it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody uses
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from superres.core.errors import SuperresError
+from superres.core.params import Section
+from superres.core.storage import replacing_folder, write_json
+from superres.entropy.network import CELL, LEVELS, StrengthNetwork, cells_of, posterior
+
+WEIGHTS = "weights.safetensors"
+DESCRIPTION = "strengths.json"
+
+PATCH = 32 * CELL
+"""Edge of the parts that a larger picture is looked at in, in pixels of the input."""
+
+MAX_PATCHES = 64
+"""Of a picture, spread evenly; more would take time and tell nothing new."""
+
+
+CANDIDATES = 101
+"""Strengths that may be told, evenly from 0 to 1."""
+
+
+class EstimatorSpec(Section):
+    """Everything about an estimator but its weights."""
+
+    format: Literal["superres-strengths-2"]
+    entropies: list[str]
+    """Names in the order of the network's outputs."""
+    degradation: dict[str, Any]
+    """How the inputs it was trained on were made."""
+    channels: Annotated[int, Field(ge=1)]
+    caution: Annotated[float, Field(ge=1)]
+    """See `least_harm`."""
+
+
+class StrengthEstimator:
+    """Says how strongly pictures were corrupted.
+
+    Args:
+        spec: the description.
+        network: built from it; by default a new one.
+    """
+
+    def __init__(self, spec: EstimatorSpec, network: StrengthNetwork | None = None) -> None:
+        self.spec = spec
+        self.network = network or StrengthNetwork(len(spec.entropies), spec.channels)
+
+    @torch.no_grad()
+    def estimate(self, low: Tensor) -> dict[str, float]:
+        """Return a strength in [0, 1] for each corruption, of 2 decimals.
+
+        Args:
+            low: one picture in [-1, 1], (1, 3, h, w); of a large one, parts spread over it.
+        """
+        patches = _patches(low)
+        votes = sum(self.network(patch) for patch in patches)
+        log_probabilities = posterior(votes, sum(map(cells_of, patches)))[0]
+        told = least_harm(log_probabilities.exp(), self.spec.caution).tolist()
+        return {
+            name: round(value, 2) for name, value in zip(self.spec.entropies, told, strict=True)
+        }
+
+    def check_model(self, entropies: Sequence[str], degradation: dict[str, Any]) -> None:
+        """Refuse a model that means something else by its strengths.
+
+        Raises:
+            SuperresError: saying what differs.
+        """
+        if self.spec.entropies != list(entropies) or self.spec.degradation != degradation:
+            raise SuperresError(
+                f"the estimator of strengths is for {self.spec.degradation}, the model for "
+                f"{degradation}; strengths must be given by hand"
+            )
+
+
+def least_harm(probabilities: Tensor, caution: float) -> Tensor:
+    """Return the strengths to tell that are expected to spoil a restored picture least.
+
+    What a corruption does grows faster than its strength (a blur's effect with its deviation's
+    square), so harm is the squared difference between the strengths' squares. A model that is told
+    of more blur than there was draws halos, one that is told of less leaves some blur: the former
+    counts `caution` times.
+
+    Args:
+        probabilities: of the levels, (..., LEVELS).
+        caution: at least 1.
+
+    Returns:
+        Multiples of 0.01 in [0, 1], of the shape (...).
+    """
+    told = torch.linspace(0, 1, CANDIDATES)
+    excess = told[:, None].square() - torch.linspace(0, 1, LEVELS).square()
+    harm = torch.where(excess > 0, caution, 1.0) * excess.square()
+    return told[(probabilities @ harm.T).argmin(dim=-1)]
+
+
+def save_estimator(folder: str | Path, estimator: StrengthEstimator) -> None:
+    """Write an estimator's folder, all or nothing."""
+    tensors = {name: t.contiguous() for name, t in estimator.network.state_dict().items()}
+    with replacing_folder(folder) as partial:
+        save_file(tensors, partial / WEIGHTS)
+        write_json(partial / DESCRIPTION, estimator.spec.model_dump())
+
+
+def load_estimator(folder: str | Path) -> StrengthEstimator:
+    """Return the estimator of a folder.
+
+    Raises:
+        SuperresError: a missing, damaged or foreign file.
+    """
+    path = Path(folder) / DESCRIPTION
+    if not path.is_file():
+        raise SuperresError(
+            f"{folder}: no estimator of strengths there (no {DESCRIPTION}); the stage `strengths` "
+            "writes one"
+        )
+    try:
+        spec = EstimatorSpec.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        estimator = StrengthEstimator(spec)
+        estimator.network.load_state_dict(load_file(Path(folder) / WEIGHTS))
+    except (OSError, ValueError, ValidationError, SafetensorError, RuntimeError) as error:
+        raise SuperresError(f"{folder}: not readable: {str(error).splitlines()[0]}") from error
+    estimator.network.eval().requires_grad_(False)
+    return estimator
+
+
+def _patches(low: Tensor) -> list[Tensor]:
+    """Return parts of a picture that begin on cells, at least one cell large."""
+    height, width = low.shape[-2:]
+    if min(height, width) < CELL:
+        low = F.pad(low, (0, max(0, CELL - width), 0, max(0, CELL - height)), mode="replicate")
+        height, width = low.shape[-2:]
+    places = [
+        (row, column)
+        for row in range(0, height - CELL + 1, PATCH)
+        for column in range(0, width - CELL + 1, PATCH)
+    ]
+    if len(places) > MAX_PATCHES:
+        chosen = np.linspace(0, len(places) - 1, MAX_PATCHES).round().astype(int)
+        places = [places[index] for index in chosen]
+    return [low[..., row : row + PATCH, column : column + PATCH] for row, column in places]

@@ -1,0 +1,1 @@
+"""Trying a model: other entropies, samples, ways of sampling, sizes of picture."""

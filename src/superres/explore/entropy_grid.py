@@ -1,0 +1,90 @@
+"""What a model makes of one tile: told other strengths, and sampled several times."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from superres.core.picture_grid import draw_grid
+from superres.explore.trial import SAMPLER, Advance, Trial
+from superres.sampling.batch import Sampling
+
+SAMPLES_SHOWN = 3
+GAIN = 8
+"""The map's brightness per 8-bit level of deviation."""
+
+
+def grid_cells(trial: Trial) -> int:
+    """Return how many restorations the strength grid has."""
+    return len(trial.params.strengths) ** min(2, len(trial.test.entropy_names))
+
+
+def strength_grid(trial: Trial, advance: Advance) -> tuple[bytes, str]:
+    """Return a PNG of a tile restored as if corrupted by each pair of strengths, and its caption.
+
+    Rows tell the model the first entropy, columns the second; the others keep what was truly
+    applied, and the noise is the same everywhere.
+    """
+    strengths, names = trial.params.strengths, trial.test.entropy_names
+    down = strengths if len(names) > 0 else [0.0]
+    across = strengths if len(names) > 1 else [0.0]
+    restored = restore_as_if(trial, advance)
+    picture = draw_grid(
+        restored.reshape(len(down), len(across), *restored.shape[1:]),
+        [f"{value:g}" for value in down] if names else [""],
+        [f"{value:g}" for value in across] if len(names) > 1 else [""],
+        f"{names[0]} told" if names else "",
+        f"{names[1]} told" if len(names) > 1 else "",
+    )
+    source = trial.test.rows["source"].iloc[trial.shown]
+    caption = (
+        f"A test tile ({source}) restored in {trial.params.grid_steps} steps of {SAMPLER} at "
+        f"temperature 1, told other strengths than were applied "
+        f"({trial.strengths_of(trial.shown)}); the noise is the same everywhere."
+    )
+    return picture, caption
+
+
+def restore_as_if(trial: Trial, advance: Advance) -> np.ndarray:
+    """Return the grid's restorations, row by row: uint8, N x H x W x 3."""
+    strengths, planes = trial.params.strengths, min(2, len(trial.test.entropy_names))
+    told = trial.test.entropies([trial.shown]).repeat(grid_cells(trial), axis=0)
+    # The first plane changes slowest: rows of the grid.
+    for plane, values in enumerate(np.meshgrid(*[strengths] * planes, indexing="ij")):
+        told[:, plane] = values.ravel()
+    items = np.full(len(told), trial.shown)
+    how = Sampling(SAMPLER, trial.params.grid_steps)
+    return trial.restore(trial.test.low(items), told, trial.ids(items), how, advance)
+
+
+def uncertainty(trial: Trial, advance: Advance) -> tuple[bytes, str]:
+    """Return a PNG of a tile's input, samples, mean, deviation and original, and its caption."""
+    count = trial.params.samples
+    items = np.full(count, trial.shown)
+    ids = [f"{name}/{number}" for number, name in enumerate(trial.ids(items))]
+    how = Sampling(SAMPLER, trial.params.grid_steps)
+    told = trial.test.entropies(items)
+    samples = trial.restore(trial.test.low(items), told, ids, how, advance)
+    spread = deviation(samples)
+    scale = trial.test.scale
+    shown = {"input": trial.test.low([trial.shown])[0].repeat(scale, axis=0).repeat(scale, axis=1)}
+    shown |= {f"sample {number + 1}": one for number, one in enumerate(samples[:SAMPLES_SHOWN])}
+    shown |= {
+        f"mean of {count}": samples.mean(axis=0).round().astype(np.uint8),
+        "deviation": (GAIN * spread).clip(0, 255).astype(np.uint8),
+        "original": trial.test.high([trial.shown])[0],
+    }
+    caption = (
+        f"{count} samples of that tile that differ in their noise alone. Where they deviate, the "
+        f"input leaves open what was there: {spread.mean():.1f} levels of 255 on average, white at "
+        f"{256 // GAIN} and more."
+    )
+    return draw_grid([list(shown.values())], [""], list(shown)), caption
+
+
+def deviation(samples: np.ndarray) -> np.ndarray:
+    """Return how samples of one picture (N x H x W x 3) differ: float64, H x W, in 8-bit levels.
+
+    The standard deviation over samples of each channel (of N - 1 degrees of freedom), averaged
+    over the channels.
+    """
+    return np.asarray(samples.astype(np.float64).std(axis=0, ddof=1).mean(axis=2))

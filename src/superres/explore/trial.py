@@ -1,0 +1,169 @@
+"""A model with the test tiles it is tried on, and restoring them in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from superres.core.device import pick_device
+from superres.core.errors import SuperresError
+from superres.core.tensors import to_pictures
+from superres.data.tile_grid import sharpness
+from superres.degradation.dataset import PairSet
+from superres.explore.config import ExploreParams
+from superres.model.folder import load_model
+from superres.sampling.batch import Batch, Sampling
+from superres.sampling.samplers import evaluations
+
+SAMPLER = "ddpm"
+"""What everything but the curves is sampled with."""
+
+Advance = Callable[[int], object]
+"""Told how many network evaluations of single tiles have just been made."""
+
+
+class Trial:
+    """A model, the test tiles it is tried on, and how.
+
+    Attributes:
+        items: positions of test tiles spread evenly from the sharpest to the dullest, rising.
+        shown: position of the tile that the grids show: of those whose strengths are near the
+            middle, so that telling the model less and more can both be seen, the one whose input
+            has most detail left.
+
+    Args:
+        params: what to try.
+        model_folder: the model.
+        tiles: folder of tiles.
+        pairs: folder of pairs.
+
+    Raises:
+        SuperresError: a model that does not fit the pairs, or more steps than it was trained on.
+    """
+
+    def __init__(
+        self, params: ExploreParams, model_folder: str | Path, tiles: str | Path, pairs: str | Path
+    ) -> None:
+        self.params = params
+        self.model = load_model(model_folder, pick_device())
+        self.test = PairSet(tiles, pairs, "test")
+        self.model.check_pairs(self.test.scale, self.test.entropy_names, model_folder)
+        self._check_steps(model_folder)
+        rows = self.test.rows.sort_values(["sharpness", "id"], ascending=[False, True])
+        order = rows.index.to_numpy()
+        places = np.linspace(0, len(order) - 1, min(params.tiles, len(order)))
+        self.items = np.sort(order[places.round().astype(int)])
+        near = near_middle(self.test.entropies(np.arange(len(order))))
+        middle = np.flatnonzero(near).tolist()
+        self.shown = max(middle, key=lambda item: sharpness(self.test.low([item])[0]))
+        self.tile_px = int(self.test.high([0]).shape[1])
+
+    def ids(self, items: Sequence[int] | np.ndarray) -> list[str]:
+        """Return the names of test pairs by position."""
+        return list(self.test.rows["id"].iloc[np.asarray(items)])
+
+    def strengths_of(self, item: int) -> str:
+        """Return what was truly applied to a test tile, in words."""
+        values = zip(self.test.entropy_names, self.test.entropies([item])[0], strict=True)
+        return ", ".join(f"{name} {value:.2f}" for name, value in values) or "nothing"
+
+    def restore(
+        self,
+        low: np.ndarray,
+        told: np.ndarray,
+        ids: Sequence[str],
+        how: Sampling,
+        advance: Advance,
+    ) -> np.ndarray:
+        """Return a sample of each input.
+
+        Args:
+            low: uint8, N x h x w x 3: tiles or larger.
+            told: entropies told to the model, N x K.
+            ids: an identity per input; equal ones get equal noise.
+            how: sampler, spacing, steps.
+            advance: told of every evaluation.
+
+        Returns:
+            uint8, N x H x W x 3.
+        """
+        restored = []
+        for batch, tiles in self._batches(low, told, ids):
+
+            def watch(done: int, *_: object, tiles: int = tiles) -> None:
+                before = max(0, evaluations(how.sampler, done - 1))
+                advance(tiles * (evaluations(how.sampler, done) - before))
+
+            restored.append(to_pictures(batch.sample(how, watch=watch)))
+        return np.concatenate(restored)
+
+    def estimate(
+        self, low: np.ndarray, told: np.ndarray, ids: Sequence[str], advance: Advance
+    ) -> np.ndarray:
+        """Return the posterior's mean for each input, of one evaluation; see `restore`."""
+        restored = []
+        for batch, tiles in self._batches(low, told, ids):
+            restored.append(to_pictures(batch.estimate()))
+            advance(tiles)
+        return np.concatenate(restored)
+
+    def _batches(
+        self, low: np.ndarray, told: np.ndarray, ids: Sequence[str]
+    ) -> Iterator[tuple[Batch, int]]:
+        """Yield batches of about the same area, each with its area in tiles."""
+        area = (low.shape[1] * self.test.scale // self.tile_px) ** 2
+        size = max(1, self.params.batch // area)
+        for first in range(0, len(low), size):
+            some = slice(first, first + size)
+            batch = Batch(self.model, low[some], told[some], ids[some], self.params.seed)
+            yield batch, area * len(batch.low)
+
+    def _check_steps(self, model_folder: str | Path) -> None:
+        limit = self.model.diffusion.timesteps
+        steps = {"grid_steps": self.params.grid_steps}
+        steps |= {
+            f"curves.{number}.steps": max(curve.steps)
+            for number, curve in enumerate(self.params.curves)
+        }
+        for key, value in steps.items():
+            if value > limit:
+                raise SuperresError(
+                    f"params.yaml: explore.{key}: must be at most {limit}, the timesteps that "
+                    f"{model_folder} was trained on, got {value}"
+                )
+
+
+def near_middle(entropies: np.ndarray) -> np.ndarray:
+    """Return which rows of strengths (N x K) lie within 0.25 of the middle, or are the nearest."""
+    distances = np.abs(entropies - 0.5).max(axis=1, initial=0.0).clip(min=0.25)
+    return np.asarray(distances == distances.min())
+
+
+def finite_means(figures: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the mean of each row of figures over the tiles where all rows have a finite one.
+
+    A tile that is restored exactly has an infinite PSNR, which would make a mean infinite; left
+    out of every row alike, the means stay comparable.
+
+    Args:
+        figures: rows x tiles.
+
+    Returns:
+        A mean per row, not a number where no tile is left; then the number of tiles left out.
+    """
+    finite = np.isfinite(figures).all(axis=0)
+    if not finite.any():
+        return np.full(len(figures), np.nan), len(finite)
+    return figures[:, finite].mean(axis=1), int((~finite).sum())
+
+
+def left_out_note(table: str, left_out: int, tiles: int) -> list[str]:
+    """Return a note on tiles that `finite_means` left out, if it did."""
+    if not left_out:
+        return []
+    return [
+        f"PSNR in {table} is the mean of {tiles - left_out} of {tiles} tiles: the other "
+        f"{left_out} were once restored exactly, where it is infinite."
+    ]

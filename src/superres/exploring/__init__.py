@@ -1,1 +1,0 @@
-"""Trying a model: strengths it is told, samples, ways of sampling, sizes of picture."""

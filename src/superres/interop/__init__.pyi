@@ -1,0 +1,2 @@
+from .guided_diffusion import load_guided_diffusion as load_guided_diffusion
+from .guided_diffusion import to_guided_diffusion as to_guided_diffusion

@@ -1,0 +1,122 @@
+"""Features on disk: of the originals in `data/reference`, of any other set in the cache folder.
+
+What is cached is looked up by a digest of pixels, names, weights, preprocessing and device, never
+by a name, so it cannot be out of date: measuring again after a change of the sampler computes the
+features of the model's pictures only, not those of the baselines.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from superres.core.errors import SuperresError
+from superres.core.progress import counting
+from superres.core.storage import replacing_folder
+from superres.metrics.features import (
+    LAYER,
+    FeatureSet,
+    content_key,
+    describe_pictures,
+    feature_set,
+)
+from superres.metrics.inception import PREPROCESSING, Inception
+from superres.metrics.weights import Weights, cache_folder
+
+HELD, MEAN, COVARIANCE = (f"inception-{part}.npy" for part in ("held", "mean", "covariance"))
+CACHE_BYTES = 2 * 2**30
+"""The cache keeps what was used last, up to this."""
+
+
+def save_features(features: FeatureSet, folder: Path) -> None:
+    """Write what is held, and the moments (34 MB) only where they do not follow from it."""
+    np.save(folder / HELD, features.held, allow_pickle=False)
+    if not features.complete:
+        np.save(folder / MEAN, features.mean, allow_pickle=False)
+        np.save(folder / COVARIANCE, features.covariance, allow_pickle=False)
+
+
+def load_features(folder: Path, count: int) -> FeatureSet:
+    """Return the features that `save_features` wrote of a set of `count` pictures.
+
+    Raises:
+        SuperresError: a file that is missing or damaged.
+    """
+    held = load_array(folder / HELD)
+    if len(held) == count:
+        return feature_set(held)
+    return FeatureSet(count, load_array(folder / MEAN), load_array(folder / COVARIANCE), held)
+
+
+def load_array(path: Path) -> np.ndarray:
+    """Return an array, mapped from its file.
+
+    Raises:
+        SuperresError: not there or not an array; the message names it.
+    """
+    try:
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError) as error:
+        raise SuperresError(f"{path}: not readable; run the stage reference: {error}") from error
+
+
+def features_key(
+    pictures: Iterable[np.ndarray], ids: Sequence[str], weights: Weights, device: torch.device
+) -> str:
+    """Return what a set's features are found by; devices round differently, so theirs is part."""
+    return content_key(pictures, ids, weights.sha256, PREPROCESSING, LAYER, device.type)
+
+
+def describe_cached(
+    network: Inception,
+    weights: Weights,
+    pictures: Callable[[], Iterable[np.ndarray]],
+    ids: Sequence[str],
+    bar: tqdm,
+) -> FeatureSet:
+    """Return the features of a set, from the cache folder where it has them.
+
+    Args:
+        network: on the device that computes.
+        weights: the network's.
+        pictures: gives the pictures, uint8, H x W x 3; called twice.
+        ids: their names.
+        bar: moved by one for each picture.
+    """
+    device = next(network.parameters()).device
+    folder = cache_folder() / "features" / features_key(pictures(), ids, weights, device)
+    try:
+        features = load_features(folder, len(ids))
+    except SuperresError:
+        features = describe_pictures(network, counting(pictures(), bar), ids)
+        _put(features, folder)
+    else:
+        folder.touch()
+        bar.update(len(ids))
+    # As they are read back: whether they came from the cache must not show in the last bit.
+    return feature_set(features.held) if features.complete else features
+
+
+def _put(features: FeatureSet, folder: Path) -> None:
+    """Store features and drop those that were used longest ago; without room, say so and go on."""
+    try:
+        with replacing_folder(folder) as out:
+            save_features(features, out)
+        entries = sorted((path for path in folder.parent.iterdir()), key=_last_used, reverse=True)
+        kept = 0
+        for entry in entries:
+            kept += sum(file.stat().st_size for file in entry.iterdir())
+            if kept > CACHE_BYTES and entry != folder:
+                shutil.rmtree(entry)
+    except OSError as error:
+        print(f"features are not cached: {error}", file=sys.stderr)
+
+
+def _last_used(path: Path) -> float:
+    return path.stat().st_mtime

@@ -1,0 +1,178 @@
+"""How close one restored tile is to its original: PSNR, SSIM, consistency with the input, colour.
+
+Tiles are uint8, H x W x 3, sRGB values as stored, in 0..255. Every figure is a float64 of one tile;
+figures of a set are means over its tiles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from skimage.metrics import structural_similarity
+
+from superres.core.errors import SuperresError
+
+PEAK = 255
+SSIM_WINDOW = 11
+"""Edge in pixels of the window that a Gaussian of deviation 1.5 gets when cut at 3.5 deviations."""
+
+# BT.601 weights for R, G, B in 0..1 and the offset of black, in 8-bit levels of "studio" luma.
+LUMA_WEIGHTS = np.array([65.481, 128.553, 24.966])
+LUMA_BLACK = 16.0
+
+Degrade = Callable[[np.ndarray], np.ndarray]
+"""A tile (uint8, H x W x 3) to its low-resolution input, with the strengths of that tile."""
+
+
+def measure_tile(
+    restored: np.ndarray,
+    original: np.ndarray,
+    low: np.ndarray,
+    degrade: Degrade,
+    border_crop: int = 0,
+) -> dict[str, float]:
+    """Return every fidelity figure of one restored tile.
+
+    Args:
+        restored: uint8, H x W x 3.
+        original: uint8, of the same shape.
+        low: the input that `restored` was made from, uint8, h x w x 3.
+        degrade: what made `low` of the original, with the same strengths.
+        border_crop: pixels left out at each edge for PSNR and SSIM of the tile itself; the other
+            figures are of the whole tile.
+
+    Returns:
+        What `compare` returns, and `lr_psnr` in dB.
+
+    Raises:
+        SuperresError: what `border_crop` leaves is too small for SSIM.
+    """
+    figures = compare(restored, original, border_crop)
+    return {**figures, "lr_psnr": psnr(degrade(restored), low)}
+
+
+def compare(restored: np.ndarray, original: np.ndarray, border_crop: int = 0) -> dict[str, float]:
+    """Return the figures that need nothing but the two pictures (uint8, H x W x 3).
+
+    Returns:
+        `psnr`, `psnr_y` in dB (infinite for equal images), `ssim`, `ssim_y` in [-1, 1],
+        `color_shift_r`, `_g`, `_b` and their mean `color_shift` in 8-bit levels.
+
+    Raises:
+        SuperresError: what `border_crop` leaves is too small for SSIM.
+    """
+    inner, inner_original = crop(restored, border_crop), crop(original, border_crop)
+    shift = color_shift(restored, original)
+    return {
+        "psnr": psnr(inner, inner_original),
+        "psnr_y": psnr_y(inner, inner_original),
+        "ssim": ssim(inner, inner_original),
+        "ssim_y": ssim_y(inner, inner_original),
+        "color_shift": float(shift.mean()),
+        "color_shift_r": float(shift[0]),
+        "color_shift_g": float(shift[1]),
+        "color_shift_b": float(shift[2]),
+    }
+
+
+def crop(tile: np.ndarray, border: int) -> np.ndarray:
+    """Return the tile (H x W x C) without `border` pixels at each edge.
+
+    Raises:
+        SuperresError: nothing would be left.
+    """
+    height, width = tile.shape[:2]
+    if 2 * border >= min(height, width):
+        raise SuperresError(
+            f"evaluate.border_crop: {border} pixels at each edge leave nothing of a tile of "
+            f"{width} x {height}"
+        )
+    return tile[border : height - border, border : width - border]
+
+
+def psnr(restored: np.ndarray, original: np.ndarray) -> float:
+    """Return the peak signal-to-noise ratio over all pixels and channels.
+
+    10 log10(255^2 / mean squared error), in dB; infinite for equal images.
+    """
+    _check_shapes(restored, original)
+    # Not scikit-image's, whose module brings scipy.stats: a second at every start of a stage.
+    error = np.square(original.astype(np.float64) - restored).mean()
+    return math.inf if error == 0 else float(10 * np.log10(PEAK**2 / error))
+
+
+def luma(tile: np.ndarray) -> np.ndarray:
+    """Return BT.601 luma of an sRGB tile: float64, H x W, in 16..235, not rounded."""
+    return np.asarray(LUMA_BLACK + tile.astype(np.float64) @ LUMA_WEIGHTS / PEAK)
+
+
+def psnr_y(restored: np.ndarray, original: np.ndarray) -> float:
+    """Return PSNR of BT.601 luma, in dB, infinite for equal luma.
+
+    As super-resolution papers report it: luma spans 16..235, yet the peak stays 255. It is not
+    rounded to 8 bits (MATLAB's `rgb2ycbcr` of an 8-bit picture does round, which moves the figure
+    by hundredths of a dB).
+    """
+    return psnr(luma(restored), luma(original))
+
+
+def ssim(restored: np.ndarray, original: np.ndarray) -> float:
+    """Return the mean structural similarity over pixels and the three channels, in [-1, 1].
+
+    Wang et al. 2004 (IEEE TIP 13:4): Gaussian window of deviation 1.5 px (11 x 11), biased
+    covariances, K1 = 0.01, K2 = 0.03; windows that reach over the edge are left out.
+
+    Raises:
+        SuperresError: the images are smaller than the window.
+    """
+    return _structure(restored, original, channel_axis=2)
+
+
+def ssim_y(restored: np.ndarray, original: np.ndarray) -> float:
+    """Return the mean structural similarity of BT.601 luma, in [-1, 1]; see `ssim` and `psnr_y`.
+
+    As super-resolution papers report it: luma spans 16..235, and the stabilising terms still belong
+    to a range of 255.
+
+    Raises:
+        SuperresError: the images are smaller than the window.
+    """
+    return _structure(luma(restored), luma(original), channel_axis=None)
+
+
+def _structure(restored: np.ndarray, original: np.ndarray, channel_axis: int | None) -> float:
+    _check_shapes(restored, original)
+    if min(original.shape[:2]) < SSIM_WINDOW:
+        raise SuperresError(
+            f"SSIM needs at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels after evaluate.border_crop, "
+            f"got {original.shape[1]} x {original.shape[0]}"
+        )
+    return float(
+        structural_similarity(
+            original,
+            restored,
+            data_range=PEAK,
+            channel_axis=channel_axis,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+    )
+
+
+def color_shift(restored: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """Return the mean of restored minus original per channel: float64, 3, in 8-bit levels.
+
+    Positive where the restored tile has too much of a colour. Signed, so that errors without a
+    direction cancel and a drift of hue stands out.
+    """
+    _check_shapes(restored, original)
+    difference = restored.astype(np.float64) - original
+    return np.asarray(difference.mean(axis=(0, 1)))
+
+
+def _check_shapes(restored: np.ndarray, original: np.ndarray) -> None:
+    if restored.shape != original.shape:
+        raise ValueError(f"shapes differ: {restored.shape} and {original.shape}")

@@ -1,0 +1,1 @@
+"""A network joined with its diffusion, in memory and on disk."""

@@ -1,0 +1,1 @@
+"""Networks: building blocks, the U-Net, its conditional form."""

@@ -1,0 +1,76 @@
+"""The U-Net conditioned on a low-resolution picture and on how strongly it was corrupted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody uses
+from torch import Tensor
+
+from superres.networks.unet import UNet
+
+if TYPE_CHECKING:
+    from superres.networks.config import ModelParams
+
+
+def upsample(low: Tensor, size: tuple[int, int] | torch.Size, mode: str = "bilinear") -> Tensor:
+    """Return low-resolution pictures at a size (H, W); `bilinear`, as the recipe, or `bicubic`.
+
+    Pictures that have that size are returned as they are.
+    """
+    if low.shape[-2:] == tuple(size):
+        return low
+    return F.interpolate(low, size, mode=mode, align_corners=False)
+
+
+class SuperResUNet(UNet):
+    """A U-Net whose input is the noisy picture, the upsampled input and entropy planes.
+
+    Args:
+        params: widths, blocks and options.
+        entropies: number of corruption entropies.
+        out_channels: of the prediction, as the diffusion needs them.
+        classes: see `UNet`.
+    """
+
+    def __init__(
+        self, params: ModelParams, entropies: int, out_channels: int, classes: int | None = None
+    ) -> None:
+        super().__init__(params, 3 + 3 + entropies, out_channels, classes)
+        self.entropies = entropies
+        self.out_channels = out_channels
+
+    def forward(  # type: ignore[override]
+        self,
+        x: Tensor,
+        timesteps: Tensor,
+        low: Tensor,
+        entropy: Tensor,
+        label: Tensor | None = None,
+    ) -> Tensor:
+        """Predict.
+
+        Args:
+            x: noisy pictures, (B, 3, H, W).
+            timesteps: (B,).
+            low: low-resolution pictures in [-1, 1], (B, 3, h, w); upsampled to H x W, which a
+                caller can have done once for many evaluations.
+            entropy: corruption entropies in [0, 1], (B, K), in the model's order.
+            label: classes, (B,), or None; see `UNet.forward`.
+
+        Returns:
+            (B, out_channels, H, W).
+
+        Raises:
+            ValueError: not as many entropies as the model knows; a label it cannot take.
+        """
+        if entropy.shape != (x.shape[0], self.entropies):
+            raise ValueError(
+                f"expected entropies of shape {(x.shape[0], self.entropies)}, "
+                f"got {tuple(entropy.shape)}"
+            )
+        size = x.shape[-2:]
+        planes = entropy[:, :, None, None].to(x.dtype).expand(-1, -1, *size)
+        conditioned = torch.cat([x, upsample(low, size), planes], dim=1)
+        return super().forward(conditioned, timesteps, label)

@@ -1,0 +1,42 @@
+"""The `model` section: the U-Net."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from superres.core.params import Section
+
+Condition = Literal["low", "entropies"]
+"""What a network can be trained to do without; see `superres.networks.conditions`."""
+
+
+class ModelParams(Section):
+    """Read by the `train` stage; travels inside every trained model."""
+
+    channels: Annotated[int, Field(ge=8, le=1024)]
+    """Width of the first level."""
+    channel_mult: Annotated[list[Annotated[int, Field(ge=1, le=16)]], Field(min_length=1)]
+    """Width of each level as a multiple of `channels`; each level halves the resolution."""
+    blocks: Annotated[int, Field(ge=1, le=8)]
+    """Residual blocks per level (one more on the way up)."""
+    attention: list[Annotated[int, Field(ge=1, le=1024)]]
+    """Downsampling factors (within the U-Net) at which attention is used."""
+    middle_attention: bool
+    """Attention in the middle of the network, as the published models have."""
+    heads: Annotated[int, Field(ge=1, le=64)]
+    head_channels: Annotated[int, Field(ge=1, le=1024)] | None
+    """Channels per head; overrides `heads` where given."""
+    attention_order: Literal["heads_first", "qkv_first"]
+    """How the qkv projection's channels are divided: by head and then by q, k, v (the published
+    default), or the other way round (the "new attention order")."""
+    scale_shift_norm: bool
+    """The timestep scales and shifts the normalised features instead of being added."""
+    resblock_updown: bool
+    """Residual blocks change the resolution, instead of plain convolutions."""
+    groupnorm: Literal["fixed_32", "by_width"]
+    """32 groups everywhere (guided-diffusion), or 8 to 32 by width (DL-Art-School)."""
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    unshuffle: Literal[1, 2, 4]
+    """Pixel-unshuffle factor before and pixel-shuffle after the network, for small budgets."""

@@ -1,0 +1,108 @@
+"""A sheet of one part of a picture, restored as if corrupted by each of several strengths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import uniform_filter
+
+from superres.core.errors import SuperresError
+from superres.core.progress import progress_bar
+from superres.restoration.picture import Picture
+from superres.restoration.restorer import Restorer
+from superres.sampling.batch import Sampling
+
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+PART = 64
+"""Edge of the part that is shown, in pixels of the input."""
+
+DELAY = 2.0
+"""Seconds after which a picture gets a progress bar, so that small ones leave a log alone."""
+
+GAP, MARGIN, TEXT = 4, 64, 12
+
+
+def surf(
+    restorer: Restorer,
+    picture: Picture,
+    told: Mapping[str, float],
+    how: Sampling | None,
+    seed: int,
+    label: str = "surf",
+) -> Picture:
+    """Return the picture's part with most detail, restored with a grid of strengths.
+
+    Rows tell the model its first corruption, columns the second; others are as told. The noise is
+    the same everywhere.
+
+    Args:
+        restorer: the model.
+        picture: the input.
+        told: strengths of the corruptions beyond the second.
+        how: how to sample; None for the estimate.
+        seed: of the noise.
+        label: of the progress bar.
+
+    Raises:
+        SuperresError: a model without corruptions.
+    """
+    names = restorer.corruptions
+    if not names:
+        raise SuperresError("the model knows no corruptions, so there are no strengths to choose")
+    part = most_detailed(picture, PART)
+    across = STRENGTHS if len(names) > 1 else (told[names[0]],)
+    rows = []
+    total = restorer.windows(part, how) * len(STRENGTHS) * len(across)
+    with progress_bar(total, label, "window", leave=False, delay=DELAY) as bar:
+        for down in STRENGTHS:
+            row = []
+            for value in across:
+                there = {**told, names[0]: down}
+                if len(names) > 1:
+                    there[names[1]] = value
+                restored = restorer.run(part, there, how, seed, watch=bar.update)
+                row.append(_shown(restored))
+            rows.append(row)
+    columns = [f"{names[1]} {value:g}" for value in across] if len(names) > 1 else [""]
+    return Picture(_sheet(rows, [f"{names[0]} {value:g}" for value in STRENGTHS], columns))
+
+
+def most_detailed(picture: Picture, edge: int) -> Picture:
+    """Return the part of a picture, at most `edge` pixels high and wide, with most contrast.
+
+    It begins on a multiple of 8 pixels, as JPEG's blocks do.
+    """
+    height, width = (min(edge, length) for length in picture.size)
+    levels = picture.levels.astype(np.float32)
+    luma = levels if picture.grey else levels.mean(axis=2)
+    slopes = sum(np.abs(np.gradient(luma, axis=axis)) for axis in (0, 1) if luma.shape[axis] > 1)
+    detail = uniform_filter(np.zeros_like(luma) + slopes, (height, width), mode="constant")
+    corners = detail[height // 2 :: 8, width // 2 :: 8]
+    corners = corners[: (picture.size[0] - height) // 8 + 1, : (picture.size[1] - width) // 8 + 1]
+    row, column = (8 * int(i) for i in np.unravel_index(int(corners.argmax()), corners.shape))
+    here = (slice(row, row + height), slice(column, column + width))
+    return Picture(np.ascontiguousarray(picture.levels[here]))
+
+
+def _shown(picture: Picture) -> np.ndarray:
+    """Return 8-bit RGB."""
+    levels = picture.in_8_bits().levels
+    return np.repeat(levels[:, :, np.newaxis], 3, axis=2) if picture.grey else levels
+
+
+def _sheet(rows: list[list[np.ndarray]], down: list[str], across: list[str]) -> np.ndarray:
+    height, width = rows[0][0].shape[:2]
+    top = TEXT + 2 * GAP
+    size = (MARGIN + len(across) * (width + GAP), top + len(down) * (height + GAP))
+    sheet = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(TEXT)
+    for column, text in enumerate(across):
+        draw.text((MARGIN + column * (width + GAP), GAP), text, "black", font)
+    for number, row in enumerate(rows):
+        above = top + number * (height + GAP)
+        draw.text((GAP, above + height // 2), down[number], "black", font)
+        for column, pixels in enumerate(row):
+            sheet.paste(Image.fromarray(pixels), (MARGIN + column * (width + GAP), above))
+    return np.asarray(sheet)

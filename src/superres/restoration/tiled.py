@@ -1,0 +1,262 @@
+"""Restoring one picture of any size: the diffusion sees all of it, the network a window at a time.
+
+At every evaluation the network's outputs for overlapping windows are blended into one output for
+the whole picture, so neighbouring windows cannot drift apart and no seam appears. With one window
+this is the plain sampler.
+
+The picture is divided into bands of rows. Each band has an ordinary sampler of its own, which is
+answered as soon as the last window that reaches into it has been evaluated. Thus nothing but the
+noisy picture itself (and what a sampler keeps from step to step) is ever held as a whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody uses
+from torch import Tensor
+
+from superres.core.seeding import derive_seed
+from superres.diffusion.process import Clip
+from superres.model.folder import SuperResolver
+from superres.restoration.band_noise import BandNoise
+from superres.restoration.lockstep import Question, Sampler, Task
+from superres.restoration.windows import Grid, Window
+from superres.sampling.batch import Sampling, bind, draw_sample
+from superres.sampling.samplers import posterior_mean
+
+BAND_PIXELS = 2**20
+MAX_BANDS = 32
+"""Each has a thread; larger pictures get larger bands."""
+
+REACH = 3
+"""Rows of the input beyond a band that its interpolation needs; bicubic reaches 2."""
+
+
+class Tiling(NamedTuple):
+    """What bounds memory; no influence on the result but rounding and, for the window, context."""
+
+    window: int = 256
+    """Edge of what the network sees at once, in pixels of the restored picture."""
+    batch: int = 4
+    """Windows per network evaluation."""
+
+
+class Band(NamedTuple):
+    """Rows of the restored picture: the first, and the one after the last."""
+
+    top: int
+    bottom: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to restore.
+
+    Args:
+        model: the model.
+        low: the input in [-1, 1], (1, 3, h, w), on the model's device.
+        entropy: in [0, 1], (1, K), in the model's order.
+        item: the picture's identity; equal ones get equal noise.
+        seed: the experiment's seed.
+        tiling: windows and batches.
+    """
+
+    model: SuperResolver
+    low: Tensor
+    entropy: Tensor
+    item: str
+    seed: int
+    tiling: Tiling
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the restored picture."""
+        return self.model.size(self.low)
+
+    def grid(self) -> Grid:
+        """Return the windows."""
+        return Grid(self.size, self.tiling.window, self.model.spec.scale)
+
+
+@torch.no_grad()
+def restore_in_bands(
+    job: Job,
+    how: Sampling | None,
+    repeat: int = 0,
+    watch: Callable[[int], object] | None = None,
+) -> Iterator[tuple[Band, Tensor]]:
+    """Yield the restored picture band by band: rows, and pixels in about [-1, 1], (1, 3, rows, W).
+
+    Args:
+        job: the picture.
+        how: how to sample; `None` gives the posterior's mean in one evaluation.
+        repeat: which of the picture's samples; each has noise of its own.
+        watch: called with the number of windows evaluated, as they are; once per window of
+            `job.grid()` and evaluation in all.
+
+    Raises:
+        SuperresError: a window that does not fit the model.
+        ValueError: something that the sampler or the model cannot do.
+    """
+    grid = job.grid()
+    bands = _bands(job.size, job.model.spec.scale) if len(grid) > 1 else [Band(0, job.size[0])]
+    samplers = [Sampler(_task(job, band, how, repeat)) for band in bands]
+    try:
+        asked: list[Question | Tensor] = [sampler.begin() for sampler in samplers]
+        done = 0
+        while done < len(bands):
+            questions = [said for said in asked if isinstance(said, Question)]
+            asked = []
+            for index, output in _evaluate(job, how, grid, bands, questions, watch):
+                said = samplers[index].answer(output)
+                if isinstance(said, Question):
+                    asked.append(said)
+                else:
+                    yield bands[index], _on_rows(job, bands[index], job.model.decode)(said)
+                    done += 1
+    finally:
+        for sampler in samplers:
+            sampler.stop()
+
+
+def _bands(size: tuple[int, int], scale: int) -> list[Band]:
+    rows = size[0] // scale
+    count = min(MAX_BANDS, rows, math.ceil(size[0] * size[1] / BAND_PIXELS))
+    edges = [rows * index // count * scale for index in range(count + 1)]
+    return [Band(top, bottom) for top, bottom in pairwise(edges)]
+
+
+def _task(job: Job, band: Band, how: Sampling | None, repeat: int) -> Task:
+    """Return a band's sampler, to be run with a denoiser for these rows."""
+    model = job.model
+    height, width = job.size
+    shape = (1, 3, band.bottom - band.top, width)
+    purpose = "estimate" if how is None else "sample"
+    seed = derive_seed(job.seed, purpose, job.item, repeat)
+
+    def task(denoiser: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        draw = BandNoise(seed, (3, height, width), band, model.device)
+        clip = _clip(job, band)
+        if how is None:
+            return posterior_mean(model.diffusion, denoiser, draw, clip)
+        return draw_sample(model, denoiser, shape, draw, clip, how)
+
+    return task
+
+
+def _clip(job: Job, band: Band) -> Clip:
+    """Return the limit on predicted x0, which is interpolated anew each time: it is never held."""
+
+    def clipped(x0: Tensor, low: Tensor) -> Tensor:
+        clip = job.model.clip(low)
+        return clip(x0) if callable(clip) else x0.clamp(-1, 1)
+
+    return _on_rows(job, band, clipped)
+
+
+def _on_rows(
+    job: Job, band: Band, function: Callable[[Tensor, Tensor], Tensor]
+) -> Callable[[Tensor], Tensor]:
+    """Return a function of (x, low), both whole pictures, as one of a band's x alone.
+
+    The band gets rows around it, so that the input is interpolated as in the whole picture.
+    """
+    scale = job.model.spec.scale
+    above = max(0, band.top // scale - REACH)
+    below = min(job.low.shape[2], band.bottom // scale + REACH)
+    low = job.low[:, :, above:below]
+    before, after = band.top - above * scale, below * scale - band.bottom
+
+    def on_rows(x: Tensor) -> Tensor:
+        result = function(F.pad(x, (0, 0, before, after)), low)
+        return result[:, :, before : result.shape[2] - after]
+
+    return on_rows
+
+
+def _evaluate(
+    job: Job,
+    how: Sampling | None,
+    grid: Grid,
+    bands: Sequence[Band],
+    questions: list[Question],
+    watch: Callable[[int], object] | None,
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield each band's blended output, in order, as soon as it is complete."""
+    pixels: dict[int, Tensor] = {i: question.x_t for i, question in enumerate(questions)}
+    timesteps = questions[0].timesteps
+    del questions[:]  # a band's pixels are let go when they are no longer needed
+    sums: dict[int, Tensor] = {}
+    complete = 0
+    for first in range(0, len(grid), job.tiling.batch):
+        windows = grid.windows[first : first + job.tiling.batch]
+        output = _network(job, how, grid, windows, bands, pixels, timesteps)
+        if len(grid) == 1:
+            sums[0] = output
+        else:
+            for window, said in zip(windows, output, strict=True):
+                _add(sums, grid, window, bands, said)
+        if watch is not None:
+            watch(len(windows))
+        del output
+        left = grid.windows[first + len(windows) :]
+        reached = left[0].row if left else job.size[0]
+        while complete < len(bands) and bands[complete].bottom <= reached:
+            del pixels[complete]
+            yield complete, sums.pop(complete)
+            complete += 1
+
+
+def _network(
+    job: Job,
+    how: Sampling | None,
+    grid: Grid,
+    windows: Sequence[Window],
+    bands: Sequence[Band],
+    pixels: dict[int, Tensor],
+    timesteps: Tensor,
+) -> Tensor:
+    """Return the raw output for some windows, (number of windows, channels, height, width)."""
+    scale = job.model.spec.scale
+    height, width = grid.shape
+    noisy, low = [], []
+    for row, column in windows:
+        columns = slice(column, column + width)
+        parts = [
+            pixels[index][:, :, max(row - band.top, 0) : row + height - band.top, columns]
+            for index, band in _touched(bands, row, height)
+        ]
+        noisy.append(torch.cat(parts, dim=2))
+        rows = slice(row // scale, (row + height) // scale)
+        low.append(job.low[:, :, rows, column // scale : (column + width) // scale])
+    count = len(windows)
+    entropy = job.entropy.expand(count, -1)
+    denoiser = bind(job.model, torch.cat(low), entropy, how)
+    return denoiser(torch.cat(noisy), timesteps.expand(count))
+
+
+def _add(
+    sums: dict[int, Tensor], grid: Grid, window: Window, bands: Sequence[Band], said: Tensor
+) -> None:
+    """Add a window's output, (channels, height, width), to the bands that it reaches into."""
+    weighted = said * grid.weights(window).to(said.device)
+    height, width = grid.shape
+    for index, band in _touched(bands, window.row, height):
+        if index not in sums:
+            rows = band.bottom - band.top
+            sums[index] = said.new_zeros(1, len(said), rows, grid.size[1])
+        top, bottom = max(band.top, window.row), min(band.bottom, window.row + height)
+        columns = slice(window.column, window.column + width)
+        sums[index][0, :, top - band.top : bottom - band.top, columns] += weighted[
+            :, top - window.row : bottom - window.row
+        ]
+
+
+def _touched(bands: Sequence[Band], row: int, height: int) -> list[tuple[int, Band]]:
+    return [(i, b) for i, b in enumerate(bands) if b.top < row + height and b.bottom > row]

@@ -1,0 +1,53 @@
+"""The `sampler` section: how the test tiles are restored."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from superres.core.params import Precision, Section
+from superres.networks.config import Condition
+
+SamplerName = Literal["ddpm", "ddim", "dpmpp_2m", "dpmpp_2m_sde", "heun"]
+Spacing = Literal["linear", "quadratic", "trailing", "karras"]
+
+
+class GuidanceParams(Section):
+    """Conditioning-free guidance: away from what the network says when it is told less."""
+
+    scale: Annotated[float, Field(ge=0, le=100)]
+    """0 samples plainly; more follows the conditions more closely than the data would have it, at
+    the cost of a second network evaluation per step."""
+    ramp: bool
+    """The scale falls with the noise, from all of it at the last step to next to nothing."""
+    drop: Annotated[list[Condition], Field(min_length=1)]
+    """What the second evaluation is not told; the model must have been trained so: `train.drop`."""
+
+
+class SamplerParams(Section):
+    """Read by the `sample` stage alone."""
+
+    name: SamplerName
+    steps: Annotated[int, Field(ge=1, le=4000)]
+    """Timesteps visited, at most `diffusion.timesteps` of the trained model: a network evaluation
+    each; `heun` makes two, but one at the last."""
+    spacing: Spacing
+    """How they are spread: `linear` is the reference's; `karras` and `quadratic` look more often
+    where little noise is left; `trailing` ends before the cleanest, which suits the solvers of
+    second order (`dpmpp_2m`, `dpmpp_2m_sde`, `heun`)."""
+    eta: Annotated[float, Field(ge=0, le=1)]
+    """Noise of `ddim`: 0 is deterministic, 1 is as noisy as ancestral sampling."""
+    temperature: Annotated[float, Field(ge=0, le=1)]
+    """Factor on the noise added in each step: 1 samples the posterior, less gives smoother
+    pictures, nearer to its mean."""
+    guidance: GuidanceParams
+    repeats: Annotated[int, Field(ge=1, le=64)]
+    """Samples per tile; with more than one, their mean is measured too."""
+    batch: Annotated[int, Field(ge=1, le=4096)]
+    """Tiles per network evaluation; no influence on the result but rounding."""
+    precision: Precision
+    """What the network computes in; the sampler's own arithmetic is fp32."""
+    compile: bool
+    """torch.compile, on a GPU with CUDA graphs: minutes at the start, for many small batches."""
+    seed: Annotated[int, Field(ge=0)]

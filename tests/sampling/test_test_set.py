@@ -1,0 +1,106 @@
+"""The `sample` stage's function."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from superres.config.check import Params, check_params
+from superres.core.errors import SuperresError
+from superres.core.storage import Shards, read_manifest
+from superres.degradation.dataset import PairSet
+from superres.model.folder import load_model, save_model
+from superres.sampling.test_set import restore_tiles
+from support import tiny_params, write_yaml
+
+
+def checked(tmp_path: Path, section: str, **changes: Any) -> Params:
+    params = tiny_params()
+    params[section].update(changes)
+    return check_params(write_yaml(tmp_path / "params.yaml", params))
+
+
+def restore(
+    project: Path, tmp_path: Path, name: str, model: Path | None = None, **changes: Any
+) -> Path:
+    out = tmp_path / name
+    restore_tiles(
+        checked(tmp_path, "sampler", **changes).sampler,
+        model or project / "models/best",
+        project / "data/tiles",
+        project / "data/pairs",
+        out,
+    )
+    return out
+
+
+def tiles(folder: Path, contender: str) -> np.ndarray:
+    rows = read_manifest(folder)
+    return Shards(folder).stack(rows[rows["contender"] == contender])
+
+
+def test_every_test_pair_is_restored_by_every_contender(project: Path, tmp_path: Path) -> None:
+    out = restore(project, tmp_path, "a", repeats=2)
+    test = PairSet(project / "data/tiles", project / "data/pairs", "test")
+    manifest = read_manifest(out)
+    for contender in ("model", "estimate", "mean"):
+        rows = manifest[manifest["contender"] == contender]
+        assert sorted(rows["id"]) == sorted(test.rows["id"])
+        assert tiles(out, contender).shape == (len(test), 32, 32, 3)
+    facts = json.loads((out / "sampling.json").read_text())
+    assert (facts["steps"], facts["repeats"], facts["entropies"]) == (4, 2, ["blur", "jpeg"])
+    assert facts["model"]["step"] in (3, 6)
+
+
+def test_without_repeats_there_is_no_mean(project: Path, tmp_path: Path) -> None:
+    manifest = read_manifest(restore(project, tmp_path, "a", repeats=1))
+    assert set(manifest["contender"]) == {"model", "estimate"}
+
+
+def test_batches_change_nothing_and_seeds_do(project: Path, tmp_path: Path) -> None:
+    one, all_at_once, other = (
+        tiles(restore(project, tmp_path, name, repeats=1, **changes), "model").astype(int)
+        for name, changes in (("a", {"batch": 1}), ("b", {"batch": 64}), ("c", {"seed": 1}))
+    )
+    assert np.abs(one - all_at_once).max() <= 1
+    assert np.abs(one - other).max() > 3
+
+
+def test_the_mean_lies_between_samples(project: Path, tmp_path: Path) -> None:
+    out = restore(project, tmp_path, "a", repeats=4)
+    spread = np.abs(tiles(out, "model").astype(int) - tiles(out, "estimate")).mean()
+    assert np.abs(tiles(out, "mean").astype(int) - tiles(out, "estimate")).mean() < spread
+
+
+def test_more_steps_than_trained_on_are_refused(project: Path, tmp_path: Path) -> None:
+    params = checked(tmp_path, "diffusion", timesteps=4000).sampler.model_copy(
+        update={"steps": 101}
+    )
+    with pytest.raises(SuperresError, match=r"sampler\.steps: must be at most 100, .*, got 101"):
+        restore_tiles(
+            params,
+            project / "models/best",
+            project / "data/tiles",
+            project / "data/pairs",
+            tmp_path / "out",
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_precision_is_used_and_written_down(project: Path, tmp_path: Path) -> None:
+    model = load_model(project / "models/best")
+    with torch.no_grad():
+        for weight in model.network.parameters():
+            weight.normal_(std=0.1, generator=torch.Generator().manual_seed(0))
+    folder = tmp_path / "model"  # one that is hardly trained says nothing that could be rounded
+    save_model(folder, model.spec, model.network.state_dict())
+    exact = restore(project, tmp_path, "a", folder)
+    rounded = restore(project, tmp_path, "b", folder, precision="bf16")
+    assert json.loads((rounded / "sampling.json").read_text())["precision"] == "bf16"
+    difference = tiles(exact, "model").astype(int) - tiles(rounded, "model")
+    assert 0 < np.abs(difference).mean() < 3
