@@ -12,9 +12,11 @@ from superres.config.check import check_params
 from superres.core.errors import SuperresError
 from superres.core.tensors import to_pictures, to_signal
 from superres.diffusion.noise import ItemNoise
-from superres.model.folder import ModelSpec, SuperResolver, load_model, save_model
+from superres.model.folder import load_model, save_model
+from superres.model.resolver import SuperResolver
+from superres.model.spec import ModelSpec
 from superres.networks.conditions import UNKNOWN_ENTROPY, drop_entropies, drop_low
-from superres.sampling.batch import Batch, Sampling
+from superres.sampling.batch import Batch, Sampling, bind
 from support import ROOT, tiny_params, write_yaml
 
 
@@ -110,7 +112,7 @@ def test_guidance_turns_away_from_knowing_less(tmp_path: Path) -> None:
     x, t = torch.randn(2, 3, 16, 16), torch.tensor([5, 50])
     told = model.denoiser(batch.low, batch.entropy)(x, t)
     less = model.denoiser(torch.zeros_like(batch.low), batch.entropy)(x, t)
-    mixed = model.guided(batch.low, batch.entropy, 2.0, False, ["low"])(x, t)
+    mixed = bind(model, batch.low, batch.entropy, Sampling(guidance=2.0, drop=("low",)))(x, t)
     torch.testing.assert_close(mixed[:, :3], (3 * told - 2 * less)[:, :3])
 
 

@@ -106,7 +106,7 @@ def test_odd_sizes_are_padded_with_their_border_and_cropped() -> None:
     x = torch.randn(2, 8, 13, 18, generator=torch.Generator().manual_seed(0))
     t = torch.tensor([7, 3000])
     padded = torch.nn.functional.pad(x, (0, 2, 0, 3), mode="replicate")
-    assert built.multiple == 4
+    assert built.size_multiple == 4
     with torch.no_grad():
         expected = UNet.forward(built, padded, t)[..., :13, :18]
         torch.testing.assert_close(UNet.forward(built, x, t), expected)

@@ -11,7 +11,10 @@ from superres.core.errors import SuperresError
 from superres.core.state_dicts import write_state_dict
 from superres.interop.architecture import norm_widths
 from superres.interop.guided_diffusion import to_guided_diffusion
-from superres.model.folder import ModelSpec, SuperResolver, load_model
+from superres.model.folder import load_model
+from superres.model.resolver import SuperResolver
+from superres.model.spec import ModelSpec
+from superres.networks.conditional_unet import SuperResUNet
 from superres.networks.layers import rules_differ
 
 MEAN_TYPES = {"epsilon": "epsilon", "x0": "start_x"}
@@ -33,13 +36,14 @@ def run(args: argparse.Namespace) -> int:
     if out.exists() and not args.overwrite:
         raise SuperresError(f"{out}: exists already; --overwrite replaces it")
     model = load_model(args.model_dir)
+    network = model.network
     faults = inexpressible(model)
-    if faults:
+    if faults or not isinstance(network, SuperResUNet):
         raise SuperresError(
             f"{args.model_dir}: has no counterpart in DL-Art-School or guided-diffusion: "
             f"{'; '.join(faults)}"
         )
-    tensors = {name: tensor.cpu() for name, tensor in to_guided_diffusion(model.network).items()}
+    tensors = {name: tensor.cpu() for name, tensor in to_guided_diffusion(network).items()}
     write_state_dict(out, tensors)
     print(f"{args.model_dir} -> {out}: {model.parameters():,} weights, for {codebases(model)}")
     for heading, options in (

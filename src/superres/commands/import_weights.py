@@ -25,7 +25,9 @@ from superres.interop.origins import (
     origin_of,
     unseen,
 )
-from superres.model.folder import DESCRIPTION, ModelSpec, SuperResolver, save_model
+from superres.model.folder import DESCRIPTION, save_model
+from superres.model.resolver import SuperResolver
+from superres.model.spec import ModelSpec
 from superres.networks.config import ModelParams
 
 NOT_CHOICES = ("command", "checkpoint", "model_dir", "overwrite")
@@ -44,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--rescale-timesteps",
         action=argparse.BooleanOptionalAction,
-        help="the network was told timesteps scaled to 1000; default no",
+        help="the network sees timesteps scaled to 1000; default no",
     )
     add("--prediction", choices=["epsilon", "x0"], help="default epsilon")
     variances = [name for name in _allowed(DiffusionParams, "variance") if name != "bounded_range"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
@@ -23,7 +23,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from superres.core.device import pick_device
 from superres.core.errors import SuperresError
-from superres.networks.conditional_unet import SuperResUNet
 
 SHARD_VARIABLE = "SUPERRES_SHARD"
 
@@ -63,14 +62,19 @@ class Processes:
             )
         return passes
 
-    def prepare(self, network: SuperResUNet) -> nn.Module:
-        """Return the network as it is to be called, its weights shared with the other processes."""
+    def prepare(self, network: nn.Module, blocks: Iterable[nn.Module]) -> nn.Module:
+        """Return the network as it is to be called, its weights shared with the other processes.
+
+        Args:
+            network: all of it.
+            blocks: its parts that are gathered one by one where weights are divided.
+        """
         if self.sharded:
             # Loaded where it is needed alone: it takes a second.
             fully_shard = import_module("torch.distributed.fsdp").fully_shard
             # FSDP2 divides contiguous tensors only; activations still are channels last.
             network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-            for block in (*network.input_blocks, network.middle_block, *network.output_blocks):
+            for block in blocks:
                 fully_shard(block)
             fully_shard(network)
             return network

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 """What products and convolutions are computed in; weights, norms and outputs are fp32."""
@@ -22,7 +22,7 @@ class Computing(NamedTuple):
     minute or two for each shape of picture, and pays where many small batches follow."""
 
 
-def evaluated(network: nn.Module, how: Computing) -> Callable[..., Tensor]:
+def evaluated(network: Callable[..., Tensor], how: Computing) -> Callable[..., Tensor]:
     """Return a network as a function of the same arguments, evaluated as `how` says.
 
     Its output is fp32, and the caller's own.

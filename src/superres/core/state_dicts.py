@@ -1,6 +1,6 @@
-"""Files of plain tensors by name: PyTorch's `.pth` and `.pt`, and `.safetensors`.
+"""Plain tensors by name: in files (`.pth`, `.pt`, `.safetensors`), and how they fit a network.
 
-Nothing in such a file is ever run: PyTorch's are read as weights only.
+Nothing in a file is ever run: PyTorch's are read as weights only.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import warnings
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ from superres.core.errors import SuperresError
 
 _FORBIDDEN = re.compile(r"GLOBAL ([\w.]*\w)")
 """How PyTorch names what a file would have it import."""
+
+
+MAX_NAMES = 8
+"""Names listed of each kind of fault; the others are counted."""
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
@@ -77,6 +82,28 @@ def sha256(path: str | Path) -> str:
     """Return a file's SHA-256 in hexadecimal digits."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def tensor_faults(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
+    """Return a line each for tensors that are missing, surplus or misshapen; none where all fit."""
+    misshapen = [
+        f"{name} {tuple(tensors[name].shape)} instead of {tuple(tensor.shape)}"
+        for name, tensor in wanted.items()
+        if name in tensors and tensors[name].shape != tensor.shape
+    ]
+    faults = {
+        "missing": [name for name in wanted if name not in tensors],
+        "surplus": [name for name in tensors if name not in wanted],
+        "misshapen": misshapen,
+    }
+    return [f"{kind}: {listed(names)}" for kind, names in faults.items() if names]
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names with commas; beyond `MAX_NAMES` they are counted."""
+    names = list(names)
+    rest = [f"and {len(names) - MAX_NAMES} more"] if len(names) > MAX_NAMES else []
+    return ", ".join([*names[:MAX_NAMES], *rest])
 
 
 def _check_file(path: Path) -> None:

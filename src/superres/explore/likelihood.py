@@ -15,7 +15,7 @@ from superres.degradation.dataset import PairSet
 from superres.diffusion.noise import ItemNoise
 from superres.diffusion.process import Denoiser
 from superres.diffusion.variational import BitsPerDim, bits_per_dim
-from superres.model.folder import SuperResolver
+from superres.model.resolver import SuperResolver
 
 
 def measure_bits(
@@ -49,13 +49,13 @@ def measure_bits(
             high = to_signal(pairs.high(some), model.device)
             low = to_signal(pairs.low(some), model.device)
             entropy = torch.from_numpy(pairs.entropies(some)).to(model.device)
-            denoiser = _counted(model.denoiser(low, entropy), bar)
+            conditioned = model.condition(low, entropy)
+            denoiser = _counted(conditioned, bar)
             ids = pairs.rows["id"].iloc[some]
             seeds = [derive_seed(seed, "likelihood", name) for name in ids]
-            noise = ItemNoise(seeds, high.shape[1:], model.device)
-            clip, levels = model.clip(low), model.levels(high)
-            x0 = model.encode(high, low)
-            parts.append(bits_per_dim(diffusion, denoiser, x0, noise, clip, levels))
+            noise = ItemNoise(seeds, conditioned.shape[1:], model.device)
+            x0, levels = conditioned.encode(high), conditioned.levels(high)
+            parts.append(bits_per_dim(diffusion, denoiser, x0, noise, conditioned.clip, levels))
     total, prior, terms, x0_mse, epsilon_mse = (
         torch.cat(column).double().cpu().numpy() for column in zip(*parts, strict=True)
     )

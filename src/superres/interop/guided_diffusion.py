@@ -14,7 +14,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from superres.core.tensor_faults import listed, tensor_faults
+from superres.core.state_dicts import listed, tensor_faults
 from superres.interop.architecture import Architecture, infer_architecture
 from superres.networks.conditional_unet import SuperResUNet
 from superres.networks.config import ModelParams

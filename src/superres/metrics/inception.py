@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from superres.core.errors import SuperresError
-from superres.core.tensor_faults import tensor_faults
+from superres.core.state_dicts import tensor_faults
 from superres.metrics.inception_blocks import (
     Block8,
     Block17,

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from superres.core.errors import SuperresError
-from superres.core.state_dicts import read_state_dict
-from superres.core.tensor_faults import tensor_faults
+from superres.core.state_dicts import read_state_dict, tensor_faults
 
 CHANNELS = (64, 192, 384, 256, 256)
 """Of the five layers that are compared."""

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
 
+from superres.networks.config import ModelParams
 from superres.networks.unet import UNet
-
-if TYPE_CHECKING:
-    from superres.networks.config import ModelParams
 
 
 def upsample(low: Tensor, size: tuple[int, int] | torch.Size, mode: str = "bilinear") -> Tensor:
@@ -25,19 +21,25 @@ def upsample(low: Tensor, size: tuple[int, int] | torch.Size, mode: str = "bilin
 
 
 class SuperResUNet(UNet):
-    """A U-Net whose input is the noisy picture, the upsampled input and entropy planes.
+    """A U-Net whose input is the noisy signal, the upsampled picture and entropy planes.
 
     Args:
         params: widths, blocks and options.
         entropies: number of corruption entropies.
         out_channels: of the prediction, as the diffusion needs them.
         classes: see `UNet`.
+        channels: of what is diffused.
     """
 
     def __init__(
-        self, params: ModelParams, entropies: int, out_channels: int, classes: int | None = None
+        self,
+        params: ModelParams,
+        entropies: int,
+        out_channels: int,
+        classes: int | None = None,
+        channels: int = 3,
     ) -> None:
-        super().__init__(params, 3 + 3 + entropies, out_channels, classes)
+        super().__init__(params, channels + 3 + entropies, out_channels, classes)
         self.entropies = entropies
         self.out_channels = out_channels
 
@@ -52,7 +54,7 @@ class SuperResUNet(UNet):
         """Predict.
 
         Args:
-            x: noisy pictures, (B, 3, H, W).
+            x: noisy signal, (B, C, H, W).
             timesteps: (B,).
             low: low-resolution pictures in [-1, 1], (B, 3, h, w); upsampled to H x W, which a
                 caller can have done once for many evaluations.
@@ -63,7 +65,7 @@ class SuperResUNet(UNet):
             (B, out_channels, H, W).
 
         Raises:
-            ValueError: not as many entropies as the model knows; a label it cannot take.
+            ValueError: not as many entropies as the network has planes; a label it cannot take.
         """
         if entropy.shape != (x.shape[0], self.entropies):
             raise ValueError(

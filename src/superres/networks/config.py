@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,8 @@ Condition = Literal["low", "entropies"]
 class ModelParams(Section):
     """Read by the `train` stage; travels inside every trained model."""
 
+    kind: ClassVar[str] = "unet"
+    """A key of `superres.networks.registry.NETWORKS`; not a param while there is one network."""
     channels: Annotated[int, Field(ge=8, le=1024)]
     """Width of the first level."""
     channel_mult: Annotated[list[Annotated[int, Field(ge=1, le=16)]], Field(min_length=1)]

@@ -6,13 +6,12 @@ published weights.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from superres.networks.config import ModelParams
 from superres.networks.layers import (
     AttentionBlock,
     Downsample,
@@ -22,9 +21,6 @@ from superres.networks.layers import (
     timestep_embedding,
     zeroed,
 )
-
-if TYPE_CHECKING:
-    from superres.networks.config import ModelParams
 
 
 class EmbeddedSequential(nn.Sequential):
@@ -44,7 +40,7 @@ class UNet(nn.Module):
         params: widths, blocks and options.
         in_channels: channels of the input picture with its conditions.
         out_channels: 3, or 6 where the variance is learned.
-        classes: number of classes the network is told about; None for no such condition.
+        classes: number of classes that it is conditioned on; None for no such condition.
 
     Raises:
         ValueError: widths that the norms or heads do not divide.
@@ -79,7 +75,7 @@ class UNet(nn.Module):
                 self.input_blocks.append(EmbeddedSequential(self._resample(channels, "down")))
                 skips.append(channels)
                 factor *= 2
-        self.multiple = factor * params.unshuffle
+        self.size_multiple = factor * params.unshuffle
 
         middle: list[nn.Module] = [self._residual(channels, channels)]
         if params.middle_attention:
@@ -101,6 +97,10 @@ class UNet(nn.Module):
             nn.SiLU(),
             zeroed(nn.Conv2d(channels, out_channels * area, 3, padding=1)),
         )
+
+    def shard_blocks(self) -> list[nn.Module]:
+        """Return the parts that hold most weights; see `superres.networks.protocol.Network`."""
+        return [*self.input_blocks, self.middle_block, *self.output_blocks]
 
     def _block(self, channels: int, width: int, factor: int) -> EmbeddedSequential:
         block = EmbeddedSequential(self._residual(channels, width))
@@ -153,7 +153,7 @@ class UNet(nn.Module):
             ValueError: a label that is out of range, or for a network without classes.
         """
         height, width = x.shape[-2:]
-        padding = (0, -width % self.multiple, 0, -height % self.multiple)
+        padding = (0, -width % self.size_multiple, 0, -height % self.size_multiple)
         if any(padding):
             x = F.pad(x, padding, mode="replicate")
         if self.unshuffle > 1:

@@ -225,7 +225,7 @@ class Restorer:
 
     def _seen_size(self, picture: Picture) -> tuple[int, int]:
         """Return height and width of what networks see: next to no pixels cannot be normalised."""
-        least = -(-2 * self.model.network.multiple // self.scale)
+        least = -(-2 * self.model.size_multiple // self.scale)
         return max(picture.size[0], least), max(picture.size[1], least)
 
 

@@ -13,7 +13,8 @@ from superres.core.seeding import derive_seed
 from superres.core.tensors import to_signal
 from superres.diffusion.noise import ItemNoise
 from superres.diffusion.process import Clip, Denoiser
-from superres.model.folder import SuperResolver
+from superres.model.resolver import SuperResolver
+from superres.sampling.guidance import guided
 from superres.sampling.samplers import posterior_mean, sample
 from superres.sampling.trajectory import Draw, Watch
 
@@ -51,9 +52,12 @@ def bind(
     Raises:
         ValueError: guidance that the model was not trained for.
     """
-    if how is not None and how.guidance:
-        return model.guided(low, entropy, how.guidance, how.ramp, how.drop)
-    return model.denoiser(low, entropy)
+    conditioned = model.condition(low, entropy)
+    if how is None or not how.guidance:
+        return conditioned
+    model.check_droppable(how.drop)
+    less = model.condition(low, entropy, how.drop)
+    return guided(model.diffusion, conditioned, less, how.guidance, how.ramp)
 
 
 def draw_sample(

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import torch
 
 from superres.core.errors import SuperresError
-from superres.core.tensor_faults import tensor_faults
-from superres.model.folder import SuperResolver, load_model
+from superres.core.state_dicts import tensor_faults
+from superres.model.folder import load_model
+from superres.model.resolver import SuperResolver
 from superres.training.ema import CLASSIC, find_snapshots, rebuild
 
 

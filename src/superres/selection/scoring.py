@@ -24,7 +24,7 @@ from superres.metrics.fidelity import psnr
 from superres.metrics.inception import Inception, load_inception
 from superres.metrics.swd import QUICK, descriptors, sliced_distances
 from superres.metrics.weights import find_weights
-from superres.model.folder import SuperResolver
+from superres.model.resolver import SuperResolver
 from superres.sampling.batch import Batch, Sampling
 from superres.sampling.samplers import evaluations
 from superres.selection.config import SelectParams

@@ -24,6 +24,7 @@ from superres.diffusion.config import DiffusionParams
 from superres.diffusion.timesteps import LossSecondMoment, TimestepSampler, UniformTimesteps
 from superres.model.folder import ModelSpec, SuperResolver, save_model
 from superres.networks.config import ModelParams
+from superres.networks.protocol import Network
 from superres.training.batches import Batches, validation_batch
 from superres.training.config import TrainParams
 from superres.training.ema import Averages
@@ -118,12 +119,13 @@ class Trainer:
 
     def _prepare_network(self) -> None:
         network = self.model.network
+        assert isinstance(network, Network)
         if not self.params.channels_last:
             network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         network.activation_checkpointing = self.params.activation_checkpointing
         if self.params.compile:
             network.compile()
-        self.model.network = self.processes.prepare(network)  # type: ignore[assignment]
+        self.model.network = self.processes.prepare(network, network.shard_blocks())
         # Under the names that the model's file has, whatever wraps the network.
         self.weights = dict(network.named_parameters())
         self._terms_named: list[str] = []

@@ -1,0 +1,241 @@
+"""A network joined with its diffusion, and the same given the pictures of one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from superres.core.errors import SuperresError
+from superres.core.precision import Computing, evaluated
+from superres.diffusion.preconditioning import EXTRA_CHANNELS, wiener
+from superres.diffusion.process import Clip, Denoiser, GaussianDiffusion
+from superres.diffusion.schedule import make_betas
+from superres.diffusion.variational import Levels
+from superres.model.signal_space import SIGNALS, Signal
+from superres.model.spec import ModelSpec
+from superres.networks.conditional_unet import upsample
+from superres.networks.conditions import drop_entropies, drop_low
+from superres.networks.protocol import Network
+from superres.networks.registry import build_network
+
+Dropped = Mapping[str, Tensor | bool]
+"""By condition, `low` or `entropies`: whether it is withheld from the network, or from which
+pictures of the batch, (B,)."""
+
+
+class SuperResolver:
+    """A network with its diffusion: what training, sampling and restoring build on.
+
+    Args:
+        spec: the description.
+        network: built from it; by default a new one.
+
+    Attributes:
+        network: as it is evaluated; training may put one in its place that wraps it.
+        size_multiple: see `Network`.
+
+    Raises:
+        SuperresError: a configuration that no network can be built from.
+    """
+
+    def __init__(self, spec: ModelSpec, network: Network | None = None) -> None:
+        self.spec = spec
+        settings = spec.diffusion
+        try:
+            self.diffusion = GaussianDiffusion(
+                make_betas(settings.schedule, settings.timesteps),
+                settings.prediction,
+                settings.variance,
+                model_timesteps_scale=(
+                    1000 / settings.timesteps if settings.rescale_timesteps else None
+                ),
+            )
+            channels = SIGNALS[settings.target].channels
+            out_channels = 2 * channels if self.diffusion.learns_variance else channels
+            if settings.preconditioning == "wiener":
+                out_channels += EXTRA_CHANNELS
+            built = network or build_network(
+                spec.model,
+                channels=channels,
+                out_channels=out_channels,
+                entropies=len(spec.entropies),
+                classes=spec.classes,
+            )
+        except ValueError as error:
+            raise SuperresError(f"model or diffusion params: {error}") from error
+        assert isinstance(built, nn.Module)
+        self.network: nn.Module = built
+        self.size_multiple = built.size_multiple
+        self.device = torch.device("cpu")
+        self._evaluated: Callable[..., Tensor] | None = None
+
+    def compute(self, how: Computing) -> SuperResolver:
+        """Have the network evaluated in another precision, or compiled; return self."""
+        self._evaluated = evaluated(self.network, how)
+        return self
+
+    def to(self, device: torch.device) -> SuperResolver:
+        """Move network and tables to a device, channels last; return self."""
+        self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.diffusion.to(device)
+        self.device = device
+        return self
+
+    def condition(
+        self, low: Tensor, entropy: Tensor, drop: Dropped | Sequence[str] = ()
+    ) -> Conditioned:
+        """Return the model given what a batch of pictures is restored from.
+
+        Args:
+            low: low-resolution pictures in [-1, 1], (B, 3, h, w), on the model's device.
+            entropy: corruption entropies, (B, K), in the model's order.
+            drop: conditions withheld from the network, from all pictures or from some; what is
+                diffused is related to `low` all the same.
+
+        Raises:
+            ValueError: no such condition.
+        """
+        return Conditioned(self, low, entropy, drop)
+
+    def check_droppable(self, drop: Sequence[str]) -> None:
+        """Refuse guidance away from a network without conditions that it always had in training.
+
+        Raises:
+            ValueError: naming the first.
+        """
+        for name in drop:
+            if name not in self.spec.dropped:
+                raise ValueError(
+                    f"guidance cannot drop {name!r}: the model was trained with "
+                    f"{' and '.join(self.spec.dropped) or 'nothing'} dropped (train.drop)"
+                )
+
+    def size(self, low: Tensor) -> tuple[int, int]:
+        """Return the height and width of the restored pictures."""
+        return low.shape[-2] * self.spec.scale, low.shape[-1] * self.spec.scale
+
+    def signal(self, low: Tensor) -> Signal:
+        """Return what is diffused for pictures that are restored from these, (B, 3, h, w)."""
+        settings = self.spec.diffusion
+        return SIGNALS[settings.target](settings, low, self.size(low))
+
+    def check_pairs(self, scale: int, entropies: Sequence[str], folder: str | Path) -> None:
+        """Refuse inputs of another scale or with other entropies than the model knows.
+
+        Raises:
+            SuperresError: naming the model's folder and what differs.
+        """
+        if (self.spec.scale, self.spec.entropies) != (scale, list(entropies)):
+            raise SuperresError(
+                f"{folder}: the model restores scale {self.spec.scale} with the entropies "
+                f"{self.spec.entropies}; the pairs have scale {scale} with {list(entropies)}"
+            )
+
+    def parameters(self) -> int:
+        """Return the number of weights."""
+        return sum(weight.numel() for weight in self.network.parameters())
+
+    # What follows forwards to `condition` and `signal`, until all callers use those.
+
+    def denoiser(self, low: Tensor, entropy: Tensor) -> Denoiser:
+        """Return `condition(low, entropy)`."""
+        return self.condition(low, entropy)
+
+    def encode(self, high: Tensor, low: Tensor) -> Tensor:
+        """Return `Conditioned.encode`."""
+        return self.signal(low).encode(high)
+
+    def decode(self, x: Tensor, low: Tensor) -> Tensor:
+        """Return `Conditioned.decode`."""
+        return self.signal(low).decode(x)
+
+    def levels(self, high: Tensor) -> Levels:
+        """Return `Conditioned.levels`, which do not depend on the input yet."""
+        return self.signal(high).levels(high)
+
+    def clip(self, low: Tensor) -> Clip:
+        """Return `Conditioned.clip`."""
+        return self.signal(low).clip
+
+
+class Conditioned:
+    """A model given a batch of pictures and entropies; see `SuperResolver.condition`.
+
+    It is the denoiser that the diffusion wants, and says what is diffused for these pictures. What
+    depends on the conditions alone is computed when it is first needed, and once.
+
+    Attributes:
+        shape: of what is diffused, (B, C, H, W).
+    """
+
+    def __init__(
+        self, model: SuperResolver, low: Tensor, entropy: Tensor, drop: Dropped | Sequence[str] = ()
+    ) -> None:
+        drop = drop if isinstance(drop, Mapping) else dict.fromkeys(drop, True)
+        if unknown := set(drop) - {"low", "entropies"}:
+            raise ValueError(f"conditions are low and entropies, got {', '.join(sorted(unknown))}")
+        self._model = model
+        self._network = model._evaluated or model.network
+        self._low = drop_low(low, drop.get("low", False))
+        self._entropy = drop_entropies(entropy, drop.get("entropies", False))
+        self._size = model.size(low)
+        self._signal = model.signal(low)
+        self.shape = (len(low), self._signal.channels, *self._size)
+
+    @cached_property
+    def _upsampled(self) -> Tensor:
+        return upsample(self._low, self._size)
+
+    def __call__(self, x_t: Tensor, timesteps: Tensor) -> Tensor:
+        """Return the network's output as the diffusion reads it.
+
+        Args:
+            x_t: noisy signal, (B, C, H, W).
+            timesteps: as the network was trained to see them, (B,).
+
+        Returns:
+            (B, C or 2C, H, W).
+        """
+        model = self._model
+        label = None if model.spec.label is None else torch.full((len(x_t),), model.spec.label)
+        output = self._network(x_t, timesteps, self._upsampled, self._entropy, label)
+        if model.spec.diffusion.preconditioning == "none":
+            return output
+        scale = model.diffusion.model_timesteps_scale
+        t = timesteps if scale is None else (timesteps / scale).round().long()
+        return wiener(output, x_t, model.diffusion.at("alphas_cumprod", t, x_t))
+
+    def encode(self, high: Tensor) -> Tensor:
+        """Return what is diffused, (B, C, H, W), for originals in [-1, 1], (B, 3, H, W)."""
+        return self._signal.encode(high)
+
+    def decode(self, x: Tensor) -> Tensor:
+        """Return pictures, (B, 3, H, W), from what is diffused; the inverse of `encode`."""
+        return self._signal.decode(x)
+
+    def clip(self, x0: Tensor) -> Tensor:
+        """Return predictions of what is diffused, limited so that pictures are in [-1, 1]."""
+        return self._signal.clip(x0)
+
+    def levels(self, high: Tensor) -> Levels:
+        """Return where the 8-bit levels of originals lie in what is diffused for them."""
+        return self._signal.levels(high)
+
+    @torch.no_grad()
+    def estimate(self, draw: Callable[[], Tensor]) -> Tensor:
+        """Return the posterior's mean in one evaluation, in [-1, 1], (B, 3, H, W).
+
+        At the noisiest timestep x_t holds next to nothing of the picture, so the least-squares x0
+        is the mean of the posterior given the conditions alone.
+
+        Args:
+            draw: source of noise of `shape`, drawn from once.
+        """
+        x = draw()
+        diffusion = self._model.diffusion
+        last = torch.full((len(x),), diffusion.timesteps - 1, device=x.device)
+        return self.decode(diffusion.p_mean_variance(self, x, last, self.clip).x0)

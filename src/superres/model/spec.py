@@ -1,0 +1,63 @@
+"""What is stored about a model beside its weights: `model.json`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+
+from superres.core.errors import SuperresError
+from superres.core.params import Section
+from superres.core.stored_formats import NEWER, StoredFormat
+from superres.diffusion.config import DiffusionParams
+from superres.networks.config import Condition, ModelParams
+
+FORMAT = StoredFormat("superres-1", upgrades={}, added={})
+"""Who adds a param to `model` or `diffusion` says in `added` what it was before there was one; who
+changes what stored keys mean raises the name, and adds an upgrade from the old one."""
+
+
+class ModelSpec(Section):
+    """Everything about a model but its weights."""
+
+    format: Literal["superres-1"]
+    model: ModelParams
+    diffusion: DiffusionParams
+    scale: Annotated[int, Field(ge=1)]
+    entropies: list[str]
+    """Names in the order of the network's planes."""
+    degradation: dict[str, Any]
+    """How the inputs it was trained on were made."""
+    dropped: Annotated[list[Condition], Field(default_factory=list)]
+    """Conditions that training sometimes withheld: those that guidance can turn away from."""
+    provenance: dict[str, Any]
+    """Step, data, parameters, scores: for people and reports, never for computing."""
+    classes: Annotated[int, Field(ge=1)] | None = None
+    """Classes that the network is conditioned on; weights from elsewhere have them, trained ones
+    do not."""
+    label: Annotated[int, Field(ge=0)] | None = None
+    """The class every picture is restored as; None is the mean of all."""
+
+    @field_validator("label")
+    @classmethod
+    def _one_of_the_classes(cls, label: int | None, info: ValidationInfo) -> int | None:
+        classes = info.data.get("classes")
+        if label is not None and (classes is None or label >= classes):
+            raise ValueError(f"must be below the number of classes, {classes}, got {label}")
+        return label
+
+
+def parse_spec(description: Any) -> ModelSpec:
+    """Return what a `model.json` holds, of this format or an older one.
+
+    Raises:
+        SuperresError: naming the first key that is wrong, missing, or unknown to this version.
+    """
+    try:
+        return ModelSpec.model_validate(FORMAT.current(description))
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in fault["loc"])
+        # Not ignored: an option that is not known could mean another network.
+        message = NEWER if fault["type"] == "extra_forbidden" else fault["msg"]
+        raise SuperresError(f"{key}: {message}") from error

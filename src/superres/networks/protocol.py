@@ -1,0 +1,53 @@
+"""What training, sampling and restoring want of a network, whatever it is inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+
+@runtime_checkable
+class Network(Protocol):
+    """A `torch.nn.Module` that predicts from noisy signals, low-resolution pictures and entropies.
+
+    Attributes:
+        size_multiple: height and width that it computes with are multiples of this; others are
+            padded.
+        entropies: number K of corruption entropies that it is conditioned on.
+        classes: number of classes that it is conditioned on; None for no such condition.
+        activation_checkpointing: recompute the activations of `shard_blocks` in the backward pass.
+    """
+
+    size_multiple: int
+    entropies: int
+    classes: int | None
+    activation_checkpointing: bool
+
+    def shard_blocks(self) -> Iterable[nn.Module]:
+        """Return the parts that hold most weights, in the order in which they are evaluated.
+
+        Weights are divided among processes, and activations recomputed, by these parts.
+        """
+
+    def __call__(
+        self,
+        x: Tensor,
+        timesteps: Tensor,
+        low: Tensor,
+        entropy: Tensor,
+        label: Tensor | None = None,
+    ) -> Tensor:
+        """Predict.
+
+        Args:
+            x: noisy signal, (B, C, H, W).
+            timesteps: (B,).
+            low: low-resolution pictures in [-1, 1], (B, 3, h, w), or upsampled to H x W.
+            entropy: corruption entropies in [0, 1], (B, K), in the model's order.
+            label: classes, (B,), or None for no class in particular.
+
+        Returns:
+            (B, output channels, H, W).
+        """
