@@ -12,7 +12,7 @@ from superres.core.launch import first_process, launch
 from superres.core.params import load_section
 from superres.core.stage import run_stage
 from superres.diffusion.config import DiffusionParams
-from superres.networks.config import ModelParams
+from superres.networks.config import MODEL_PARAMS
 from superres.training.config import TrainParams
 from superres.training.loop import train
 
@@ -21,7 +21,7 @@ def main() -> dict[str, Any]:
     """Run the stage."""
     launch(__file__)
     return train(
-        load_section("model", ModelParams),
+        load_section("model", MODEL_PARAMS),
         load_section("diffusion", DiffusionParams),
         load_section("train", TrainParams),
         tiles="data/tiles",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from superres.networks.conditional_unet import SuperResUNet
-from superres.networks.config import ModelParams
+from superres.networks.config import UNetParams
 from support import GOLDEN
 
 SMALL: dict[str, Any] = {
@@ -29,12 +29,12 @@ SMALL: dict[str, Any] = {
 }
 
 
-def small_params(**changes: Any) -> ModelParams:
-    return ModelParams.model_validate({**SMALL, **changes})
+def small_params(**changes: Any) -> UNetParams:
+    return UNetParams.model_validate({**SMALL, **changes})
 
 
 def random_network(
-    params: ModelParams, entropies: int = 2, out_channels: int = 6, classes: int | None = None
+    params: UNetParams, entropies: int = 2, out_channels: int = 6, classes: int | None = None
 ) -> SuperResUNet:
     """Return a network whose every weight is random, so that no zero hides a fault."""
     network = SuperResUNet(params, entropies, out_channels, classes).eval()

@@ -12,7 +12,7 @@ from benchmarks.cases import NETWORKS, build, inputs
 from benchmarks.plain import PlainUNet, plain_sample
 from superres.diffusion import GaussianDiffusion, make_betas
 from superres.diffusion.noise import ItemNoise
-from superres.networks.config import ModelParams
+from superres.networks.config import UNetParams
 from support import ROOT
 
 
@@ -72,7 +72,7 @@ def test_plain_and_fast_sampling_agree() -> None:
 def test_the_networks_are_those_of_the_params_and_presets() -> None:
     def section(path: str) -> dict[str, Any]:
         params = yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
-        return ModelParams.model_validate(params["model"]).model_dump()
+        return UNetParams.model_validate(params["model"]).model_dump()
 
     for name, path in (
         ("default", "params.yaml"),

@@ -17,7 +17,7 @@ from superres.interop import to_guided_diffusion
 from superres.interop.architecture import infer_architecture
 from superres.interop.origins import Choices, unseen
 from superres.model.folder import SuperResolver, load_model, read_spec
-from superres.networks.config import ModelParams
+from superres.networks.config import UNetParams
 
 RECIPE = Degradation(
     2, 1.0, (Step("jpeg", "jpeg-broad", "cosine"), Step("blur", "gaussian_blur", "cosine"))
@@ -25,7 +25,7 @@ RECIPE = Degradation(
 
 
 def checkpoint(
-    folder: Path, params: ModelParams | None = None, entropies: int = 2, **options: Any
+    folder: Path, params: UNetParams | None = None, entropies: int = 2, **options: Any
 ) -> Path:
     path = folder / "weights.pth"
     network = random_network(params or small_params(), entropies, **options)

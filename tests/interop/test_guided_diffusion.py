@@ -12,7 +12,7 @@ from torch import nn
 
 from networks import published, random_network, small_params
 from superres.interop import load_guided_diffusion, to_guided_diffusion
-from superres.networks.config import ModelParams
+from superres.networks.config import UNetParams
 from superres.networks.layers import AttentionBlock
 
 RECIPE = {"channels": 192, "channel_mult": [1, 1, 2, 2, 4, 4], "blocks": 2, "attention": [8, 16]}
@@ -65,7 +65,7 @@ def test_heads_of_the_published_upsampler() -> None:
 
 
 @st.composite
-def configurations(draw: st.DrawFn) -> tuple[ModelParams, int, int, int | None]:
+def configurations(draw: st.DrawFn) -> tuple[UNetParams, int, int, int | None]:
     levels = draw(st.integers(1, 3))
     channels = draw(st.sampled_from([8, 24, 32]))
     rules = ["by_width", "fixed_32"] if channels == 32 else ["by_width"]
@@ -90,7 +90,7 @@ def configurations(draw: st.DrawFn) -> tuple[ModelParams, int, int, int | None]:
 @settings(deadline=None, max_examples=30)
 @given(configurations())
 def test_a_network_is_inferred_from_its_tensors(
-    case: tuple[ModelParams, int, int, int | None],
+    case: tuple[UNetParams, int, int, int | None],
 ) -> None:
     params, entropies, channels, classes = case
     network = random_network(params, entropies, channels, classes)

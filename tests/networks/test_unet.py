@@ -9,7 +9,7 @@ import torch
 
 from networks import small_params
 from superres.networks.conditional_unet import SuperResUNet
-from superres.networks.config import ModelParams
+from superres.networks.config import UNetParams
 from superres.networks.layers import AttentionBlock, group_norm, timestep_embedding
 from superres.networks.unet import UNet
 from support import GOLDEN
@@ -17,7 +17,7 @@ from support import GOLDEN
 PINNED = GOLDEN / "unet_pinned.npz"
 
 
-def params(**changes: Any) -> ModelParams:
+def params(**changes: Any) -> UNetParams:
     return small_params(**{"heads": 2, **changes})
 
 

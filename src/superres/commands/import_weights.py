@@ -28,7 +28,7 @@ from superres.interop.origins import (
 from superres.model.folder import DESCRIPTION, save_model
 from superres.model.resolver import SuperResolver
 from superres.model.spec import ModelSpec
-from superres.networks.config import ModelParams
+from superres.networks.config import UNetParams
 
 NOT_CHOICES = ("command", "checkpoint", "model_dir", "overwrite")
 
@@ -55,9 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--heads", type=int, help="attention heads; default 4, or as OpenAI's upsamplers have it")
     add("--head-channels", type=int, help="channels per head, instead of a number of heads")
-    orders = _allowed(ModelParams, "attention_order")
+    orders = _allowed(UNetParams, "attention_order")
     add("--attention-order", choices=orders, help="default heads_first")
-    add("--groupnorm", choices=_allowed(ModelParams, "groupnorm"), help="default by origin")
+    add("--groupnorm", choices=_allowed(UNetParams, "groupnorm"), help="default by origin")
     add(
         "--corruption",
         type=_corruption,
@@ -153,5 +153,5 @@ def _corruption(text: str) -> str:
     return text
 
 
-def _allowed(section: type[DiffusionParams | ModelParams], key: str) -> list[str]:
+def _allowed(section: type[DiffusionParams | UNetParams], key: str) -> list[str]:
     return list(get_args(section.model_fields[key].annotation))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -72,13 +73,15 @@ def read_params(path: str | Path = PARAMS_FILE) -> dict[str, Any]:
 
 
 def load_section(
-    name: str, section: type[SectionType], path: str | Path = PARAMS_FILE
+    name: str,
+    section: type[SectionType] | Mapping[str, type[SectionType]],
+    path: str | Path = PARAMS_FILE,
 ) -> SectionType:
     """Return one section of the params file as its typed object.
 
     Args:
         name: the section, or a part of one with dots: `"evaluate.features"`.
-        section: the class that says what is allowed.
+        section: the class that says what is allowed, or one for each value of the key `kind`.
         path: the params file.
 
     Raises:
@@ -95,15 +98,34 @@ def load_section(
 
 
 def parse_section(
-    name: str, section: type[SectionType], value: Any, path: str | Path = PARAMS_FILE
+    name: str,
+    section: type[SectionType] | Mapping[str, type[SectionType]],
+    value: Any,
+    path: str | Path = PARAMS_FILE,
 ) -> SectionType:
     """Return a raw value as its typed object; see `load_section`."""
+    if isinstance(section, Mapping):
+        section = _of_kind(name, section, value, path)
     try:
         return section.model_validate(value)
     except ValidationError as error:
         details = error.errors(include_url=False)
         faults = [f"{path}: {_explain(name, section, fault)}" for fault in details]
         raise SuperresError("\n".join(dict.fromkeys(faults))) from error
+
+
+def _of_kind(
+    name: str, choices: Mapping[str, type[SectionType]], value: Any, path: str | Path
+) -> type[SectionType]:
+    """Return the class that the key `kind` of a raw section names."""
+    if not isinstance(value, dict) or "kind" not in value:
+        raise SuperresError(f"{path}: {name}: missing key 'kind' (one of {', '.join(choices)})")
+    if value["kind"] not in choices:
+        raise SuperresError(
+            f"{path}: {name}.kind: must be one of {', '.join(choices)}, got {value['kind']!r}"
+            f"{closest(str(value['kind']), list(choices))}"
+        )
+    return choices[value["kind"]]
 
 
 def closest(word: str, choices: list[str]) -> str:

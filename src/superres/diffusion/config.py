@@ -21,12 +21,14 @@ class DiffusionParams(Section):
     variance: Literal["learned_range", "bounded_range", "learned", "fixed_small", "fixed_large"]
     """`learned_range` is the published one; `bounded_range` cannot leave that range, which a small
     network otherwise does far enough to spoil samples."""
-    target: Literal["picture", "residual"]
-    """Diffuse the picture itself, or its difference from the upsampled low-resolution image."""
+    target: Literal["picture", "residual", "scaled_luma"]
+    """Diffuse the picture itself, its difference from the upsampled low-resolution image, or (of a
+    network of the kind `mean_denoiser`, and of no other) what luma differs from the network's mean,
+    divided by how much it does so around each pixel."""
     residual_base: Literal["bilinear", "bicubic"]
-    """How that image is upsampled; unused for `picture`."""
+    """How that image is upsampled; used by `residual` alone."""
     residual_scale: Annotated[float, Field(gt=0, le=100)]
-    """The residual is multiplied by this, so that its variance is about 1; unused for `picture`."""
+    """The residual is multiplied by this, so that its variance is about 1; used by `residual` alone."""
     rescale_timesteps: bool
     """The network sees timesteps scaled to [0, 1000) whatever `timesteps` is."""
 

@@ -64,6 +64,39 @@ class UniformTimesteps:
         """Nothing to take up."""
 
 
+class LogNormalTimesteps:
+    """Timesteps whose noise's over signal's deviation is log-normal, as near as there are any.
+
+    Args:
+        log_noise: log(sigma / alpha) of each timestep, (T,), rising.
+        mean: of its natural logarithm.
+        deviation: of that, above 0.
+
+    Source: Karras et al. 2022 ("Elucidating the design space"), section 5. Weights stay 1.
+    """
+
+    def __init__(self, log_noise: Tensor, mean: float, deviation: float) -> None:
+        self._log_noise = log_noise
+        self._mean, self._deviation = mean, deviation
+
+    def draw(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        """See `TimestepSampler`."""
+        normal = torch.special.ndtri(uniform[:, 1].clamp(min=1e-9))
+        wanted = self._mean + self._deviation * normal
+        t = torch.searchsorted(self._log_noise, wanted.to(self._log_noise.dtype))
+        return t.clamp(max=len(self._log_noise) - 1), torch.ones_like(uniform[:, 1])
+
+    def learn(self, t: Tensor, losses: Tensor) -> None:
+        """Nothing to learn."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Nothing to keep."""
+        return {}
+
+    def resume(self, state: dict[str, Tensor]) -> None:
+        """Nothing to take up."""
+
+
 class LossSecondMoment:
     """Importance sampling: timesteps in proportion to the root of their mean squared loss.
 

@@ -29,7 +29,7 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True)
 class Architecture:
-    """What tensors tell about their network; see `ModelParams` for the words."""
+    """What tensors tell about their network; see `UNetParams` for the words."""
 
     channels: int
     channel_mult: tuple[int, ...]

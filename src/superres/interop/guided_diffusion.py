@@ -17,7 +17,7 @@ from torch import Tensor
 from superres.core.state_dicts import listed, tensor_faults
 from superres.interop.architecture import Architecture, infer_architecture
 from superres.networks.conditional_unet import SuperResUNet
-from superres.networks.config import ModelParams
+from superres.networks.config import UNetParams
 
 _PREFIX = re.compile(r"^(module\.)+")
 
@@ -116,7 +116,7 @@ def _params(
     head_channels: int | None,
     attention_order: str,
     groupnorm: str | None,
-) -> ModelParams:
+) -> UNetParams:
     """Return params of the network, without dropout, which leaves no trace in weights."""
     values: dict[str, Any] = {
         "channels": architecture.channels,
@@ -134,7 +134,7 @@ def _params(
         "unshuffle": 1,
     }
     try:
-        return ModelParams.model_validate(values)
+        return UNetParams.model_validate(values)
     except ValidationError as error:
         faults = [
             f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}, got {fault['input']!r}"

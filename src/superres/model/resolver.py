@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from superres.core.errors import SuperresError
-from superres.core.precision import Computing, evaluated
+from superres.core.precision import PRECISIONS, Computing, evaluated
 from superres.diffusion.preconditioning import EXTRA_CHANNELS, wiener
 from superres.diffusion.process import Clip, Denoiser, GaussianDiffusion
 from superres.diffusion.schedule import make_betas
 from superres.diffusion.variational import Levels
 from superres.model.signal_space import SIGNALS, Signal
 from superres.model.spec import ModelSpec
-from superres.networks.conditional_unet import upsample
 from superres.networks.conditions import drop_entropies, drop_low
 from superres.networks.protocol import Network
 from superres.networks.registry import build_network
@@ -60,6 +61,7 @@ class SuperResolver:
                 out_channels += EXTRA_CHANNELS
             built = network or build_network(
                 spec.model,
+                scale=spec.scale,
                 channels=channels,
                 out_channels=out_channels,
                 entropies=len(spec.entropies),
@@ -69,14 +71,24 @@ class SuperResolver:
             raise SuperresError(f"model or diffusion params: {error}") from error
         assert isinstance(built, nn.Module)
         self.network: nn.Module = built
+        self.prepare = built.prepare
+        self.sees_log_noise = built.sees_log_noise
         self.size_multiple = built.size_multiple
         self.device = torch.device("cpu")
         self._evaluated: Callable[..., Tensor] | None = None
+        self._dtype: torch.dtype | None = None
 
     def compute(self, how: Computing) -> SuperResolver:
         """Have the network evaluated in another precision, or compiled; return self."""
         self._evaluated = evaluated(self.network, how)
+        self._dtype = PRECISIONS[how.precision]
         return self
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return a context of the model's precision; training has one of its own around it."""
+        if self._dtype is None:
+            return nullcontext()
+        return torch.autocast(self.device.type, self._dtype)
 
     def to(self, device: torch.device) -> SuperResolver:
         """Move network and tables to a device, channels last; return self."""
@@ -121,7 +133,7 @@ class SuperResolver:
     def signal(self, low: Tensor) -> Signal:
         """Return what is diffused for pictures that are restored from these, (B, 3, h, w)."""
         settings = self.spec.diffusion
-        return SIGNALS[settings.target](settings, low, self.size(low))
+        return SIGNALS[settings.target](settings, low, self.size(low), tuple)
 
     def check_pairs(self, scale: int, entropies: Sequence[str], folder: str | Path) -> None:
         """Refuse inputs of another scale or with other entropies than the model knows.
@@ -183,12 +195,17 @@ class Conditioned:
         self._low = drop_low(low, drop.get("low", False))
         self._entropy = drop_entropies(entropy, drop.get("entropies", False))
         self._size = model.size(low)
-        self._signal = model.signal(low)
-        self.shape = (len(low), self._signal.channels, *self._size)
+        signal = SIGNALS[model.spec.diffusion.target]
+        self._signal = signal(model.spec.diffusion, low, self._size, lambda: self.conditions)
+        self.shape = (len(low), signal.channels, *self._size)
 
     @cached_property
-    def _upsampled(self) -> Tensor:
-        return upsample(self._low, self._size)
+    def conditions(self) -> tuple[Any, ...]:
+        """What the network's `prepare` says of these pictures, in the model's precision."""
+        label = self._model.spec.label
+        labels = None if label is None else torch.full((len(self._low),), label)
+        with self._model.autocast():
+            return self._model.prepare(self._low, self._size, self._entropy, labels)
 
     def __call__(self, x_t: Tensor, timesteps: Tensor) -> Tensor:
         """Return the network's output as the diffusion reads it.
@@ -201,13 +218,19 @@ class Conditioned:
             (B, C or 2C, H, W).
         """
         model = self._model
-        label = None if model.spec.label is None else torch.full((len(x_t),), model.spec.label)
-        output = self._network(x_t, timesteps, self._upsampled, self._entropy, label)
+        if model.sees_log_noise:
+            share = model.diffusion.at("alphas_cumprod", self._indices(timesteps), x_t)
+            return self._network(x_t, -0.5 * share.logit().flatten(), *self.conditions)
+        output = self._network(x_t, timesteps, *self.conditions)
         if model.spec.diffusion.preconditioning == "none":
             return output
-        scale = model.diffusion.model_timesteps_scale
-        t = timesteps if scale is None else (timesteps / scale).round().long()
-        return wiener(output, x_t, model.diffusion.at("alphas_cumprod", t, x_t))
+        share = model.diffusion.at("alphas_cumprod", self._indices(timesteps), x_t)
+        return wiener(output, x_t, share)
+
+    def _indices(self, timesteps: Tensor) -> Tensor:
+        """Return the process's own timesteps for those that the network was trained to see."""
+        scale = self._model.diffusion.model_timesteps_scale
+        return timesteps if scale is None else (timesteps / scale).round().long()
 
     def encode(self, high: Tensor) -> Tensor:
         """Return what is diffused, (B, C, H, W), for originals in [-1, 1], (B, 3, H, W)."""
@@ -233,8 +256,11 @@ class Conditioned:
         is the mean of the posterior given the conditions alone.
 
         Args:
-            draw: source of noise of `shape`, drawn from once.
+            draw: source of noise of `shape`, drawn from once, or not where the network says the
+                mean without noise.
         """
+        if (mean := self._signal.mean()) is not None:
+            return mean
         x = draw()
         diffusion = self._model.diffusion
         last = torch.full((len(x),), diffusion.timesteps - 1, device=x.device)

@@ -6,14 +6,22 @@ Adding one is a class and a row in `SIGNALS`, beside its name in `superres.diffu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
+import torch
 from torch import Tensor
 
 from superres.diffusion.config import DiffusionParams
 from superres.diffusion.variational import Levels
 from superres.networks.conditional_unet import upsample
+from superres.networks.mean_denoiser import MeanConditions
+
+CB, CR = 0.564, 0.713
+"""Chroma's share of blue's and red's difference from luma (ITU-R BT.601)."""
+LIMIT = 6.0
+"""Deviations that luma may differ from its mean by."""
 
 
 class Signal(Protocol):
@@ -23,12 +31,19 @@ class Signal(Protocol):
         settings: the process's params.
         low: low-resolution pictures in [-1, 1], (B, 3, h, w).
         size: height and width of the restored pictures.
+        conditions: returns what the network's `prepare` gave for these pictures, computed once.
     """
 
     channels: ClassVar[int]
     """C of what is diffused."""
 
-    def __init__(self, settings: DiffusionParams, low: Tensor, size: tuple[int, int]) -> None: ...
+    def __init__(
+        self,
+        settings: DiffusionParams,
+        low: Tensor,
+        size: tuple[int, int],
+        conditions: Callable[[], Any],
+    ) -> None: ...
 
     def encode(self, high: Tensor) -> Tensor:
         """Return what is diffused, (B, C, H, W), for originals in [-1, 1], (B, 3, H, W)."""
@@ -40,7 +55,14 @@ class Signal(Protocol):
         """Return predictions of what is diffused, limited so that pictures are in [-1, 1]."""
 
     def levels(self, high: Tensor) -> Levels:
-        """Return where the 8-bit levels of originals lie in what is diffused for them."""
+        """Return where the 8-bit levels of originals lie in what is diffused for them.
+
+        Raises:
+            ValueError: they have no place there.
+        """
+
+    def mean(self) -> Tensor | None:
+        """Return the posterior's mean, (B, 3, H, W), where it is known without the denoiser."""
 
 
 class PictureSignal:
@@ -48,7 +70,13 @@ class PictureSignal:
 
     channels: ClassVar[int] = 3
 
-    def __init__(self, settings: DiffusionParams, low: Tensor, size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        settings: DiffusionParams,
+        low: Tensor,
+        size: tuple[int, int],
+        conditions: Callable[[], Any],
+    ) -> None:
         pass
 
     def encode(self, high: Tensor) -> Tensor:
@@ -67,13 +95,22 @@ class PictureSignal:
         """Return the levels of pictures."""
         return Levels.of(high)
 
+    def mean(self) -> None:
+        """It takes the denoiser."""
+
 
 class ResidualSignal:
     """The scaled difference from the upsampled low-resolution picture; see `Signal`."""
 
     channels: ClassVar[int] = 3
 
-    def __init__(self, settings: DiffusionParams, low: Tensor, size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        settings: DiffusionParams,
+        low: Tensor,
+        size: tuple[int, int],
+        conditions: Callable[[], Any],
+    ) -> None:
         self._scale = settings.residual_scale
         self._mode = settings.residual_base
         self._low, self._size = low, size
@@ -99,6 +136,85 @@ class ResidualSignal:
         """Return the levels, as far apart as the residual is scaled."""
         return Levels.of(high, self._scale)
 
+    def mean(self) -> None:
+        """It takes the denoiser."""
 
-SIGNALS: dict[str, type[Signal]] = {"picture": PictureSignal, "residual": ResidualSignal}
+
+class ScaledLumaSignal:
+    """What luma differs from the mean network's, over its local deviation; see `Signal`.
+
+    The chroma of restored pictures is the mean's, moved with the luma as the network's slopes say.
+    So `decode` returns the originals' luma, and their chroma as far as it follows from that.
+    """
+
+    channels: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        settings: DiffusionParams,
+        low: Tensor,
+        size: tuple[int, int],
+        conditions: Callable[[], MeanConditions],
+    ) -> None:
+        self._conditions = conditions
+
+    @cached_property
+    def _said(self) -> MeanConditions:
+        return self._conditions()
+
+    @cached_property
+    def _deviation(self) -> Tensor:
+        return self._said.log_deviation.exp()
+
+    def encode(self, high: Tensor) -> Tensor:
+        """Return the scaled luma of originals, in [-6, 6]."""
+        difference = luma(high) - luma(self._said.mean)
+        return (difference / self._deviation).clamp(-LIMIT, LIMIT)
+
+    def decode(self, x: Tensor) -> Tensor:
+        """Return the pictures whose luma differs so from the mean's."""
+        brightness = x * self._deviation
+        cb, cr = (self._said.slopes * brightness).split(1, dim=1)
+        return self._said.mean + rgb_of(brightness, cb, cr)
+
+    def clip(self, x0: Tensor) -> Tensor:
+        """Return predictions in the range of what was diffused in training."""
+        return x0.clamp(-LIMIT, LIMIT)
+
+    def levels(self, high: Tensor) -> Levels:
+        """Refuse: a density of luma alone is none of pictures."""
+        raise ValueError(
+            "diffusion.target 'scaled_luma' has no likelihood of pictures: luma alone is diffused"
+        )
+
+    def mean(self) -> Tensor:
+        """Return the mean network's picture, in [-1, 1]."""
+        return self._said.mean.clamp(-1, 1)
+
+
+def luma(picture: Tensor) -> Tensor:
+    """Return BT.601 luma of RGB, (B, 3, H, W) -> (B, 1, H, W), in the same units."""
+    red, green, blue = picture.split(1, dim=1)
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+def chroma(picture: Tensor) -> Tensor:
+    """Return BT.601 Cb and Cr of RGB, (B, 3, H, W) -> (B, 2, H, W), full range, without offset."""
+    red, _, blue = picture.split(1, dim=1)
+    brightness = luma(picture)
+    return torch.cat([(blue - brightness) * CB, (red - brightness) * CR], dim=1)
+
+
+def rgb_of(brightness: Tensor, cb: Tensor, cr: Tensor) -> Tensor:
+    """Return RGB, (B, 3, H, W), of luma and chroma, each (B, 1, H, W); BT.601."""
+    red, blue = brightness + cr / CR, brightness + cb / CB
+    green = (brightness - 0.299 * red - 0.114 * blue) / 0.587
+    return torch.cat([red, green, blue], dim=1)
+
+
+SIGNALS: dict[str, type[Signal]] = {
+    "picture": PictureSignal,
+    "residual": ResidualSignal,
+    "scaled_luma": ScaledLumaSignal,
+}
 """By `diffusion.target`."""

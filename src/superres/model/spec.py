@@ -12,7 +12,7 @@ from superres.core.stored_formats import NEWER, StoredFormat
 from superres.diffusion.config import DiffusionParams
 from superres.networks.config import Condition, ModelParams
 
-FORMAT = StoredFormat("superres-1", upgrades={}, added={})
+FORMAT = StoredFormat("superres-1", upgrades={}, added={"model.kind": "unet"})
 """Who adds a param to `model` or `diffusion` says in `added` what it was before there was one; who
 changes what stored keys mean raises the name, and adds an upgrade from the old one."""
 
@@ -21,7 +21,7 @@ class ModelSpec(Section):
     """Everything about a model but its weights."""
 
     format: Literal["superres-1"]
-    model: ModelParams
+    model: Annotated[ModelParams, Field(discriminator="kind")]
     diffusion: DiffusionParams
     scale: Annotated[int, Field(ge=1)]
     entropies: list[str]

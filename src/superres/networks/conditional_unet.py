@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
 
-from superres.networks.config import ModelParams
+from superres.networks.config import UNetParams
 from superres.networks.unet import UNet
 
 
@@ -33,7 +33,7 @@ class SuperResUNet(UNet):
 
     def __init__(
         self,
-        params: ModelParams,
+        params: UNetParams,
         entropies: int,
         out_channels: int,
         classes: int | None = None,
@@ -42,6 +42,14 @@ class SuperResUNet(UNet):
         super().__init__(params, channels + 3 + entropies, out_channels, classes)
         self.entropies = entropies
         self.out_channels = out_channels
+
+    sees_log_noise = False
+
+    def prepare(
+        self, low: Tensor, size: tuple[int, int], entropy: Tensor, label: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return the upsampled pictures, the entropies and the label; see `Network`."""
+        return upsample(low, size), entropy, label
 
     def forward(  # type: ignore[override]
         self,

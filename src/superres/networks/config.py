@@ -1,8 +1,9 @@
-"""The `model` section: the U-Net."""
+"""The `model` section: which network, and what it is made of."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -12,11 +13,10 @@ Condition = Literal["low", "entropies"]
 """What a network can be trained to do without; see `superres.networks.conditions`."""
 
 
-class ModelParams(Section):
-    """Read by the `train` stage; travels inside every trained model."""
+class UNetParams(Section):
+    """The recipe's U-Net, which sees the noisy signal beside the upsampled input."""
 
-    kind: ClassVar[str] = "unet"
-    """A key of `superres.networks.registry.NETWORKS`; not a param while there is one network."""
+    kind: Literal["unet"]
     channels: Annotated[int, Field(ge=8, le=1024)]
     """Width of the first level."""
     channel_mult: Annotated[list[Annotated[int, Field(ge=1, le=16)]], Field(min_length=1)]
@@ -42,3 +42,27 @@ class ModelParams(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)]
     unshuffle: Literal[1, 2, 4]
     """Pixel-unshuffle factor before and pixel-shuffle after the network, for small budgets."""
+
+
+Blocks = Annotated[list[Annotated[int, Field(ge=0, le=32)]], Field(min_length=3, max_length=3)]
+
+
+class MeanDenoiserParams(Section):
+    """A mean network, evaluated once per picture, and a light denoiser of the luma it leaves."""
+
+    kind: Literal["mean_denoiser"]
+    mean_channels: Annotated[int, Field(ge=4, le=512)]
+    """Width at the input's resolution; twice that at half of it."""
+    mean_blocks: Blocks
+    """Residual blocks at the input's resolution, at half of it, and at the input's again."""
+    denoiser_channels: Annotated[int, Field(ge=4, le=512)]
+    denoiser_blocks: Blocks
+
+
+ModelParams = UNetParams | MeanDenoiserParams
+
+MODEL_PARAMS: Mapping[str, type[ModelParams]] = {
+    "unet": UNetParams,
+    "mean_denoiser": MeanDenoiserParams,
+}
+"""By `model.kind`."""

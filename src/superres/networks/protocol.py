@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -18,12 +18,14 @@ class Network(Protocol):
         entropies: number K of corruption entropies that it is conditioned on.
         classes: number of classes that it is conditioned on; None for no such condition.
         activation_checkpointing: recompute the activations of `shard_blocks` in the backward pass.
+        sees_log_noise: whether it is given log(sigma / alpha) in the place of the timesteps.
     """
 
     size_multiple: int
     entropies: int
     classes: int | None
     activation_checkpointing: bool
+    sees_log_noise: bool
 
     def shard_blocks(self) -> Iterable[nn.Module]:
         """Return the parts that hold most weights, in the order in which they are evaluated.
@@ -31,22 +33,25 @@ class Network(Protocol):
         Weights are divided among processes, and activations recomputed, by these parts.
         """
 
-    def __call__(
-        self,
-        x: Tensor,
-        timesteps: Tensor,
-        low: Tensor,
-        entropy: Tensor,
-        label: Tensor | None = None,
-    ) -> Tensor:
+    def prepare(
+        self, low: Tensor, size: tuple[int, int], entropy: Tensor, label: Tensor | None = None
+    ) -> tuple[Any, ...]:
+        """Return what depends on the conditions alone, computed once for all evaluations.
+
+        Args:
+            low: low-resolution pictures in [-1, 1], (B, 3, h, w).
+            size: height and width (H, W) of the restored pictures.
+            entropy: corruption entropies in [0, 1], (B, K), in the model's order.
+            label: classes, (B,), or None for no class in particular.
+        """
+
+    def __call__(self, x: Tensor, timesteps: Tensor, *conditions: Any) -> Tensor:
         """Predict.
 
         Args:
             x: noisy signal, (B, C, H, W).
-            timesteps: (B,).
-            low: low-resolution pictures in [-1, 1], (B, 3, h, w), or upsampled to H x W.
-            entropy: corruption entropies in [0, 1], (B, K), in the model's order.
-            label: classes, (B,), or None for no class in particular.
+            timesteps: (B,); see `sees_log_noise`.
+            conditions: what `prepare` returned.
 
         Returns:
             (B, output channels, H, W).

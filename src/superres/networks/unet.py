@@ -11,7 +11,7 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from superres.networks.config import ModelParams
+from superres.networks.config import UNetParams
 from superres.networks.layers import (
     AttentionBlock,
     Downsample,
@@ -47,7 +47,7 @@ class UNet(nn.Module):
     """
 
     def __init__(
-        self, params: ModelParams, in_channels: int, out_channels: int, classes: int | None = None
+        self, params: UNetParams, in_channels: int, out_channels: int, classes: int | None = None
     ) -> None:
         super().__init__()
         self.params = params

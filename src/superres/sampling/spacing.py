@@ -74,10 +74,19 @@ def _karras(alphas_cumprod: np.ndarray, steps: int, rho: float = 7.0) -> np.ndar
     return np.interp(wanted, log_ratio, np.arange(len(alphas_cumprod)))
 
 
+def _angle(alphas_cumprod: np.ndarray, steps: int) -> np.ndarray:
+    # Salimans & Ho 2022, appendix D: even steps in the angle whose cosine is the signal's share.
+    angles = np.arccos(np.sqrt(alphas_cumprod))
+    return np.interp(
+        np.linspace(angles[0], angles[-1], steps), angles, np.arange(len(alphas_cumprod))
+    )
+
+
 SPACINGS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "quadratic": _quadratic,
     "trailing": _trailing,
     "karras": _karras,
+    "angle": _angle,
 }
 """Beside `linear`, which is `space_timesteps`."""
 
@@ -90,7 +99,7 @@ def choose_timesteps(
     Args:
         alphas_cumprod: signal's share of the variance at each timestep, (T,), falling.
         steps: how many; with `linear` anything that `space_timesteps` takes.
-        spacing: `linear` (the reference's), `quadratic`, `trailing` or `karras`. All but linear
+        spacing: `linear` (the reference's), `quadratic`, `trailing`, `karras` or `angle`. All but linear
             sections and strides begin at the noisiest timestep; so does a single step, where
             `space_timesteps` gives the cleanest and sampling from noise would have no meaning.
 
