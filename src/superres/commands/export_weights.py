@@ -15,6 +15,7 @@ from superres.model.folder import load_model
 from superres.model.resolver import SuperResolver
 from superres.model.spec import ModelSpec
 from superres.networks.conditional_unet import SuperResUNet
+from superres.networks.config import UNetParams
 from superres.networks.layers import rules_differ
 
 MEAN_TYPES = {"epsilon": "epsilon", "x0": "start_x"}
@@ -37,8 +38,12 @@ def run(args: argparse.Namespace) -> int:
         raise SuperresError(f"{out}: exists already; --overwrite replaces it")
     model = load_model(args.model_dir)
     network = model.network
-    faults = inexpressible(model)
-    if faults or not isinstance(network, SuperResUNet):
+    if not isinstance(network, SuperResUNet):
+        raise SuperresError(
+            f"{args.model_dir}: model.kind {model.spec.model.kind!r} has no counterpart in "
+            "DL-Art-School or guided-diffusion"
+        )
+    if faults := inexpressible(model):
         raise SuperresError(
             f"{args.model_dir}: has no counterpart in DL-Art-School or guided-diffusion: "
             f"{'; '.join(faults)}"
@@ -58,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
 def inexpressible(model: SuperResolver) -> list[str]:
     """Return the settings that would mean another model there, each with the reason."""
-    network, diffusion = model.spec.model, model.spec.diffusion
+    network, diffusion = _unet(model), model.spec.diffusion
     faults = {
         f"model.unshuffle {network.unshuffle} (they do not rearrange pixels into channels)": (
             network.unshuffle > 1
@@ -94,7 +99,7 @@ def codebases(model: SuperResolver) -> str:
 
 def network_options(model: SuperResolver) -> dict[str, Any]:
     """Return the arguments of `SuperResModel`, as both have them."""
-    params = model.spec.model
+    params = _unet(model)
     options: dict[str, Any] = {"in_channels": 3}
     if model.spec.entropies:
         options["num_corruptions"] = len(model.spec.entropies)
@@ -130,14 +135,19 @@ def diffusion_options(spec: ModelSpec) -> dict[str, Any]:
 
 def _for_art_school(model: SuperResolver) -> bool:
     """Whether DL-Art-School builds this network; its stem always has `model_channels`."""
-    params = model.spec.model
+    params = _unet(model)
     return params.channel_mult[0] == 1 and (params.groupnorm == "by_width" or not _differs(model))
 
 
 def _for_guided_diffusion(model: SuperResolver) -> bool:
-    same = model.spec.model.groupnorm == "fixed_32" or not _differs(model)
+    same = _unet(model).groupnorm == "fixed_32" or not _differs(model)
     return same and not model.spec.entropies
 
 
 def _differs(model: SuperResolver) -> bool:
     return rules_differ(norm_widths(model.network.state_dict()))
+
+
+def _unet(model: SuperResolver) -> UNetParams:
+    assert isinstance(model.spec.model, UNetParams)
+    return model.spec.model

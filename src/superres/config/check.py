@@ -13,7 +13,7 @@ from superres.diffusion.config import DiffusionParams
 from superres.entropy.config import StrengthsParams
 from superres.explore.config import ExploreParams
 from superres.metrics.config import EvaluateParams
-from superres.networks.config import ModelParams
+from superres.networks.config import MODEL_PARAMS, ModelParams, UNetParams
 from superres.reporting.config import ReportParams
 from superres.sampling.config import SamplerParams
 from superres.selection.config import SelectParams
@@ -67,11 +67,11 @@ def check_params(path: str | Path = PARAMS_FILE) -> Params:
     return params
 
 
-def _section_classes() -> dict[str, type]:
+def _section_classes() -> dict[str, Any]:
     return {
         "data": DataParams,
         "degrade": DegradeParams,
-        "model": ModelParams,
+        "model": MODEL_PARAMS,
         "diffusion": DiffusionParams,
         "train": TrainParams,
         "select": SelectParams,
@@ -125,7 +125,9 @@ def _conflicts(params: Params) -> list[str]:
         )
     if params.diffusion.schedule == "linear" and limit <= 20:
         faults.append(f"diffusion.timesteps: must be at least 21 for linear, got {limit}")
-    return faults + _model_conflicts(params.model)
+    if isinstance(params.model, UNetParams):
+        faults += _unet_conflicts(params.model)
+    return faults + _kind_conflicts(params)
 
 
 def _loss_conflicts(params: Params) -> list[str]:
@@ -150,7 +152,33 @@ def _loss_conflicts(params: Params) -> list[str]:
     return faults
 
 
-def _model_conflicts(model: ModelParams) -> list[str]:
+def _kind_conflicts(params: Params) -> list[str]:
+    """Return what does not go with the kind of network."""
+    diffusion, loss = params.diffusion, params.train.loss
+    of_two_parts = params.model.kind == "mean_denoiser"
+    fits = {
+        f"diffusion.target: must be 'scaled_luma' with model.kind 'mean_denoiser', and with no "
+        f"other, got {diffusion.target!r} with {params.model.kind!r}": (
+            of_two_parts == (diffusion.target == "scaled_luma")
+        ),
+        f"train.loss.kind: must be 'mean_denoiser' with model.kind 'mean_denoiser', and with no "
+        f"other, got {loss.kind!r} with {params.model.kind!r}": (
+            of_two_parts == (loss.kind == "mean_denoiser")
+        ),
+    }
+    if of_two_parts:
+        fits |= {
+            f"diffusion.preconditioning: must be 'none' with model.kind 'mean_denoiser', got "
+            f"{diffusion.preconditioning!r}": diffusion.preconditioning == "none",
+            f"diffusion.variance: must be 'fixed_small' or 'fixed_large' with model.kind "
+            f"'mean_denoiser', got {diffusion.variance!r}": diffusion.variance.startswith("fixed"),
+            "train.drop: must be 0 with model.kind 'mean_denoiser', whose mean needs its "
+            "conditions": not params.train.drop.dropped(),
+        }
+    return [fault for fault, right in fits.items() if not right]
+
+
+def _unet_conflicts(model: UNetParams) -> list[str]:
     """Return what keeps a network from being built as described."""
     faults = []
     widths = [model.channels * multiple for multiple in model.channel_mult]

@@ -28,7 +28,7 @@ class DiffusionParams(Section):
     residual_base: Literal["bilinear", "bicubic"]
     """How that image is upsampled; used by `residual` alone."""
     residual_scale: Annotated[float, Field(gt=0, le=100)]
-    """The residual is multiplied by this, so that its variance is about 1; used by `residual` alone."""
+    """The residual is multiplied by this, so that its variance is about 1; for `residual` alone."""
     rescale_timesteps: bool
     """The network sees timesteps scaled to [0, 1000) whatever `timesteps` is."""
 

@@ -119,6 +119,7 @@ def _params(
 ) -> UNetParams:
     """Return params of the network, without dropout, which leaves no trace in weights."""
     values: dict[str, Any] = {
+        "kind": "unet",
         "channels": architecture.channels,
         "channel_mult": list(architecture.channel_mult),
         "blocks": architecture.blocks,

@@ -96,7 +96,7 @@ class PictureSignal:
         return Levels.of(high)
 
     def mean(self) -> None:
-        """It takes the denoiser."""
+        """Return None: it takes the denoiser."""
 
 
 class ResidualSignal:
@@ -137,7 +137,7 @@ class ResidualSignal:
         return Levels.of(high, self._scale)
 
     def mean(self) -> None:
-        """It takes the denoiser."""
+        """Return None: it takes the denoiser."""
 
 
 class ScaledLumaSignal:

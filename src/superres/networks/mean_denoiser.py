@@ -57,7 +57,7 @@ class MeanDenoiser(nn.Module):
         entropies: number of corruption entropies.
     """
 
-    classes = None
+    classes: int | None = None
     sees_log_noise = True
 
     def __init__(self, params: MeanDenoiserParams, scale: int, entropies: int) -> None:
@@ -182,7 +182,9 @@ class MeanNetwork(nn.Module):
 
 
 class ResidualDenoiser(nn.Module):
-    """Noisy luma of unit variance, its noise and the mean's features to what the diffusion wants."""
+    """Noisy luma of unit variance, its noise and the mean's features to a prediction."""
+
+    frequencies: Tensor
 
     def __init__(self, params: MeanDenoiserParams, scale: int, entropies: int) -> None:
         super().__init__()

@@ -34,8 +34,8 @@ class SamplerParams(Section):
     each; `heun` makes two, but one at the last."""
     spacing: Spacing
     """How they are spread: `linear` is the reference's; `karras` and `quadratic` look more often
-    where little noise is left, `angle` where half of the variance is noise; `trailing` ends before the cleanest, which suits the solvers of
-    second order (`dpmpp_2m`, `dpmpp_2m_sde`, `heun`)."""
+    where little noise is left, `angle` where half of the variance is noise; `trailing` ends before
+    the cleanest, which suits the solvers of second order (`dpmpp_2m`, `dpmpp_2m_sde`, `heun`)."""
     eta: Annotated[float, Field(ge=0, le=1)]
     """Noise of `ddim`: 0 is deterministic, 1 is as noisy as ancestral sampling."""
     temperature: Annotated[float, Field(ge=0, le=1)]

@@ -99,9 +99,9 @@ def choose_timesteps(
     Args:
         alphas_cumprod: signal's share of the variance at each timestep, (T,), falling.
         steps: how many; with `linear` anything that `space_timesteps` takes.
-        spacing: `linear` (the reference's), `quadratic`, `trailing`, `karras` or `angle`. All but linear
-            sections and strides begin at the noisiest timestep; so does a single step, where
-            `space_timesteps` gives the cleanest and sampling from noise would have no meaning.
+        spacing: `linear` (the reference's) or a name from `SPACINGS`. All but linear sections and
+            strides begin at the noisiest timestep; so does a single step, where `space_timesteps`
+            gives the cleanest and sampling from noise would have no meaning.
 
     Raises:
         ValueError: an unknown spacing, or a number of steps that it cannot give.

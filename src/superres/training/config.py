@@ -37,7 +37,10 @@ class AveragingParams(Section):
 class LossParams(Section):
     """What is minimised."""
 
-    kind: Literal["mse", "rescaled_mse", "kl", "rescaled_kl"]
+    kind: Literal["mse", "rescaled_mse", "kl", "rescaled_kl", "mean_denoiser"]
+    """`mean_denoiser`, for a network of that kind: squared error of the mean, likelihood of its
+    luma's error, and the squared error of the denoiser's prediction; the keys below that belong to
+    the variational bound are not used."""
     weighting: Literal["prediction", "x0"]
     """Squared error of what is predicted, or of the x0 that follows from it."""
     vb_weight: Annotated[float, Field(ge=0, le=1000)]
@@ -46,9 +49,13 @@ class LossParams(Section):
     high_noise: Annotated[float, Field(ge=0, le=1)]
     """Share of the timesteps drawn from the noisiest twentieth, which the one-evaluation estimate
     is made from; the others are uniform."""
-    timesteps: Literal["uniform", "loss_second_moment"]
+    timesteps: Literal["uniform", "loss_second_moment", "log_normal"]
     """`loss_second_moment` draws timesteps by importance, once each has been seen ten times, and
-    weights their losses so that the sum stays the same on average; meant for the `kl` losses."""
+    weights their losses so that the sum stays the same on average; meant for the `kl` losses.
+    `log_normal` draws noise's over signal's deviation by `log_noise`."""
+    log_noise: Annotated[list[float], Field(min_length=2, max_length=2)]
+    """Mean and deviation of the natural logarithm of noise's over signal's deviation; used by
+    timesteps `log_normal` alone."""
     min_snr_gamma: Annotated[float, Field(gt=0, le=1000)] | None
     """Squared errors of x0 count min(SNR, gamma), 5 in the paper; null leaves them as they are."""
 
