@@ -13,6 +13,7 @@ from superres.networks.config import UNetParams
 from support import GOLDEN
 
 SMALL: dict[str, Any] = {
+    "kind": "unet",
     "channels": 16,
     "channel_mult": [1, 2],
     "blocks": 1,

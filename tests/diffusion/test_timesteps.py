@@ -7,6 +7,7 @@ import torch
 from superres.diffusion.timesteps import (
     HISTORY,
     UNIFORM_SHARE,
+    LogNormalTimesteps,
     LossSecondMoment,
     UniformTimesteps,
     spread,
@@ -94,3 +95,18 @@ def test_high_noise_draws_more_from_the_noisiest() -> None:
 def test_the_spread_is_fixed_and_even() -> None:
     assert spread(4, 1000).tolist() == [125, 375, 625, 875]
     assert spread(1000, 1000).tolist() == list(range(1000))
+
+
+def test_log_normal_timesteps_have_the_noise_that_is_asked_for() -> None:
+    log_noise = torch.linspace(-6, 6, 4001, dtype=torch.float64)
+    t, weights = LogNormalTimesteps(log_noise, mean=0.5, deviation=1.2).draw(draws(20_000))
+    drawn = log_noise[t]
+    assert drawn.mean().item() == pytest.approx(0.5, abs=0.03)
+    assert drawn.std().item() == pytest.approx(1.2, abs=0.03)
+    assert torch.equal(weights, torch.ones(20_000, dtype=torch.float64))
+
+
+def test_log_normal_timesteps_stay_within_the_process() -> None:
+    extremes = torch.tensor([[0.0, 0.0], [0.0, 1 - 1e-16]], dtype=torch.float64)
+    t, _ = LogNormalTimesteps(torch.linspace(-1, 1, 11), mean=0.0, deviation=2.0).draw(extremes)
+    assert t.tolist() == [0, 10]

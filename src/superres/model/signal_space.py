@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
-import torch
 from torch import Tensor
 
 from superres.diffusion.config import DiffusionParams
@@ -18,8 +17,6 @@ from superres.diffusion.variational import Levels
 from superres.networks.conditional_unet import upsample
 from superres.networks.mean_denoiser import MeanConditions
 
-CB, CR = 0.564, 0.713
-"""Chroma's share of blue's and red's difference from luma (ITU-R BT.601)."""
 LIMIT = 6.0
 """Deviations that luma may differ from its mean by."""
 
@@ -143,8 +140,8 @@ class ResidualSignal:
 class ScaledLumaSignal:
     """What luma differs from the mean network's, over its local deviation; see `Signal`.
 
-    The chroma of restored pictures is the mean's, moved with the luma as the network's slopes say.
-    So `decode` returns the originals' luma, and their chroma as far as it follows from that.
+    The chroma of restored pictures is the mean's: grain of colour cannot arise, and the eye sees
+    little of fine chroma. So `decode` returns the originals' luma alone.
     """
 
     channels: ClassVar[int] = 1
@@ -173,9 +170,7 @@ class ScaledLumaSignal:
 
     def decode(self, x: Tensor) -> Tensor:
         """Return the pictures whose luma differs so from the mean's."""
-        brightness = x * self._deviation
-        cb, cr = (self._said.slopes * brightness).split(1, dim=1)
-        return self._said.mean + rgb_of(brightness, cb, cr)
+        return self._said.mean + x * self._deviation
 
     def clip(self, x0: Tensor) -> Tensor:
         """Return predictions in the range of what was diffused in training."""
@@ -196,20 +191,6 @@ def luma(picture: Tensor) -> Tensor:
     """Return BT.601 luma of RGB, (B, 3, H, W) -> (B, 1, H, W), in the same units."""
     red, green, blue = picture.split(1, dim=1)
     return 0.299 * red + 0.587 * green + 0.114 * blue
-
-
-def chroma(picture: Tensor) -> Tensor:
-    """Return BT.601 Cb and Cr of RGB, (B, 3, H, W) -> (B, 2, H, W), full range, without offset."""
-    red, _, blue = picture.split(1, dim=1)
-    brightness = luma(picture)
-    return torch.cat([(blue - brightness) * CB, (red - brightness) * CR], dim=1)
-
-
-def rgb_of(brightness: Tensor, cb: Tensor, cr: Tensor) -> Tensor:
-    """Return RGB, (B, 3, H, W), of luma and chroma, each (B, 1, H, W); BT.601."""
-    red, blue = brightness + cr / CR, brightness + cb / CB
-    green = (brightness - 0.299 * red - 0.114 * blue) / 0.587
-    return torch.cat([red, green, blue], dim=1)
 
 
 SIGNALS: dict[str, type[Signal]] = {

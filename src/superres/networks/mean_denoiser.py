@@ -2,7 +2,7 @@
 
 The mean network sees the low-resolution picture once, at that picture's own resolution, and gives
 the mean of the originals that fit it, how far their luma deviates from that mean around each pixel,
-how their chroma follows their luma, and features. The denoiser, evaluated many times, works on one
+and features. The denoiser, evaluated many times, works on one
 channel, that deviation divided by its size, and is conditioned on the features.
 
 After SRDiff (Li et al. 2021) and "Deblurring via stochastic refinement" (Whang et al. 2022), which
@@ -38,8 +38,6 @@ class MeanConditions(NamedTuple):
     """Pictures in about [-1, 1], (B, 3, H, W)."""
     log_deviation: Tensor
     """Of luma from the mean's, natural logarithm, (B, 1, H, W)."""
-    slopes: Tensor
-    """Of Cb and Cr against luma, in what the originals add to the mean, (B, 2, H, W)."""
     fine: Tensor
     """Features at the input's resolution, as the denoiser takes them."""
     coarse: Tensor
@@ -102,7 +100,6 @@ class MeanDenoiser(nn.Module):
         return MeanConditions(
             said.picture[:, :, :height, :width],
             _enlarged(said.log_deviation, self.mean.scale)[:, :, :height, :width],
-            _enlarged(said.slopes, self.mean.scale)[:, :, :height, :width],
             fine,
             coarse,
             entropy,
@@ -128,7 +125,6 @@ class _Said(NamedTuple):
 
     picture: Tensor
     log_deviation: Tensor
-    slopes: Tensor
     fine: Tensor
     coarse: Tensor
 
@@ -150,12 +146,12 @@ class MeanNetwork(nn.Module):
         self.after = _blocks(after, width)
         self.out = _zeroed(nn.Conv2d(width, 3 * scale**2, 3, padding=1))
         self.head = nn.Sequential(
-            nn.Conv2d(width, 32, 3, padding=1), nn.SiLU(), _zeroed(nn.Conv2d(32, 3, 3, padding=1))
+            nn.Conv2d(width, 32, 3, padding=1), nn.SiLU(), _zeroed(nn.Conv2d(32, 1, 3, padding=1))
         )
         with torch.no_grad():
             bias = self.head[2].bias
             assert isinstance(bias, Tensor)
-            bias[0] = math.log(FIRST_DEVIATION)
+            bias.fill_(math.log(FIRST_DEVIATION))
 
     def forward(self, low: Tensor, entropy: Tensor, recompute: bool) -> _Said:
         """Predict; `recompute` activations in the backward pass to save memory."""
@@ -169,13 +165,12 @@ class MeanNetwork(nn.Module):
         fine = _run(self.after, fine, embedding, recompute)
         residual = F.pixel_shuffle(self.out(fine), self.scale) / RESIDUAL_SCALE
         # Heads do not bend the features: how large errors are must not cost what they are.
-        log_deviation, slopes = self.head(fine.detach()).split([1, 2], dim=1)
+        log_deviation = self.head(fine.detach())
         bounds = math.log(LEAST_DEVIATION), math.log(LARGEST_DEVIATION)
         base = interpolated(low, self.scale)
         return _Said(
             base + residual.to(base.dtype),
             log_deviation.float().clamp(*bounds),
-            slopes.float(),
             fine,
             coarse,
         )

@@ -12,11 +12,11 @@ from torch import Tensor
 from superres.diffusion.process import GaussianDiffusion
 from superres.diffusion.variational import mean_over_pixels
 from superres.model.resolver import Conditioned
-from superres.model.signal_space import chroma, luma
+from superres.model.signal_space import luma
 from superres.networks.mean_denoiser import RESIDUAL_SCALE, MeanConditions
 
 DEVIATION_WEIGHT = 0.1
-"""Of the likelihood that the deviations are learned by, and of the slopes' squared error."""
+"""Of the likelihood that the deviations are learned by."""
 
 
 def mean_denoiser_terms(
@@ -37,18 +37,14 @@ def mean_denoiser_terms(
 
     Returns:
         `loss`, the sum of the others; `mean`: squared error of the mean; `deviation`: negative
-        log-likelihood of its luma's error under a normal distribution of the predicted size, and
-        squared error of the chroma that follows from that luma, both in units of that size;
+        log-likelihood of its luma's error under a normal distribution of the predicted size;
         `denoiser`: squared error of its prediction. Each (B,).
     """
     said = MeanConditions(*conditioned.conditions)
     error = high - said.mean
     mean = mean_over_pixels((RESIDUAL_SCALE * error).square())
-    left = error.detach()
-    brightness, scale = luma(left), said.log_deviation.exp()
-    likelihood = mean_over_pixels(said.log_deviation + 0.5 * (brightness / scale).square())
-    coloured = (chroma(left) - said.slopes * brightness) / scale.detach()
-    deviation = DEVIATION_WEIGHT * (likelihood + mean_over_pixels(coloured.square()))
+    scaled = luma(error.detach()) / said.log_deviation.exp()
+    deviation = DEVIATION_WEIGHT * mean_over_pixels(said.log_deviation + 0.5 * scaled.square())
     with torch.no_grad():
         x0 = conditioned.encode(high)
         x_t = diffusion.q_sample(x0, timesteps, noise)
