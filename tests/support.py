@@ -15,6 +15,8 @@ from scipy.ndimage import gaussian_filter
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = Path(__file__).parent / "golden"
+STORED = Path(__file__).parent / "data_formats"
+"""Folders as they were written when their format was new; never written anew."""
 
 
 def tiny_params() -> dict[str, Any]:

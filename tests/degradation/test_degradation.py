@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from superres.core.errors import SuperresError
+from superres.degradation import chain
 from superres.degradation.chain import Degradation, Step
 from superres.degradation.config import CorruptionKind
 from superres.degradation.corruptions import CORRUPTIONS, LUMA, jpeg_quality, quantise
@@ -338,9 +339,9 @@ def test_degrade_refuses_other_strengths(strengths):
 
 
 def test_degrade_refuses_unknown_corruptions():
-    chain = Degradation(1, 1.0, (Step("a", "rain"),))
+    unknown = Degradation(1, 1.0, (Step("a", "rain"),))
     with pytest.raises(SuperresError, match="unknown kind 'rain', known: gauss"):
-        degrade(chain, np.zeros((8, 8, 3), np.uint8), {"a": 0.5}, "x")
+        degrade(unknown, np.zeros((8, 8, 3), np.uint8), {"a": 0.5}, "x")
 
 
 def test_json_round_trip():
@@ -355,9 +356,9 @@ def test_json_round_trip():
         ({"scale": 0}, "must be above 0"),
         ({"blur_scale": 0.0}, "must be above 0"),
         ({"blur_scale": "1"}, "blur_scale must be float"),
-        ({"extra": 1}, "wanted the keys scale, blur_scale, corruptions"),
-        ({"corruptions": [{"name": "a"}]}, "wanted the keys name, kind"),
-        ({"corruptions": [asdict(Step("a", "jpeg"))] * 2}, "a name stands twice"),
+        ({"extra": 1}, "wanted the keys scale, blur_scale, corruptions.*; extra: unknown to this"),
+        ({"corruptions": [{"name": "a"}]}, "wanted the keys name, kind.*; kind, .* are missing"),
+        ({"corruptions": [asdict(Step("a", "jpeg"))] * 2}, "a name is duplicated"),
         ({"corruptions": [asdict(Step("a", "jpeg")) | {"low": 0}]}, "low must be float, got 0"),
     ],
 )
@@ -366,6 +367,16 @@ def test_json_that_is_no_degradation(change, message):
         Degradation.from_json(RECIPE.to_json() | change)
     with pytest.raises(SuperresError, match="wanted the keys"):
         Degradation.from_json([])
+
+
+def test_keys_that_were_added_later_are_filled_in(monkeypatch):
+    monkeypatch.setitem(chain.ADDED, "seed", 7)
+    monkeypatch.setitem(chain.ADDED_TO_STEPS, "always", False)
+    older = RECIPE.to_json()
+    del older["seed"], older["corruptions"][0]["always"]
+    read = Degradation.from_json(older)
+    assert read.seed == 7
+    assert [step.always for step in read.corruptions[:2]] == [False, True]
 
 
 def test_the_table_is_what_params_allow():

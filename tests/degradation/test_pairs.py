@@ -16,6 +16,7 @@ from superres.degradation.config import CorruptionParams, DegradeParams
 from superres.degradation.dataset import PairSet
 from superres.degradation.degrade import degrade
 from superres.degradation.pairs import degrade_tiles, strengths_of
+from support import STORED
 
 CHAIN = [
     {"name": "blur", "kind": "gaussian_blur", "low": 0.0, "high": 1.0},
@@ -216,3 +217,17 @@ def test_pairs_of_other_tiles_are_refused(tmp_path, tiles, pairs, data_params, t
 def test_an_absent_split_is_refused(tiles, pairs):
     with pytest.raises(SuperresError, match="no tile in split 'holdout'"):
         PairSet(tiles, pairs, "holdout")
+
+
+def test_pairs_that_were_written_long_ago_are_read():
+    stored = STORED / "pairs-superres-1"
+    test = PairSet(stored / "tiles", stored / "pairs", "test")
+    assert (len(test), test.scale, test.entropy_names) == (8, 2, ("blur", "jpeg"))
+    assert test.degradation.corruptions[1].kind == "jpeg-broad"
+    assert test.high([0, 7]).shape == (2, 16, 16, 3)
+    expected = np.load(stored / "pairs" / "test-00000.npy")
+    np.testing.assert_array_equal(test.low(range(8)), expected)
+    assert test.entropies([0])[0] == pytest.approx(
+        test.rows[["entropy_blur", "entropy_jpeg"]].iloc[0]
+    )
+    assert 0 < test.entropies(range(8)).min() < test.entropies(range(8)).max() < 1

@@ -13,6 +13,9 @@ PAIR_COLUMNS = (
 
 A column `entropy_{name}` follows for each corruption, in the order they were applied in."""
 
+ADDED_COLUMNS: dict[str, object] = {}
+"""Of columns that are added to those: what manifests without them are read with."""
+
 DEGRADATION = "degradation.json"
 """Beside the pairs' manifest: `Degradation.to_json()`."""
 

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from superres.core.errors import SuperresError
 from superres.core.params import Section
+from superres.core.state_dicts import tensor_faults
 from superres.core.storage import replacing_folder, write_json
 from superres.entropy.network import CELL, LEVELS, StrengthNetwork, cells_of, posterior
 
@@ -136,9 +137,12 @@ def load_estimator(folder: str | Path) -> StrengthEstimator:
     try:
         spec = EstimatorSpec.model_validate(json.loads(path.read_text(encoding="utf-8")))
         estimator = StrengthEstimator(spec)
-        estimator.network.load_state_dict(load_file(Path(folder) / WEIGHTS))
-    except (OSError, ValueError, ValidationError, SafetensorError, RuntimeError) as error:
+        weights = load_file(Path(folder) / WEIGHTS)
+    except (OSError, ValueError, ValidationError, SafetensorError) as error:
         raise SuperresError(f"{folder}: not readable: {str(error).splitlines()[0]}") from error
+    if faults := tensor_faults(weights, estimator.network.state_dict()):
+        raise SuperresError(f"{folder}: not readable: {WEIGHTS}: {'; '.join(faults)}")
+    estimator.network.load_state_dict(weights)
     estimator.network.eval().requires_grad_(False)
     return estimator
 
