@@ -67,7 +67,7 @@ def measure(restorer: Restorer, cases: Iterator[Case]) -> pd.DataFrame:
     rows = []
     for low, high, true in cases:
         picture = from_array(low)
-        auto = restorer.told(picture, {}, "auto")
+        auto = restorer.entropies(picture, {}, "auto")
         told = {"true": true, "auto": auto}
         told |= {f"{value:g}": dict.fromkeys(true, value) for value in CONSTANTS}
         row = {

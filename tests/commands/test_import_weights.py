@@ -18,6 +18,7 @@ from superres.interop.architecture import infer_architecture
 from superres.interop.origins import Choices, unseen
 from superres.model.folder import SuperResolver, load_model, read_spec
 from superres.networks.config import ModelParams
+from superres.sampling import sample
 
 RECIPE = Degradation(
     2, 1.0, (Step("jpeg", "jpeg-broad", "cosine"), Step("blur", "gaussian_blur", "cosine"))
@@ -100,8 +101,12 @@ def test_class_conditional_weights_of_guided_diffusion_restore_pictures(
     low, entropy = torch.rand(1, 3, 4, 4) * 2 - 1, torch.zeros(1, 0)
     shape = (1, 3, *model.size(low))
     assert isinstance(model.diffusion, GaussianDiffusion) and shape == (1, 3, 16, 16)
-    restored = model.diffusion.sample(
-        model.denoiser(low, entropy), shape, draw=lambda: torch.randn(shape), steps=3
+    restored = sample(
+        model.diffusion,
+        model.denoiser(low, entropy),
+        shape,
+        draw=lambda: torch.randn(shape),
+        steps=3,
     )
     assert restored.shape == shape and restored.isfinite().all()
 

@@ -231,7 +231,10 @@ def test_no_progress_bar_for_what_takes_no_time(
         (["a.png", "b.png", "c.png"], "c.png: is a file; several pictures go into a folder"),
         (["a.png", "c.png/out.png"], "c.png: is a file where a folder is wanted"),
         (["a.png", "out.png", "--jpeg", "1.5"], "--jpeg: must be between 0 and 1, got 1.5"),
-        (["a.png", "out.png", "--steps", "101"], "steps: must be between 1 and 100, got 101"),
+        (
+            ["a.png", "out.png", "--steps", "101"],
+            "steps: must be between 1 and 100, the model's timesteps, got 101",
+        ),
         (["a.png", "out.png", "--samples", "0"], "--samples: must be at least 1, got 0"),
         (["a.png", "out.png", "--window", "33"], "window: must be a positive multiple"),
         (["a.png", "out.png", "--entropy", "auto"], "no estimator of strengths there"),

@@ -211,7 +211,9 @@ def test_more_steps_than_trained_on_are_refused(run: Path) -> None:
         ({"grid_steps": 101}, "grid_steps"),
         ({"curves": late}, r"curves\.1\.steps"),
     ):
-        with pytest.raises(SuperresError, match=rf"explore\.{key}: must be at most 100.*got 101"):
+        with pytest.raises(
+            SuperresError, match=rf"explore\.{key}: must be between 1 and 100.*got 101"
+        ):
             trial(run, **changes)
 
 
@@ -229,13 +231,16 @@ def test_nothing_is_written_where_something_fails(run: Path, tmp_path: Path) -> 
     ("changes", "fault"),
     [
         ({"sizes": [2, 4]}, "sizes: must have 1"),
-        ({"sizes": [1, 2, 2]}, "sizes: 2 stands twice"),
+        ({"sizes": [1, 2, 2]}, "sizes: 2 is duplicated"),
         ({"sizes": [1, 0]}, r"explore\.sizes\.1: must be between 1 and 16, got 0"),
         ({"curves": []}, "curves"),
-        ({"curves": [{"sampler": "ddpm", "spacing": "linear", "steps": [2, 2]}]}, "2 stands twice"),
+        (
+            {"curves": [{"sampler": "ddpm", "spacing": "linear", "steps": [2, 2]}]},
+            "2 is duplicated",
+        ),
         (
             {"curves": 2 * [{"sampler": "ddpm", "spacing": "linear", "steps": [2]}]},
-            "curves: ddpm linear stands twice",
+            "curves: ddpm linear is duplicated",
         ),
         (
             {"curves": [{"sampler": "euler", "spacing": "linear", "steps": [2]}]},

@@ -185,7 +185,7 @@ class _Command:
         if able != out and able in self.planned:  # a.gif leaves a.png to a.png
             able = out.with_name(f"{out.name}.png")
         outs = self._outputs(source, able)
-        told = self.restorer.told(file.picture, self.given, self.args.entropy)
+        told = self.restorer.entropies(file.picture, self.given, self.args.entropy)
         make = self._surf if self.args.surf else self._sample
         notes = make(file, outs, told, label)
         self.made |= {identity(each): source for each in outs}

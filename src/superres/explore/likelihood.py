@@ -16,6 +16,7 @@ from superres.diffusion.noise import ItemNoise
 from superres.diffusion.process import Denoiser
 from superres.diffusion.variational import BitsPerDim, bits_per_dim
 from superres.model.resolver import SuperResolver
+from superres.sampling.spacing import respaced
 
 
 def measure_bits(
@@ -40,7 +41,7 @@ def measure_bits(
     Raises:
         ValueError: more steps than the process has.
     """
-    diffusion = model.diffusion.respaced(steps).to(model.device)
+    diffusion = respaced(model.diffusion, steps).to(model.device)
     items = np.unique(np.linspace(0, len(pairs) - 1, min(count, len(pairs))).round().astype(int))
     parts: list[BitsPerDim] = []
     with progress_bar(len(items) * diffusion.timesteps, "likelihood", "step") as bar:

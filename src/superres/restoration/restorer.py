@@ -17,12 +17,14 @@ from superres.core.errors import SuperresError
 from superres.core.params import closest
 from superres.core.precision import PRECISIONS, Computing
 from superres.entropy.estimator import StrengthEstimator, load_estimator
-from superres.model.folder import SuperResolver, load_model
+from superres.model.folder import load_model
+from superres.model.resolver import SuperResolver
 from superres.restoration.picture import Picture, from_array, from_pil, to_array, to_pil
 from superres.restoration.tiled import Job, Tiling, restore_in_bands
 from superres.restoration.windows import Grid
 from superres.sampling.batch import Sampling
 from superres.sampling.samplers import SAMPLERS, evaluations
+from superres.sampling.spacing import check_steps, respaced
 
 MODEL = "models/best"
 STRENGTHS = "strengths"
@@ -111,13 +113,13 @@ class Restorer:
                     "an image is a Pillow image, an array or a list of them, "
                     f"got {type(image).__name__}"
                 )
-            told = self.told(picture, strengths, entropy)
-            restored = self.run(picture, told, how, seed, repeat)
+            entropies = self.entropies(picture, strengths, entropy)
+            restored = self.run(picture, entropies, how, seed, repeat)
             return to_array(restored, image) if isinstance(image, np.ndarray) else to_pil(restored)
 
         return [one(each) for each in image] if isinstance(image, list | tuple) else one(image)
 
-    def told(
+    def entropies(
         self, picture: Picture, strengths: Mapping[str, float], entropy: str | None = None
     ) -> dict[str, float]:
         """Return a strength for each of the model's corruptions, in its order.
@@ -136,10 +138,10 @@ class Restorer:
                 raise SuperresError(f"{name}: must be between 0 and 1, got {value}")
         if entropy not in (AUTO, None):
             raise SuperresError(f"entropy: must be 'auto' or None, got {entropy!r}")
-        told = dict.fromkeys(self.corruptions, 0.0)
+        entropies = dict.fromkeys(self.corruptions, 0.0)
         if entropy == AUTO and set(self.corruptions) - set(strengths):
-            told |= self.estimator().estimate(picture.signal())
-        return told | {name: float(value) for name, value in strengths.items()}
+            entropies |= self.estimator().estimate(picture.signal())
+        return entropies | {name: float(value) for name, value in strengths.items()}
 
     def estimator(self) -> StrengthEstimator:
         """Return the estimator of strengths.
@@ -161,9 +163,7 @@ class Restorer:
         """
         if how is None:
             return
-        limit = self.model.diffusion.timesteps
-        if not 1 <= how.steps <= limit:
-            raise SuperresError(f"steps: must be between 1 and {limit}, got {how.steps}")
+        check_steps("steps", how.steps, self.model.diffusion)
         if how.sampler not in SAMPLERS:
             raise SuperresError(
                 f"sampler: must be one of {', '.join(SAMPLERS)}, got {how.sampler!r}"
@@ -171,20 +171,20 @@ class Restorer:
         if not 0 <= how.temperature <= 1:
             raise SuperresError(f"temperature: must be between 0 and 1, got {how.temperature}")
         try:
-            self.model.diffusion.respaced(how.steps, how.spacing)
+            respaced(self.model.diffusion, how.steps, how.spacing)
         except ValueError as error:
             raise SuperresError(str(error)) from error
 
     def windows(self, picture: Picture, how: Sampling | None) -> int:
         """Return how many windows restoring a picture evaluates, for a progress bar."""
-        height, width = (edge * self.scale for edge in self._seen_size(picture))
+        height, width = (edge * self.scale for edge in self._padded_size(picture))
         times = 1 if how is None else evaluations(how.sampler, how.steps)
         return times * len(Grid((height, width), self.tiling.window, self.scale))
 
     def run(
         self,
         picture: Picture,
-        told: Mapping[str, float],
+        entropies: Mapping[str, float],
         how: Sampling | None,
         seed: int = 0,
         repeat: int = 0,
@@ -194,7 +194,7 @@ class Restorer:
 
         Args:
             picture: the input.
-            told: a strength for each corruption; see `told`.
+            entropies: one for each corruption; see `entropies`.
             how: how to sample; None for the estimate.
             seed: of the noise.
             repeat: which of the picture's samples.
@@ -205,10 +205,10 @@ class Restorer:
         """
         self.check(how)
         model = self.model
-        entropy = torch.tensor([[told[name] for name in self.corruptions]])
+        entropy = torch.tensor([[entropies[name] for name in self.corruptions]])
         job = Job(
             model,
-            _extended(picture.signal(model.device), self._seen_size(picture)),
+            _padded(picture.signal(model.device), self._padded_size(picture)),
             entropy.to(model.device),
             picture.identity,
             seed,
@@ -223,13 +223,13 @@ class Restorer:
         )
         return picture.restored((height, width), wanted)
 
-    def _seen_size(self, picture: Picture) -> tuple[int, int]:
+    def _padded_size(self, picture: Picture) -> tuple[int, int]:
         """Return height and width of what networks see: next to no pixels cannot be normalised."""
         least = -(-2 * self.model.size_multiple // self.scale)
         return max(picture.size[0], least), max(picture.size[1], least)
 
 
-def _extended(low: Tensor, size: tuple[int, int]) -> Tensor:
+def _padded(low: Tensor, size: tuple[int, int]) -> Tensor:
     """Return a picture with its last row and column repeated up to a size."""
     missing = (0, size[1] - low.shape[3], 0, size[0] - low.shape[2])
     return F.pad(low, missing, mode="replicate") if any(missing) else low

@@ -4,9 +4,9 @@ At every evaluation the network's outputs for overlapping windows are blended in
 the whole picture, so neighbouring windows cannot drift apart and no seam appears. With one window
 this is the plain sampler.
 
-The picture is divided into bands of rows. Each band has an ordinary sampler of its own, which is
-answered as soon as the last window that reaches into it has been evaluated. Thus nothing but the
-noisy picture itself (and what a sampler keeps from step to step) is ever held as a whole.
+The picture is divided into bands of rows. Each band has an ordinary sampler of its own, whose
+requests are answered as soon as the last window that reaches into it has been evaluated. Thus only
+the noisy picture itself (and what a sampler keeps from step to step) is ever held in full.
 """
 
 from __future__ import annotations
@@ -22,17 +22,16 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
 
 from superres.core.seeding import derive_seed
-from superres.diffusion.process import Clip
-from superres.model.folder import SuperResolver
-from superres.restoration.band_noise import BandNoise
-from superres.restoration.lockstep import Question, Sampler, Task
+from superres.diffusion.noise import ItemNoise
+from superres.diffusion.prediction import Request, Requests, posterior_mean
+from superres.model.resolver import SuperResolver
+from superres.model.signal_space import Signal
 from superres.restoration.windows import Grid, Window
-from superres.sampling.batch import Sampling, bind, draw_sample
-from superres.sampling.samplers import posterior_mean
+from superres.sampling.batch import Sampling, begin_sample, bind
 
 BAND_PIXELS = 2**20
 MAX_BANDS = 32
-"""Each has a thread; larger pictures get larger bands."""
+"""Each is worked on by itself at every step; larger pictures get larger bands."""
 
 REACH = 3
 """Rows of the input beyond a band that its interpolation needs; bicubic reaches 2."""
@@ -106,23 +105,18 @@ def restore_in_bands(
     """
     grid = job.grid()
     bands = _bands(job.size, job.model.spec.scale) if len(grid) > 1 else [Band(0, job.size[0])]
-    samplers = [Sampler(_task(job, band, how, repeat)) for band in bands]
-    try:
-        asked: list[Question | Tensor] = [sampler.begin() for sampler in samplers]
-        done = 0
-        while done < len(bands):
-            questions = [said for said in asked if isinstance(said, Question)]
-            asked = []
-            for index, output in _evaluate(job, how, grid, bands, questions, watch):
-                said = samplers[index].answer(output)
-                if isinstance(said, Question):
-                    asked.append(said)
-                else:
-                    yield bands[index], _on_rows(job, bands[index], job.model.decode)(said)
-                    done += 1
-    finally:
-        for sampler in samplers:
-            sampler.stop()
+    samplers = [_sampler(job, band, how, repeat) for band in bands]
+    requests = [next(sampler) for sampler in samplers]
+    while requests:
+        further: list[Request] = []
+        for index, output in _evaluate(job, how, grid, bands, requests, watch):
+            try:
+                further.append(samplers[index].send(output))
+                continue
+            except StopIteration as end:
+                x = end.value
+            yield bands[index], _on_rows(job, bands[index], _decoded)(x)
+        requests = further
 
 
 def _bands(size: tuple[int, int], scale: int) -> list[Band]:
@@ -132,40 +126,35 @@ def _bands(size: tuple[int, int], scale: int) -> list[Band]:
     return [Band(top, bottom) for top, bottom in pairwise(edges)]
 
 
-def _task(job: Job, band: Band, how: Sampling | None, repeat: int) -> Task:
-    """Return a band's sampler, to be run with a denoiser for these rows."""
+def _sampler(job: Job, band: Band, how: Sampling | None, repeat: int) -> Requests[Tensor]:
+    """Return a band's sampler, about to begin."""
     model = job.model
     height, width = job.size
-    shape = (1, 3, band.bottom - band.top, width)
+    channels = model.signal(job.low).channels
     purpose = "estimate" if how is None else "sample"
     seed = derive_seed(job.seed, purpose, job.item, repeat)
-
-    def task(denoiser: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        draw = BandNoise(seed, (3, height, width), band, model.device)
-        clip = _clip(job, band)
-        if how is None:
-            return posterior_mean(model.diffusion, denoiser, draw, clip)
-        return draw_sample(model, denoiser, shape, draw, clip, how)
-
-    return task
+    draw = ItemNoise([seed], (channels, height, width), model.device, band)
+    # What limits x0 is interpolated anew each time: it is never held.
+    clip = _on_rows(job, band, _clipped)
+    if how is None:
+        return posterior_mean(model.diffusion, draw(), clip)
+    return begin_sample(model, (1, channels, band.bottom - band.top, width), draw, clip, how)
 
 
-def _clip(job: Job, band: Band) -> Clip:
-    """Return the limit on predicted x0, which is interpolated anew each time: it is never held."""
+def _clipped(signal: Signal, x0: Tensor) -> Tensor:
+    return signal.clip(x0)
 
-    def clipped(x0: Tensor, low: Tensor) -> Tensor:
-        clip = job.model.clip(low)
-        return clip(x0) if callable(clip) else x0.clamp(-1, 1)
 
-    return _on_rows(job, band, clipped)
+def _decoded(signal: Signal, x: Tensor) -> Tensor:
+    return signal.decode(x)
 
 
 def _on_rows(
-    job: Job, band: Band, function: Callable[[Tensor, Tensor], Tensor]
+    job: Job, band: Band, function: Callable[[Signal, Tensor], Tensor]
 ) -> Callable[[Tensor], Tensor]:
-    """Return a function of (x, low), both whole pictures, as one of a band's x alone.
+    """Return a function of a signal and its x as one of a band's x alone.
 
-    The band gets rows around it, so that the input is interpolated as in the whole picture.
+    The band gets rows around it, so that the input is interpolated as in the full picture.
     """
     scale = job.model.spec.scale
     above = max(0, band.top // scale - REACH)
@@ -174,7 +163,7 @@ def _on_rows(
     before, after = band.top - above * scale, below * scale - band.bottom
 
     def on_rows(x: Tensor) -> Tensor:
-        result = function(F.pad(x, (0, 0, before, after)), low)
+        result = function(job.model.signal(low), F.pad(x, (0, 0, before, after)))
         return result[:, :, before : result.shape[2] - after]
 
     return on_rows
@@ -185,13 +174,13 @@ def _evaluate(
     how: Sampling | None,
     grid: Grid,
     bands: Sequence[Band],
-    questions: list[Question],
+    requests: list[Request],
     watch: Callable[[int], object] | None,
 ) -> Iterator[tuple[int, Tensor]]:
     """Yield each band's blended output, in order, as soon as it is complete."""
-    pixels: dict[int, Tensor] = {i: question.x_t for i, question in enumerate(questions)}
-    timesteps = questions[0].timesteps
-    del questions[:]  # a band's pixels are let go when they are no longer needed
+    pixels: dict[int, Tensor] = {index: request.x_t for index, request in enumerate(requests)}
+    timesteps = requests[0].timesteps
+    requests.clear()  # a band's pixels are let go when they are no longer needed
     sums: dict[int, Tensor] = {}
     complete = 0
     for first in range(0, len(grid), job.tiling.batch):
@@ -200,13 +189,13 @@ def _evaluate(
         if len(grid) == 1:
             sums[0] = output
         else:
-            for window, said in zip(windows, output, strict=True):
-                _add(sums, grid, window, bands, said)
+            for window, one in zip(windows, output, strict=True):
+                _add(sums, grid, window, bands, one)
         if watch is not None:
             watch(len(windows))
         del output
-        left = grid.windows[first + len(windows) :]
-        reached = left[0].row if left else job.size[0]
+        rest = grid.windows[first + len(windows) :]
+        reached = rest[0].row if rest else job.size[0]
         while complete < len(bands) and bands[complete].bottom <= reached:
             del pixels[complete]
             yield complete, sums.pop(complete)
@@ -242,15 +231,15 @@ def _network(
 
 
 def _add(
-    sums: dict[int, Tensor], grid: Grid, window: Window, bands: Sequence[Band], said: Tensor
+    sums: dict[int, Tensor], grid: Grid, window: Window, bands: Sequence[Band], output: Tensor
 ) -> None:
     """Add a window's output, (channels, height, width), to the bands that it reaches into."""
-    weighted = said * grid.weights(window).to(said.device)
+    weighted = output * grid.weights(window).to(output.device)
     height, width = grid.shape
     for index, band in _touched(bands, window.row, height):
         if index not in sums:
             rows = band.bottom - band.top
-            sums[index] = said.new_zeros(1, len(said), rows, grid.size[1])
+            sums[index] = output.new_zeros(1, len(output), rows, grid.size[1])
         top, bottom = max(band.top, window.row), min(band.bottom, window.row + height)
         columns = slice(window.column, window.column + width)
         sums[index][0, :, top - band.top : bottom - band.top, columns] += weighted[

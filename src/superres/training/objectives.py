@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from superres.core.precision import PRECISIONS
+from superres.diffusion.losses import loss_terms
 from superres.diffusion.timesteps import spread
 from superres.model.folder import SuperResolver
 from superres.networks.conditions import drop_entropies, drop_low
@@ -34,7 +35,8 @@ class Objective:
         """Return `loss` and its parts, each (B,)."""
         model, loss = self._model, self._loss
         with torch.autocast(model.device.type, self._dtype, enabled=self._dtype is not None):
-            return model.diffusion.loss_terms(
+            return loss_terms(
+                model.diffusion,
                 model.denoiser(
                     drop_low(batch.low, batch.drop_low),
                     drop_entropies(batch.entropy, batch.drop_entropies),

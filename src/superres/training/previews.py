@@ -8,6 +8,7 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
 
 from superres.core.tensors import to_pictures
+from superres.diffusion.prediction import drive, posterior_mean
 from superres.model.folder import SuperResolver
 from superres.training.batches import TrainingBatch
 from superres.training.objectives import portions
@@ -42,11 +43,9 @@ def preview(model: SuperResolver, tiles: TrainingBatch, at_once: int) -> np.ndar
 
 
 def _estimated(model: SuperResolver, tiles: TrainingBatch) -> Tensor:
-    last = torch.full((len(tiles.high),), model.diffusion.timesteps - 1, device=model.device)
-    denoiser = model.denoiser(tiles.low, tiles.entropy)
-    clip = model.clip(tiles.low)
-    x0 = model.diffusion.p_mean_variance(denoiser, tiles.noise, last, clip).x0
-    return model.decode(x0, tiles.low)
+    conditioned = model.condition(tiles.low, tiles.entropy)
+    mean = posterior_mean(model.diffusion, tiles.noise, conditioned.clip)
+    return conditioned.decode(drive(mean, conditioned))
 
 
 def first_tiles(tiles: TrainingBatch, count: int) -> TrainingBatch:
