@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from superres.evaluation.tables import ENTROPY_BINS, bin_of
+from superres.metrics.breakdowns import ENTROPY_BINS, bin_of
 from superres.reporting.figures import new_figure
 from superres.reporting.style import COLORS
 

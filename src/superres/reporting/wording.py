@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from superres.metrics.intervals import GAIN
+from superres.metrics.intervals import GAIN_KEY
 from superres.reporting.run import Run
 
 TRADE_OFF = (
@@ -96,7 +96,7 @@ def _psnr_words(run: Run) -> str:
     gain = known[name] - bicubic
     where = "above" if gain >= 0 else "below"
     said = f"the {labels(run.sampling)[name]} is {abs(gain):.2f} dB {where} bicubic in PSNR"
-    ends = run.intervals.get(name, {}).get(GAIN)
+    ends = run.intervals.get(name, {}).get(GAIN_KEY)
     if ends is None:
         return said
     low, high = ends if gain >= 0 else (-ends[1], -ends[0])

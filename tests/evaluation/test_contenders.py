@@ -11,8 +11,8 @@ from superres.core.storage import ShardWriter, write_csv, write_json
 from superres.degradation.chain import Degradation, Step
 from superres.degradation.dataset import PairSet
 from superres.degradation.degrade import degrade
+from superres.evaluation.contenders import Folders, measure
 from superres.evaluation.reference import write_reference
-from superres.evaluation.test_set import Folders, measure
 from superres.metrics.baselines import upsample
 from superres.metrics.config import (
     BootstrapParams,
