@@ -187,7 +187,9 @@ def _measure_batch(batch: list[_Picture], border_crop: int) -> list[dict[str, fl
     return [
         compare(picture.restored, picture.original, border_crop)
         if picture.low is None or picture.degrade is None
-        else measure_tile(*picture, border_crop)
+        else measure_tile(
+            picture.restored, picture.original, picture.low, picture.degrade, border_crop
+        )
         for picture in batch
     ]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -24,7 +25,7 @@ from superres.metrics.feature_distances import (
 from superres.metrics.feature_sets import FeatureSet
 from superres.metrics.fidelity import (
     SSIM_WINDOW,
-    color_shift,
+    channel_shift,
     crop,
     mean_color_shift,
     psnr,
@@ -33,6 +34,7 @@ from superres.metrics.fidelity import (
     ssim_y,
 )
 
+CHANNELS = {"r": "red", "g": "green", "b": "blue"}
 Better = Literal["higher", "lower", "nearer zero"]
 Degrade = Callable[[np.ndarray], np.ndarray]
 """A tile (uint8, H x W x 3) to its low-resolution input, with the strengths of that tile."""
@@ -173,14 +175,10 @@ FIGURES: tuple[Figure, ...] = (
             better="nearer zero",
             meaning=f"Mean of restored minus original over the {channel} channel.",
             method=f"restored minus original of the {channel} channel, 8-bit levels",
-            measure=lambda restored, original, number=number: float(
-                color_shift(restored, original)[number]
-            ),
+            measure=partial(channel_shift, channel=number),
             averaged=False,
         )
-        for number, (letter, channel) in enumerate(
-            zip("rgb", ("red", "green", "blue"), strict=True)
-        )
+        for number, (letter, channel) in enumerate(CHANNELS.items())
     ),
     TileFigure(
         name="lpips",

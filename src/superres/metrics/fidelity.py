@@ -112,6 +112,11 @@ def color_shift(restored: np.ndarray, original: np.ndarray) -> np.ndarray:
     return np.asarray(difference.mean(axis=(0, 1)))
 
 
+def channel_shift(restored: np.ndarray, original: np.ndarray, channel: int) -> float:
+    """Return `color_shift` of one channel (0 to 2), in 8-bit levels."""
+    return float(color_shift(restored, original)[channel])
+
+
 def mean_color_shift(restored: np.ndarray, original: np.ndarray) -> float:
     """Return the mean of `color_shift` over the three channels, in 8-bit levels."""
     return float(color_shift(restored, original).mean())
