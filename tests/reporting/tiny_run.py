@@ -16,8 +16,8 @@ from superres.metrics.baselines import upsample
 from superres.metrics.catalog import measure_tile, without_features
 from superres.metrics.config import EvaluateParams
 from superres.reporting.config import ReportParams
-from superres.reporting.page import Origin, write_report
-from superres.reporting.reproducing import Difference
+from superres.reporting.origin import Difference, Origin
+from superres.reporting.page import write_report
 from support import ROOT
 
 HOSTILE = ("</script>.png", "--><!-- \"q'.png", "a\u2028b.png", "javascript:alert(1)")
@@ -139,6 +139,7 @@ def _sampling():
     return {
         "sampler": "ddpm",
         "steps": 50,
+        "evaluations": 50,
         "eta": 0.0,
         "repeats": 2,
         "scale": 2,
