@@ -11,7 +11,7 @@ from superres.core.images import read_image
 from superres.core.manifests import TILE_COLUMNS
 from superres.core.parallel import WORKERS_VARIABLE
 from superres.core.storage import Shards, read_manifest
-from superres.data.catalog import PHOTOGRAPH_COLUMNS
+from superres.data.survey import PHOTOGRAPH_COLUMNS
 from superres.data.tiling import short_ids, tile_photographs
 
 

@@ -6,7 +6,7 @@ import pytest
 from superres.core.color import studio_luma
 from superres.core.errors import SuperresError
 from superres.metrics.baselines import BASELINES, upsample
-from superres.metrics.catalog import measure_tile
+from superres.metrics.comparing import measure_tile
 from superres.metrics.fidelity import (
     color_shift,
     crop,

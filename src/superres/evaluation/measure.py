@@ -21,9 +21,9 @@ from tqdm import tqdm
 from superres.core.hashing import PicturesDigest
 from superres.core.parallel import WORKERS_VARIABLE, in_order
 from superres.core.progress import counting
-from superres.metrics.catalog import (
+from superres.metrics.catalog import FeatureSettings
+from superres.metrics.comparing import (
     Degrade,
-    FeatureSettings,
     compare,
     compare_features,
     measure_tile,

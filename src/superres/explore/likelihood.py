@@ -50,8 +50,7 @@ def measure_bits(
             low = to_signal(pairs.low(some), model.device)
             entropy = torch.from_numpy(pairs.entropies(some)).to(model.device)
             denoiser = _counted(model.denoiser(low, entropy), bar)
-            ids = pairs.rows["id"].iloc[some]
-            seeds = [derive_seed(seed, "likelihood", name) for name in ids]
+            seeds = [derive_seed(seed, "likelihood", name) for name in pairs.ids(some)]
             noise = ItemNoise(seeds, high.shape[1:], model.device)
             clip, levels = model.clip(low), model.levels(high)
             x0 = model.encode(high, low)
@@ -69,7 +68,7 @@ def measure_bits(
     )
     by_tile = pd.DataFrame(
         {
-            "id": pairs.rows["id"].iloc[items].to_numpy(),
+            "id": pairs.ids(items),
             "bits": total,
             "prior": prior,
             "decoder": terms[:, 0],

@@ -65,7 +65,7 @@ class ValTiles:
     @property
     def ids(self) -> list[str]:
         """The pairs' ids."""
-        return [str(name) for name in self.pairs.rows["id"].iloc[self.items]]
+        return self.pairs.ids(self.items)
 
     @property
     def photographs(self) -> np.ndarray:
