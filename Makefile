@@ -44,6 +44,7 @@ weights: $(INSTALLED)
 
 deps: $(INSTALLED)
 	python tools/code_dependencies.py
+	python tools/metrics_table.py
 
 constraints: $(INSTALLED)
 	{ echo "# Exact versions that the Makefile installs with; \`make constraints\` writes them anew."; \

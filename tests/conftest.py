@@ -10,8 +10,8 @@ import yaml
 
 from inception_weights import random_weights
 from lpips_weights import write_weights
+from superres.core.hashing import sha256_of
 from superres.metrics import weights
-from superres.metrics.download import sha256_of
 from support import copy_project, run, tiny_params, write_photographs
 
 

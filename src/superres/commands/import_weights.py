@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from superres.core.errors import SuperresError
-from superres.core.state_dicts import read_state_dict, sha256
+from superres.core.hashing import sha256_of
+from superres.core.state_dicts import read_state_dict
 from superres.diffusion.config import DiffusionParams
 from superres.interop.architecture import Architecture, infer_architecture
 from superres.interop.guided_diffusion import load_guided_diffusion, named_tensors
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         provenance={
             "origin": origin,
             "file": source.name,
-            "sha256": sha256(source),
+            "sha256": sha256_of(source),
             "inferred": _inferred(architecture),
             "given": choices.given,
             "assumed": choices.assumed,

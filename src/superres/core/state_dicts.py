@@ -5,7 +5,6 @@ Nothing in a file is ever run: PyTorch's are read as weights only.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import warnings
@@ -76,12 +75,6 @@ def write_state_dict(path: str | Path, tensors: dict[str, Tensor]) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-
-
-def sha256(path: str | Path) -> str:
-    """Return a file's SHA-256 in hexadecimal digits."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def tensor_faults(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:

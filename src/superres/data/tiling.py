@@ -17,9 +17,9 @@ from superres.core.manifests import TILE_COLUMNS
 from superres.core.parallel import in_order
 from superres.core.progress import progress_bar
 from superres.core.storage import MANIFEST, ShardWriter, replacing_folder, write_csv
-from superres.data.catalog import Photograph, photograph_table, survey
 from superres.data.config import DataParams
 from superres.data.splitting import SPLITS
+from superres.data.survey import Photograph, photograph_table, survey
 from superres.data.tile_grid import Tile, cut
 
 TILES_AT_ONCE = 64
@@ -52,7 +52,7 @@ def tile_photographs(
         `photographs`, `megapixels` and `tiles` done, for the notes on timing.
 
     Raises:
-        SuperresError: see `superres.data.catalog.survey`; no sharp training tile.
+        SuperresError: see `superres.data.survey.survey`; no sharp training tile.
     """
     photographs = survey(params)
     used = [photograph for photograph in photographs if not photograph.reason]

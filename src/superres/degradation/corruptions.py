@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import correlate, correlate1d
 
+from superres.core.color import BT601
 from superres.degradation.kernels import (
     anisotropic_kernel,
     gaussian_kernel,
@@ -33,7 +34,7 @@ Corrupted = tuple[np.ndarray, float]
 Stream = Callable[[], np.random.Generator]
 Corruption = Callable[[np.ndarray, float, Stream, float], Corrupted]
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+LUMA = np.array(BT601, np.float32)
 RESAMPLINGS = (
     *(Image.Resampling.NEAREST, Image.Resampling.BOX, Image.Resampling.BILINEAR),
     *(Image.Resampling.BICUBIC, Image.Resampling.LANCZOS),

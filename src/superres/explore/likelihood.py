@@ -52,8 +52,7 @@ def measure_bits(
             entropy = torch.from_numpy(pairs.entropies(some)).to(model.device)
             conditioned = model.condition(low, entropy)
             denoiser = _counted(conditioned, bar)
-            ids = pairs.rows["id"].iloc[some]
-            seeds = [derive_seed(seed, "likelihood", name) for name in ids]
+            seeds = [derive_seed(seed, "likelihood", name) for name in pairs.ids(some)]
             noise = ItemNoise(seeds, conditioned.shape[1:], model.device)
             x0, levels = conditioned.encode(high), conditioned.levels(high)
             parts.append(bits_per_dim(diffusion, denoiser, x0, noise, conditioned.clip, levels))
@@ -70,7 +69,7 @@ def measure_bits(
     )
     by_tile = pd.DataFrame(
         {
-            "id": pairs.rows["id"].iloc[items].to_numpy(),
+            "id": pairs.ids(items),
             "bits": total,
             "prior": prior,
             "decoder": terms[:, 0],

@@ -62,7 +62,7 @@ class Trial:
 
     def ids(self, items: Sequence[int] | np.ndarray) -> list[str]:
         """Return the names of test pairs by position."""
-        return list(self.test.rows["id"].iloc[np.asarray(items)])
+        return self.test.ids(items)
 
     def strengths_of(self, item: int) -> str:
         """Return what was truly applied to a test tile, in words."""

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import uniform_filter
 
 from superres.core.errors import SuperresError
+from superres.core.picture_grid import lay_out
 from superres.core.progress import progress_bar
 from superres.restoration.picture import Picture
 from superres.restoration.restorer import Restorer
@@ -100,9 +101,8 @@ def _sheet(rows: list[list[np.ndarray]], down: list[str], across: list[str]) -> 
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(TEXT)
     for column, text in enumerate(across):
         draw.text((MARGIN + column * (width + GAP), GAP), text, "black", font)
-    for number, row in enumerate(rows):
+    for number in range(len(rows)):
         above = top + number * (height + GAP)
         draw.text((GAP, above + height // 2), down[number], "black", font)
-        for column, pixels in enumerate(row):
-            sheet.paste(Image.fromarray(pixels), (MARGIN + column * (width + GAP), above))
-    return np.asarray(sheet)
+    # Pictures last: a label that is too long must not cover them.
+    return lay_out(rows, GAP, top, MARGIN, np.array(sheet))

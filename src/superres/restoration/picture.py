@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from PIL import Image, ImageCms
 from torch import Tensor
 
 from superres.core.errors import SuperresError
+from superres.core.hashing import pixels_digest
 
 DEPTHS = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 """Level of white by kind of pixels."""
@@ -42,9 +42,7 @@ class Picture:
     @property
     def identity(self) -> str:
         """A name that follows from the pixels alone."""
-        digest = hashlib.blake2b(repr(self.levels.shape).encode(), digest_size=16)
-        digest.update(np.ascontiguousarray(self.levels).data)
-        return digest.hexdigest()
+        return pixels_digest(self.levels)
 
     @property
     def bits(self) -> int:

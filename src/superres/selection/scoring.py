@@ -19,7 +19,8 @@ from superres.degradation.dataset import PairSet
 from superres.metrics.bootstrap import resampled_means, resamples
 from superres.metrics.config import BootstrapParams
 from superres.metrics.feature_distances import frechet_distance
-from superres.metrics.features import feature_set, features_of
+from superres.metrics.feature_sets import feature_set
+from superres.metrics.features import features_of
 from superres.metrics.fidelity import psnr
 from superres.metrics.inception import Inception, load_inception
 from superres.metrics.swd import QUICK, descriptors, sliced_distances
@@ -64,7 +65,7 @@ class ValTiles:
     @property
     def ids(self) -> list[str]:
         """The pairs' ids."""
-        return [str(name) for name in self.pairs.rows["id"].iloc[self.items]]
+        return self.pairs.ids(self.items)
 
     @property
     def photographs(self) -> np.ndarray:

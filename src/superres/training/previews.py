@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
 
+from superres.core.picture_grid import lay_out
 from superres.core.tensors import to_pictures
 from superres.diffusion.prediction import drive, posterior_mean
 from superres.model.folder import SuperResolver
@@ -39,7 +40,7 @@ def preview(model: SuperResolver, tiles: TrainingBatch, at_once: int) -> np.ndar
         torch.cat([_estimated(model, part) for part in parts]),
         tiles.high,
     ]
-    return _grid([to_pictures(column) for column in columns])
+    return lay_out(list(zip(*map(to_pictures, columns), strict=True)), GAP)
 
 
 def _estimated(model: SuperResolver, tiles: TrainingBatch) -> Tensor:
@@ -53,15 +54,3 @@ def first_tiles(tiles: TrainingBatch, count: int) -> TrainingBatch:
     here = np.unique(np.linspace(0, len(tiles.high) - 1, min(count, len(tiles.high))).astype(int))
     index: Tensor = torch.from_numpy(here)
     return TrainingBatch(*(tensor[index.to(tensor.device)] for tensor in tiles))
-
-
-def _grid(columns: list[np.ndarray]) -> np.ndarray:
-    """Return pictures in columns, white between them; each column is (N, H, W, 3)."""
-    count, height, width, _ = columns[0].shape
-    rows, across = count * (height + GAP) - GAP, len(columns) * (width + GAP) - GAP
-    sheet = np.full((rows, across, 3), 255, np.uint8)
-    for column, pictures in enumerate(columns):
-        for row, picture in enumerate(pictures):
-            top, left = row * (height + GAP), column * (width + GAP)
-            sheet[top : top + height, left : left + width] = picture
-    return sheet

@@ -30,7 +30,7 @@ def run(tmp_path_factory):
 
 def test_columns_of_features_are_shown_where_they_are_there(run):
     table = tables.contender_table(run)
-    keys = [column.key for column in table["columns"]]
+    keys = [column.name for column in table["columns"]]
     assert keys[-4:] == ["fid", "kid", "precision", "recall"]
     model = next(row for row in table["rows"] if row["key"] == "model")
     cells = dict(zip(keys, model["cells"], strict=True))
@@ -44,8 +44,8 @@ def test_lpips_is_a_column_where_it_was_measured(run):
     metrics["mean"]["lpips"] = 0.1234
     intervals = {"mean": {"lpips": [0.1, 0.2]}}
     found = tables.contender_table(replace(run, metrics=metrics, intervals=intervals))
-    keys = [column.key for column in found["columns"]]
-    assert set(keys) - {column.key for column in plain["columns"]} == {"lpips"}
+    keys = [column.name for column in found["columns"]]
+    assert set(keys) - {column.name for column in plain["columns"]} == {"lpips"}
     mean = next(row for row in found["rows"] if row["key"] == "mean")
     cell = mean["cells"][keys.index("lpips")]
     assert cell == {"text": "0.123", "best": True, "interval": "0.100 to 0.200"}

@@ -11,11 +11,11 @@ from tiny_run import build, write
 
 from superres.core.errors import SuperresError
 from superres.core.params import read_params
-from superres.reporting import environment as machine
+from superres.reporting import environment
 from superres.reporting.__main__ import main
-from superres.reporting.page import read_origin
-from superres.reporting.reproducing import differences
-from superres.reporting.run_page import BEGIN, END, write_run
+from superres.reporting.environment import BEGIN, END, write_run
+from superres.reporting.formatting import duration
+from superres.reporting.origin import differences, read_origin
 from support import ROOT, write_yaml
 
 DEFAULT = ROOT / "presets" / "default.yaml"
@@ -67,7 +67,7 @@ def test_a_folder_without_presets_is_named(tmp_path):
 def test_times_become_images_per_second():
     noted = {"train": {"seconds": 4.0, "images": 100, "peak_memory_mib": 7}, "tile": {"seconds": 0}}
     noted["degrade"] = {"seconds": 2.0, "pairs": 9000, "by": {"a": {"1": 3.5}, "b": 2}}
-    train, tile, degrade = machine.stage_times(noted)
+    train, tile, degrade = environment.stage_times(noted)
     assert (train.seconds, train.images, train.rate) == (4.0, 100, 25.0)
     assert (train.counted, train.rest) == ("100", "peak memory mib 7")
     assert (tile.images, tile.rate, tile.rest) == (None, None, "")
@@ -86,12 +86,12 @@ def test_times_become_images_per_second():
     ],
 )
 def test_times_are_told_as_one_says_them(seconds, said):
-    assert machine.duration(seconds) == said
+    assert duration(seconds) == said
 
 
 def test_hashes_are_those_of_the_lock(tmp_path):
     lock = write_yaml(tmp_path / "dvc.lock", LOCK)
-    first, second = machine.locked_outs(lock)
+    first, second = environment.locked_outs(lock)
     assert (first.stage, first.path, first.md5, first.size) == (
         "train",
         "models/train",
@@ -99,15 +99,15 @@ def test_hashes_are_those_of_the_lock(tmp_path):
         7,
     )
     assert second.path == "reports/a|b.html"
-    assert machine.locked_outs(tmp_path / "none") == []
+    assert environment.locked_outs(tmp_path / "none") == []
     for spoilt in ("[1", "3", "stages: {train: {outs: [{path: x}]}}"):
         lock.write_text(spoilt)
         with pytest.raises(SuperresError, match=r"dvc\.lock: not a lock of DVC"):
-            machine.locked_outs(lock)
+            environment.locked_outs(lock)
 
 
 def test_versions_and_hardware_are_this_machine_s():
-    versions, hardware = dict(machine.versions()), dict(machine.hardware())
+    versions, hardware = dict(environment.versions()), dict(environment.hardware())
     assert re.match(r"3\.\d+\.\d+", versions["Python"])
     assert versions["torch"].startswith("2.")
     assert versions["revision"].split()[0].isalnum()

@@ -1,24 +1,17 @@
-"""FID, KID, precision and recall of contenders against the originals, or why there are none.
-
-And the network of LPIPS, or why there is none.
-"""
+"""The networks that figures need, or why they are not there, and notes on their figures."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from superres.core.device import pick_device
 from superres.evaluation.reference import MISSING, OFF, THERE, TOO_FEW, Reference
-from superres.metrics.config import KidParams
-from superres.metrics.feature_distances import (
-    frechet_distance,
-    kernel_distance,
-    precision_recall,
-    subset_size,
-)
-from superres.metrics.features import WIDTH, FeatureSet
+from superres.metrics.catalog import FEATURE_FIGURES, FeatureSettings
+from superres.metrics.feature_distances import subset_size
+from superres.metrics.feature_sets import FeatureSet
+from superres.metrics.features import WIDTH
 from superres.metrics.inception import Inception, load_inception
 from superres.metrics.lpips import SMALLEST_PX, Lpips, load_lpips
 from superres.metrics.weights import (
@@ -33,18 +26,13 @@ from superres.metrics.weights import (
     find_weights,
 )
 
-FIGURES = ("fid", "kid", "kid_std", "precision", "recall")
 OTHER = "other"
 """The originals were described with other weights than this machine has."""
 
+Notes = list[dict[str, Any]]
+"""Each `metric`, `contenders` and `text`."""
+
 _AGAIN = "redoes reference, evaluate and report, nothing else."
-
-
-class Perception(NamedTuple):
-    """Figures by contender, each of `FIGURES` a number or None, and notes on them."""
-
-    figures: dict[str, dict[str, float | None]]
-    notes: list[dict[str, Any]]
 
 
 def open_network(reference: Reference) -> tuple[tuple[Inception, Weights] | None, str]:
@@ -69,7 +57,7 @@ def open_network(reference: Reference) -> tuple[tuple[Inception, Weights] | None
 
 def open_lpips(
     contenders: Sequence[str], smallest_px: int, named: bool = False
-) -> tuple[Lpips | None, list[dict[str, Any]]]:
+) -> tuple[Lpips | None, Notes]:
     """Return the network of LPIPS where its weights are given, or None; and a note on why not.
 
     Nobody has to have them: there is no note where they are neither given nor named.
@@ -99,30 +87,18 @@ def open_lpips(
     return None, [{"metric": "lpips", "contenders": list(contenders), "text": text}]
 
 
-def feature_figures(
-    original: FeatureSet, restored: FeatureSet, kid: KidParams, neighbours: int
-) -> dict[str, float | None]:
-    """Return `FIGURES` of one contender; precision and recall are None for sets that small."""
-    mean, deviation = kernel_distance(original, restored, kid)
-    figures: dict[str, float | None] = dict.fromkeys(FIGURES)
-    figures |= {"fid": frechet_distance(original, restored), "kid": mean, "kid_std": deviation}
-    if min(len(original.held), len(restored.held)) > neighbours:
-        figures["precision"], figures["recall"] = precision_recall(original, restored, neighbours)
-    return figures
-
-
-def absent(contenders: Sequence[str], reason: str) -> Perception:
-    """Return None for every figure, and notes with the reason."""
-    text = f"FID, KID, precision and recall are not computed: {reason}"
-    notes = [
-        {"metric": name, "contenders": list(contenders), "text": text}
-        for name in ("fid", "kid", "precision", "recall")
+def absence_notes(contenders: Sequence[str], reason: str) -> Notes:
+    """Return a note for each figure of features, with the reason why there is none."""
+    titles = [figure.title for figure in FEATURE_FIGURES]
+    text = f"{', '.join(titles[:-1])} and {titles[-1]} are not computed: {reason}"
+    return [
+        {"metric": figure.name, "contenders": list(contenders), "text": text}
+        for figure in FEATURE_FIGURES
     ]
-    return Perception({name: dict.fromkeys(FIGURES) for name in contenders}, notes)
 
 
 def reason_and_remedy(state: str, named: bool) -> str:
-    """Return why a run has no such figures and what to do, the same words on every machine.
+    """Return why a run has no such figures and what to do, the same text on every machine.
 
     Args:
         state: why, `OFF`, `MISSING`, `OTHER` or `TOO_FEW`.
@@ -146,18 +122,17 @@ def reason_and_remedy(state: str, named: bool) -> str:
 
 
 def feature_notes(
-    contenders: Sequence[str], original: FeatureSet, kid: KidParams, neighbours: int, weights: str
-) -> list[dict[str, Any]]:
+    contenders: Sequence[str], original: FeatureSet, how: FeatureSettings, weights: str
+) -> Notes:
     """Return what a reader of these figures has to know.
 
     Args:
         contenders: names.
         original: the originals' features; a contender has as many.
-        kid: how KID was computed.
-        neighbours: of precision and recall.
+        how: how the figures were computed.
         weights: what the weights are called.
     """
-    notes = []
+    notes: Notes = []
 
     def note(metric: str, text: str) -> None:
         notes.append({"metric": metric, "contenders": list(contenders), "text": text})
@@ -169,17 +144,20 @@ def feature_notes(
             f"FID is of {count} pictures, fewer than its {WIDTH} features: it is too high by an "
             "amount that falls with their number, so compare it among these only.",
         )
-    if subset_size(original, original, kid) >= held:
+    if subset_size(original, original, how.kid) >= held:
         note(
             "kid",
-            f"KID's subsets hold all {held} pictures (subset_size is {kid.subset_size}): its "
+            f"KID's subsets hold all {held} pictures (subset_size is {how.kid.subset_size}): its "
             "deviation says nothing.",
         )
     if held < count:
         note("kid", f"KID, precision and recall are of {held} of the {count} pictures.")
-    if held <= neighbours:
+    if held <= how.neighbours:
         for metric in ("precision", "recall"):
-            note(metric, f"Precision and recall need more than {neighbours} pictures, got {held}.")
+            note(
+                metric,
+                f"Precision and recall need more than {how.neighbours} pictures, got {held}.",
+            )
     if weights != FILE:
         note("fid", f"FID and KID are of {weights}: they compare with no published figure.")
     return notes

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from superres.core.storage import write_json
-from superres.evaluation.summary import summarize
+from superres.metrics.aggregation import summarize
 
 COLUMNS = ("psnr", "psnr_y", "ssim", "ssim_y", "lr_psnr", "color_shift")
 PERCEPTION = {"model": {"fid": 3.0, "kid": None}, "bicubic": {"fid": 5.0, "kid": None}}

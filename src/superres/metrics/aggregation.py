@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-MEANS = ("psnr", "psnr_y", "ssim", "ssim_y", "lr_psnr", "color_shift", "lpips")
-"""Figures of a contender that are means over tiles."""
+from superres.metrics.catalog import TILE_FIGURES
+
+GAIN = "psnr_gain"
+"""The column of a contender's PSNR minus bicubic's, in dB."""
 
 
 def summarize(
@@ -22,8 +24,8 @@ def summarize(
     finite tile has None: JSON knows no infinity.
 
     Args:
-        per_tile: a row per tile and contender, with columns `id`, `contender` and those of `MEANS`
-            that were measured.
+        per_tile: a row per tile and contender, with columns `id`, `contender` and the figures of
+            single tiles that were measured.
         swd: a row per contender and pyramid level, with columns `contender` and `swd`; none where
             it was not measured.
         perception: figures of whole sets (`fid` and others) by contender.
@@ -50,11 +52,20 @@ def summarize(
 
 
 def figures_in(per_tile: pd.DataFrame) -> list[str]:
-    """Return which of `MEANS` were measured.
+    """Return the names of the figures that were measured and of which means are made.
 
     Without an input, there is no `lr_psnr`; without its weights, no `lpips`.
     """
-    return [name for name in MEANS if name in per_tile.columns]
+    return [f.name for f in TILE_FIGURES if f.averaged and f.name in per_tile.columns]
+
+
+def with_gain(per_tile: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with `psnr_gain`: PSNR minus that of bicubic for the same tile, in dB."""
+    bicubic = per_tile[per_tile["contender"] == "bicubic"].set_index("id")["psnr"]
+    rows = per_tile.copy()
+    with np.errstate(invalid="ignore"):  # equal to the original twice: infinite minus infinite
+        rows[GAIN] = rows["psnr"].to_numpy() - bicubic.reindex(rows["id"]).to_numpy()
+    return rows
 
 
 def comparable(per_tile: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:

@@ -1,4 +1,4 @@
-"""What the page says of how to make it anew: where a run's params differ from a preset."""
+"""Which preset a run's params come from, and where they differ from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from superres.core.errors import SuperresError
-from superres.core.params import read_params
+from superres.core.params import PARAMS_FILE, read_params
 
 PRESETS = Path("presets")
 _IGNORED = ("report",)
@@ -26,11 +26,28 @@ class Difference:
     here: str
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Which preset a run's params are nearest to, and where they differ from it."""
+
+    preset: str
+    differences: list[Difference]
+
+
+def read_origin(params: Path = PARAMS_FILE, presets: Path = PRESETS) -> Origin:
+    """Return where the params come from.
+
+    Raises:
+        SuperresError: params or presets that cannot be read.
+    """
+    return Origin(*nearest_preset(read_params(params), presets))
+
+
 def nearest_preset(params: dict[str, Any], folder: Path = PRESETS) -> tuple[str, list[Difference]]:
     """Return the preset that has the fewest values other than the params', and those values.
 
     Args:
-        params: a whole params file, raw.
+        params: a complete params file, raw.
         folder: complete params files, `*.yaml`.
 
     Raises:

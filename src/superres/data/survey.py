@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from superres.core.errors import SuperresError
+from superres.core.hashing import pixels_digest
 from superres.core.images import NoImage, UnreadableImage, read_picture
 from superres.core.parallel import in_order
 from superres.core.progress import progress_bar
@@ -75,13 +75,6 @@ def survey(params: DataParams) -> list[Photograph]:
     return photographs
 
 
-def content_hash(image: np.ndarray) -> str:
-    """Return 32 hex digits that follow from a picture's size and pixels (uint8, H x W x 3)."""
-    digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(image).data)
-    return digest.hexdigest()
-
-
 def photograph_table(photographs: Iterable[Photograph]) -> pd.DataFrame:
     """Return a row per file: `PHOTOGRAPH_COLUMNS`."""
     rows = []
@@ -101,7 +94,7 @@ def _look_at(source: Source, params: DataParams) -> Photograph:
         if isinstance(error, NoImage) and not source.named_as_image:
             return Photograph(source, reason="no image")
         return Photograph(source, reason=f"unreadable: {error.reason}", bad=True)
-    content = content_hash(np.asarray(picture))
+    content = pixels_digest(np.asarray(picture))
     return Photograph(source, *picture.size, content, perceptual_hash(picture))
 
 

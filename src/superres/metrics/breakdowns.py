@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from superres.evaluation.summary import figures_in
+from superres.metrics.aggregation import GAIN, figures_in, with_gain
 
 ENTROPY_BINS = 4
 """Per corruption; the bins are equally wide over [0, 1]."""
-GAIN = "psnr_gain"
-"""The column of a contender's PSNR minus bicubic's, in dB."""
 
 
 def by_photograph(per_tile: pd.DataFrame) -> pd.DataFrame:
@@ -22,8 +20,8 @@ def by_photograph(per_tile: pd.DataFrame) -> pd.DataFrame:
         per_tile: a row per tile and contender with `id`, `source`, `contender` and figures.
 
     Returns:
-        `source`, `contender`, `tiles`, `exact` (of those, how many equal their original), those of
-        `MEANS` that were measured, and `psnr_gain`; a mean leaves out the tiles where its figure is
+        `source`, `contender`, `tiles`, `exact` (of those, how many equal their original), the
+        figures that were measured, and `psnr_gain`; a mean leaves out the tiles where its figure is
         infinite.
     """
     return _means_by(with_gain(per_tile), ["source"])
@@ -64,15 +62,6 @@ def plane(metrics: dict[str, Any], contenders: list[str]) -> pd.DataFrame:
         for name in contenders
     ]
     return pd.DataFrame(rows, columns=["contender", *columns])
-
-
-def with_gain(per_tile: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with `psnr_gain`: PSNR minus that of bicubic for the same tile, in dB."""
-    bicubic = per_tile[per_tile["contender"] == "bicubic"].set_index("id")["psnr"]
-    rows = per_tile.copy()
-    with np.errstate(invalid="ignore"):  # equal to the original twice: infinite minus infinite
-        rows[GAIN] = rows["psnr"].to_numpy() - bicubic.reindex(rows["id"]).to_numpy()
-    return rows
 
 
 def _means_by(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:

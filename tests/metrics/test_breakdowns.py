@@ -3,8 +3,10 @@ import math
 import pandas as pd
 import pytest
 
-from superres.evaluation.summary import MEANS
-from superres.evaluation.tables import by_entropy, by_photograph, plane
+from superres.metrics.breakdowns import by_entropy, by_photograph, plane
+from superres.metrics.catalog import TILE_FIGURES
+
+MEANS = [figure.name for figure in TILE_FIGURES if figure.averaged]
 
 
 def per_tile():
