@@ -102,6 +102,10 @@ class UNet(nn.Module):
             zeroed(nn.Conv2d(channels, out_channels * area, 3, padding=1)),
         )
 
+    def shard_blocks(self) -> list[nn.Module]:
+        """Return the blocks that sharding divides and activation checkpointing recomputes."""
+        return [*self.input_blocks, self.middle_block, *self.output_blocks]
+
     def _block(self, channels: int, width: int, factor: int) -> EmbeddedSequential:
         block = EmbeddedSequential(self._residual(channels, width))
         if factor in self.params.attention:
