@@ -29,9 +29,9 @@ from superres.model.resolver import SuperResolver
 from superres.sampling.batch import Batch, Sampling
 from superres.sampling.samplers import evaluations
 from superres.selection.config import SelectParams
-from superres.training.batches import validation_batch
 from superres.training.config import LossParams
-from superres.training.objectives import Objective
+from superres.training.data import validation_batch
+from superres.training.objectives import each, make_objective
 
 RESAMPLES = 1000
 """Of figures that are means over tiles."""
@@ -112,7 +112,8 @@ class Scorer:
     def score(self, model: SuperResolver, bar: tqdm) -> Scores:
         """Return a model's scores; the bar moves by tiles."""
         estimates, samples = self._restore(model, bar)
-        losses = Objective(model, self._loss, "fp32").each(self._batch, self._params.batch)
+        objective = make_objective(model, self._loss, "fp32")
+        losses = each(objective, self._batch, self._params.batch)
         by_tile = {
             "psnr_estimate": _psnr(estimates, self._originals),
             "psnr_sample": _psnr(samples, self._originals),

@@ -38,6 +38,7 @@ class LossParams(Section):
     """What is minimised."""
 
     kind: Literal["mse", "rescaled_mse", "kl", "rescaled_kl"]
+    """A key of `superres.training.objectives.OBJECTIVES`."""
     weighting: Literal["prediction", "x0"]
     """Squared error of what is predicted, or of the x0 that follows from it."""
     vb_weight: Annotated[float, Field(ge=0, le=1000)]
@@ -89,7 +90,7 @@ class BadLossParams(Section):
     """Steps skipped in a whole training at most."""
     factor: Annotated[float, Field(gt=1)] | None
     """A loss of more than this many times its median over the last 100 steps has exploded, and so
-    has a gradient norm where nothing clips it; null minds only NaN and infinity."""
+    has a gradient norm where nothing clips it; null looks for NaN and infinity alone."""
 
 
 class PreviewParams(Section):

@@ -1,20 +1,55 @@
-"""Grids of fixed val tiles, to see what a training is about to become."""
+"""Grids of fixed val tiles, to see what a training is about to become.
+
+Nothing here changes a trained model: the train stage does not depend on this file (`.dvcignore`).
+"""
 
 from __future__ import annotations
+
+import shutil
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
 
+from superres.core.distributed import on_first
+from superres.core.images import encode_png
 from superres.core.picture_grid import lay_out
+from superres.core.storage import replacing_folder, write_bytes
 from superres.core.tensors import to_pictures
 from superres.diffusion.prediction import drive, posterior_mean
 from superres.model.folder import SuperResolver
-from superres.training.batches import TrainingBatch
+from superres.training.data import TrainingBatch
 from superres.training.objectives import portions
+from superres.training.trainer import Trainer
 
 GAP = 4
+
+
+def show_preview(trainer: Trainer, drawn: Path, previews: Path) -> None:
+    """Draw the grid of the step, and publish all that this training has drawn.
+
+    Args:
+        trainer: its weights are those that are shown.
+        drawn: the training's own folder of grids.
+        previews: where they are published.
+    """
+    tiles = first_tiles(trainer.validation, trainer.params.previews.tiles)
+    grid = preview(trainer.model, tiles, trainer.tiles_at_once)
+
+    def write() -> None:
+        write_bytes(drawn / f"step-{trainer.step:08d}.png", encode_png(grid))
+        publish_previews(drawn, previews)
+
+    on_first(trainer.processes, write)
+
+
+def publish_previews(drawn: Path, previews: Path) -> None:
+    """Put copies of all drawn grids in the place of those of an earlier training."""
+    with replacing_folder(previews) as new:
+        for picture in sorted(drawn.glob("*.png")):
+            shutil.copy(picture, new)
 
 
 @torch.no_grad()

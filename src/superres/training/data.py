@@ -1,4 +1,4 @@
-"""Which tiles, turned how, with which noise and conditions: functions of the position alone.
+"""Which tiles, turned how, corrupted how, with which noise: functions of the position alone.
 
 Training is a row of positions, `batch` of them per step. Everything drawn for a position comes
 from (seed, position), so neither resuming nor dividing the work changes anything.
@@ -16,7 +16,9 @@ from torch import Tensor
 
 from superres.core.seeding import derive_seed, rng
 from superres.core.tensors import to_signal
+from superres.degradation.chain import Degradation
 from superres.degradation.dataset import PairSet
+from superres.degradation.degrade import degrade, draw_strengths
 from superres.diffusion.noise import ItemNoise
 from superres.training.config import DropParams
 
@@ -137,8 +139,49 @@ class Batches:
         return rng(self._seed, "order", epoch).permutation(len(self._pairs))
 
 
+class FreshCorruptions:
+    """Replaces stored inputs; what is drawn follows from (seed, position) alone.
+
+    Args:
+        degradation: what the stored inputs were made by.
+        share: of the positions that get a fresh input, in [0, 1].
+        seed: the experiment's seed.
+    """
+
+    def __init__(self, degradation: Degradation, share: float, seed: int) -> None:
+        self._degradation, self._share, self._seed = degradation, share, seed
+
+    def __call__(
+        self,
+        positions: range,
+        highs: Sequence[np.ndarray],
+        lows: list[np.ndarray],
+        entropies: np.ndarray,
+    ) -> None:
+        """Put fresh inputs and their entropies, where they are due, in the place of stored ones.
+
+        Args:
+            positions: in the row of all that training sees.
+            highs: N tiles, uint8, H x W x 3.
+            lows: N inputs, uint8, h x w x 3; some of them replaced.
+            entropies: float32, N x E, in the degradation's order; changed in place.
+        """
+        if not self._share:
+            return
+        for place, position in enumerate(positions):
+            stream = rng(self._seed, "train-corruption", position)
+            if stream.random() < self._share:
+                strengths = draw_strengths(self._degradation, stream)
+                item = f"fresh-{self._seed}-{position}"
+                lows[place], applied = degrade(self._degradation, highs[place], strengths, item)
+                entropies[place] = list(applied.values())
+
+
 def validation_batch(pairs: PairSet, items: np.ndarray, device: torch.device) -> TrainingBatch:
-    """Return the batch of these pairs, told everything, each with noise that is always the same."""
+    """Return the batch of these pairs, no condition withheld, each with noise of its own.
+
+    The noise of a pair is always the same.
+    """
     count = len(items)
     high = pairs.high(items)
     seeds = [derive_seed(0, "validation-noise", int(item)) for item in items]

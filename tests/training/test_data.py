@@ -8,11 +8,8 @@ import torch
 
 from superres.degradation.dataset import PairSet
 from superres.degradation.degrade import degrade
-from superres.training import prefetch as loader
-from superres.training.batches import Batches, validation_batch
 from superres.training.config import DropParams
-from superres.training.fresh_corruptions import FreshCorruptions
-from superres.training.prefetch import Loader, Span
+from superres.training.data import Batches, FreshCorruptions, validation_batch
 
 DROP = DropParams(low=0.25, entropies=0.5)
 
@@ -20,14 +17,14 @@ DROP = DropParams(low=0.25, entropies=0.5)
 def test_positions_decide_everything(project: Path) -> None:
     pairs = PairSet(project / "data/tiles", project / "data/pairs", "train")
     device = torch.device("cpu")
-    whole = Batches(pairs, 0, DROP).at(3, 4, device)
+    batch = Batches(pairs, 0, DROP).at(3, 4, device)
     late = Batches(pairs, 0, DROP).at(5, 2, device)
-    for all_of_it, part in zip(whole, late, strict=True):
-        assert torch.equal(all_of_it[2:], part)
+    for entire, part in zip(batch, late, strict=True):
+        assert torch.equal(entire[2:], part)
     other = Batches(pairs, 1, DROP).at(3, 4, device)
-    assert not torch.equal(whole.noise, other.noise)
-    assert whole.high.shape == (4, 3, 32, 32)
-    assert whole.low.shape == (4, 3, 16, 16)
+    assert not torch.equal(batch.noise, other.noise)
+    assert batch.high.shape == (4, 3, 32, 32)
+    assert batch.low.shape == (4, 3, 16, 16)
 
 
 def test_every_pair_comes_once_per_epoch(project: Path) -> None:
@@ -68,28 +65,6 @@ def test_validation_batch_is_fixed(project: Path) -> None:
     assert not one.drop_low.any()
 
 
-def test_threads_read_ahead_in_order(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pairs = PairSet(project / "data/tiles", project / "data/pairs", "train")
-    batches = Batches(pairs, 0, DROP)
-    spans = [Span(3 * number, 3) for number in range(30)]
-    plain = list(Loader(batches, spans, torch.device("cpu")))
-    monkeypatch.setattr(loader, "threads_for", lambda _: 3)
-    ahead = Loader(batches, spans, torch.device("cpu"))
-    for one, other in zip(plain, ahead, strict=True):
-        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
-    assert ahead.waited > 0
-    ahead.close()
-    assert len(plain) == 30
-
-
-def test_a_failing_reader_is_heard(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pairs = PairSet(project / "data/tiles", project / "data/pairs", "train")
-    monkeypatch.setattr(loader, "threads_for", lambda _: 2)
-    monkeypatch.setattr(pairs, "low_at", lambda _: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        next(Loader(Batches(pairs, 0, DROP), [Span(0, 2)], torch.device("cpu")))
-
-
 def test_fresh_corruptions_replace_stored_inputs_at_their_positions(project: Path) -> None:
     pairs = PairSet(project / "data/tiles", project / "data/pairs", "train")
     device = torch.device("cpu")
@@ -111,7 +86,7 @@ def test_fresh_corruptions_replace_stored_inputs_at_their_positions(project: Pat
 
 
 def test_fresh_corruptions_are_those_of_the_pairs(project: Path) -> None:
-    """The entropies told are those applied: with them, the same function makes the same input."""
+    """The entropies given are those applied: with them, the same function makes the same input."""
     pairs = PairSet(project / "data/tiles", project / "data/pairs", "train")
     count, seed = len(pairs), 3
     highs = [pairs.high_at(item) for item in range(count)]
@@ -119,14 +94,14 @@ def test_fresh_corruptions_are_those_of_the_pairs(project: Path) -> None:
     entropies = pairs.entropies(range(count))
     FreshCorruptions(pairs.degradation, 1.0, seed)(range(count), highs, lows, entropies)
     for place in range(count):
-        told = {
+        given = {
             name: round(float(strength), 6)
             for name, strength in zip(pairs.entropy_names, entropies[place], strict=True)
         }
         item = f"fresh-{seed}-{place}"
-        again, applied = degrade(pairs.degradation, highs[place], told, item)
+        again, applied = degrade(pairs.degradation, highs[place], given, item)
         assert np.array_equal(lows[place], again)
-        assert applied == told
+        assert applied == given
     columns = entropies.T
     for step, drawn in zip(pairs.degradation.corruptions, columns, strict=True):
         assert step.low <= drawn.min() < drawn.max() <= step.high

@@ -5,7 +5,7 @@ from math import inf, nan
 import pytest
 
 from superres.training.config import BadLossParams
-from superres.training.health import NEEDED, Health
+from superres.training.monitor import NEEDED, Health
 
 
 def health(factor: float | None = 10.0, overflows: bool = False, clipped: bool = False) -> Health:
@@ -23,7 +23,7 @@ def test_what_is_not_finite_is_wrong_from_the_first_step(loss: float, norm: floa
     assert health().fault(loss, norm)
 
 
-def test_explosions_are_told_from_jumps() -> None:
+def test_explosions_are_distinguished_from_jumps() -> None:
     made = experienced()
     assert made.fault(9.0, 19.0) is None
     assert "loss has exploded to 12" in str(made.fault(12.0, 2.0))
@@ -38,7 +38,7 @@ def test_a_large_norm_that_is_clipped_does_no_harm() -> None:
     assert "loss has exploded" in str(made.fault(12.0, 2.0))
 
 
-def test_nothing_explodes_before_the_usual_is_known_or_if_nobody_minds() -> None:
+def test_nothing_explodes_before_the_usual_is_known_or_without_a_factor() -> None:
     made = health()
     assert made.fault(1.0, 1.0) is None
     assert made.fault(1e6, 1e6) is None
@@ -49,10 +49,10 @@ def test_overflowing_gradients_are_part_of_fp16() -> None:
     made = experienced(overflows=True)
     assert made.fault(1.0, inf) is None
     assert made.fault(nan, inf)
-    assert len(made.remembered()) == NEEDED
+    assert len(made.state()) == NEEDED
 
 
 def test_what_was_usual_is_resumed() -> None:
     before, after = experienced(), health()
-    after.resume(before.remembered())
+    after.resume(before.state())
     assert after.fault(12.0, 2.0)
