@@ -22,7 +22,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_cells_are_what_each_pair_of_strengths_gives_alone(run: Path) -> None:
-    tried = trial(run, strengths=[0.0, 0.3, 1.0])
+    tried = trial(run, entropies=[0.0, 0.3, 1.0])
     cells = restore_as_if(tried, ignore)
     pairs = [(blur, jpeg) for blur in (0.0, 0.3, 1.0) for jpeg in (0.0, 0.3, 1.0)]
     name = tried.ids([tried.shown])
@@ -38,7 +38,7 @@ def test_cells_are_what_each_pair_of_strengths_gives_alone(run: Path) -> None:
 def test_other_numbers_of_entropies(
     run: Path, planes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tried = trial(run, strengths=[0.0, 1.0])
+    tried = trial(run, entropies=[0.0, 1.0])
     applied = np.array([[0.1, 0.2, 0.3][:planes]], np.float32)
     tried.test.entropy_names = ("one", "two", "three")[:planes]
     # Other tiles had other strengths.

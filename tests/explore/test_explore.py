@@ -71,7 +71,7 @@ def test_twice_gives_the_same_bytes_and_another_seed_others(run: Path, tmp_path:
         write(run, tmp_path / name, **changes)
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
-    for name in ("steps.csv", "sizes.csv", "strengths.png", "uncertainty.png", "sizes.png"):
+    for name in ("steps.csv", "sizes.csv", "entropies.png", "uncertainty.png", "sizes.png"):
         assert (tmp_path / "a" / name).read_bytes() != (tmp_path / "c" / name).read_bytes(), name
 
 

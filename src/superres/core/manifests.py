@@ -18,5 +18,5 @@ DEGRADATION = "degradation.json"
 
 
 def entropy_columns(names: tuple[str, ...]) -> list[str]:
-    """Return the columns of the strengths of corruptions."""
+    """Return the columns of the entropies of corruptions."""
     return [f"entropy_{name}" for name in names]

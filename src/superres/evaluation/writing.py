@@ -90,7 +90,7 @@ def _how(
         "photographs": photographs,
         "border_crop_px": params.border_crop,
         **how_compared(per_tile.columns),
-        "lr_psnr": "restored, degraded again with the known strengths, against the input",
+        "lr_psnr": "restored, degraded again with the known entropies, against the input",
         "swd": params.features.swd.model_dump(),
         "inception": {name: inception[name] for name in named if name in inception},
         "kid": params.kid.model_dump(),

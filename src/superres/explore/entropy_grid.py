@@ -15,7 +15,7 @@ GAIN = 8
 
 def grid_cells(trial: Trial) -> int:
     """Return how many restorations the strength grid has."""
-    return len(trial.params.strengths) ** min(2, len(trial.test.entropy_names))
+    return len(trial.params.entropies) ** min(2, len(trial.test.entropy_names))
 
 
 def strength_grid(trial: Trial, advance: Advance) -> tuple[bytes, str]:
@@ -24,7 +24,7 @@ def strength_grid(trial: Trial, advance: Advance) -> tuple[bytes, str]:
     Rows tell the model the first entropy, columns the second; the others keep what was truly
     applied, and the noise is the same everywhere.
     """
-    strengths, names = trial.params.strengths, trial.test.entropy_names
+    strengths, names = trial.params.entropies, trial.test.entropy_names
     down = strengths if len(names) > 0 else [0.0]
     across = strengths if len(names) > 1 else [0.0]
     restored = restore_as_if(trial, advance)
@@ -38,7 +38,7 @@ def strength_grid(trial: Trial, advance: Advance) -> tuple[bytes, str]:
     source = trial.test.rows["source"].iloc[trial.shown]
     caption = (
         f"A test tile ({source}) restored in {trial.params.grid_steps} steps of {SAMPLER} at "
-        f"temperature 1, told other strengths than were applied "
+        f"temperature 1, conditioned on other entropies than were applied "
         f"({trial.strengths_of(trial.shown)}); the noise is the same everywhere."
     )
     return picture, caption
@@ -46,7 +46,7 @@ def strength_grid(trial: Trial, advance: Advance) -> tuple[bytes, str]:
 
 def restore_as_if(trial: Trial, advance: Advance) -> np.ndarray:
     """Return the grid's restorations, row by row: uint8, N x H x W x 3."""
-    strengths, planes = trial.params.strengths, min(2, len(trial.test.entropy_names))
+    strengths, planes = trial.params.entropies, min(2, len(trial.test.entropy_names))
     told = trial.test.entropies([trial.shown]).repeat(grid_cells(trial), axis=0)
     # The first plane changes slowest: rows of the grid.
     for plane, values in enumerate(np.meshgrid(*[strengths] * planes, indexing="ij")):

@@ -24,7 +24,7 @@ def explore(
 ) -> dict[str, Any]:
     """Try a model on a few test tiles and write pictures and figures of that to a folder.
 
-    `out` gets `strengths.png`, `uncertainty.png`, `sizes.png`, `steps.csv`, `sizes.csv` and
+    `out` gets `entropies.png`, `uncertainty.png`, `sizes.png`, `steps.csv`, `sizes.csv` and
     `explore.json`: the pictures' captions and `notes` on what was left out. The same inputs give
     the same bytes; what time it took is therefore not among them.
 
@@ -45,13 +45,13 @@ def explore(
         samples, samples_caption = uncertainty(trial, bar.update)
         steps, notes, times = curves.step_curves(trial, bar.update)
         larger = sizes.compare_sizes(trial, subjects, bar.update)
-        write_bytes(partial / "strengths.png", strengths)
+        write_bytes(partial / "entropies.png", strengths)
         write_bytes(partial / "uncertainty.png", samples)
         write_bytes(partial / "sizes.png", larger.picture)
         write_csv(partial / curves.TABLE, steps)
         write_csv(partial / sizes.TABLE, larger.table)
         pictures = {
-            "strengths.png": strengths_caption,
+            "entropies.png": strengths_caption,
             "uncertainty.png": samples_caption,
             "sizes.png": larger.caption,
         }

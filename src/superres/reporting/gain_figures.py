@@ -1,4 +1,4 @@
-"""Where the model gains over bicubic and where it harms: by tile and by corruption strength."""
+"""Where the model gains over bicubic and where it harms: by tile and by corruption entropy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from superres.reporting.style import COLORS
 
 
 def gain_heat_map(per_tile: pd.DataFrame, entropies: list[str]) -> Figure | None:
-    """Return the mean PSNR gain of the estimate over bicubic by corruption strength.
+    """Return the mean PSNR gain of the estimate over bicubic by corruption entropy.
 
     Args:
         per_tile: a row per tile and contender with `id`, `contender`, `psnr` and `entropy_<name>`.
@@ -66,10 +66,10 @@ def _heat_map(mean: np.ndarray, count: np.ndarray, entropies: list[str]) -> Figu
         color = "#ffffff" if abs(gain) > 0.6 * limit else "#111111"
         text = f"{signed(gain)} dB\nn = {number}"
         axes.text(*place, text, ha="center", va="center", color=color, size=9)
-    axes.set_xlabel(f"strength of {entropies[0]} (entropy)")
+    axes.set_xlabel(f"entropy of {entropies[0]}")
     axes.set_xticks(edges)
     if rows > 1:
-        axes.set_ylabel(f"strength of {entropies[1]} (entropy)")
+        axes.set_ylabel(f"entropy of {entropies[1]}")
         axes.set_yticks(edges)
     else:
         axes.set_yticks([])

@@ -34,7 +34,7 @@ def draw_plots(run: Run) -> dict[str, Markup]:
             ),
             "heat": (
                 gains.gain_heat_map(run.per_tile, run.entropies),
-                "PSNR gain of the estimate over bicubic by corruption strength",
+                "PSNR gain of the estimate over bicubic by corruption entropy",
             ),
             "steps": (
                 curves.sampling_curves(run.steps),

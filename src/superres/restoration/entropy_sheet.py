@@ -50,7 +50,7 @@ def surf(
     """
     names = restorer.corruptions
     if not names:
-        raise SuperresError("the model knows no corruptions, so there are no strengths to choose")
+        raise SuperresError("the model knows no corruptions, so there are no entropies to choose")
     part = most_detailed(picture, PART)
     across = STRENGTHS if len(names) > 1 else (told[names[0]],)
     rows = []

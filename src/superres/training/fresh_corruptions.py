@@ -11,7 +11,7 @@ import numpy as np
 
 from superres.core.seeding import rng
 from superres.degradation.chain import Degradation
-from superres.degradation.degrade import degrade, draw_strengths
+from superres.degradation.degrade import degrade, draw_entropies
 
 
 class FreshCorruptions:
@@ -46,7 +46,7 @@ class FreshCorruptions:
         for place, position in enumerate(positions):
             stream = rng(self._seed, "train-corruption", position)
             if stream.random() < self._share:
-                strengths = draw_strengths(self._degradation, stream)
+                strengths = draw_entropies(self._degradation, stream)
                 item = f"fresh-{self._seed}-{position}"
                 lows[place], applied = degrade(self._degradation, highs[place], strengths, item)
                 entropies[place] = list(applied.values())
