@@ -97,13 +97,19 @@ def test_a_part_of_a_section_is_loaded() -> None:
         ("report.title", "", "report.title"),
         ("samplr", {}, "unknown section 'samplr' (did you mean 'sampler'?)"),
         ("report", ..., "missing section 'report'"),
+        ("strengths", {}, "params.yaml: unknown section 'strengths': it is called 'entropy' now"),
+        (
+            "explore.strengths",
+            [0.5],
+            "params.yaml: explore: unknown key 'strengths': it is called 'entropies' now",
+        ),
         ("data.tile_size", 33, "data.tile_size: must be a multiple of degrade.scale 2, got 33"),
         ("sampler.steps", 101, "sampler.steps: must be at most diffusion.timesteps 100, got 101"),
         ("train.micro_batches", 3, "train.batch: must be a multiple of train.micro_batches 3"),
         ("train.fresh_corruptions", 2.0, "fresh_corruptions: must be between 0 and 1, got 2.0"),
         ("data.split.val", 0.9, "val and test must leave photographs to train on"),
         ("evaluate.border_crop", 11, "evaluate.border_crop: must leave 11 of data.tile_size 32"),
-        ("explore.strengths", [0.0, 2.0], "explore.strengths.1: must be between 0 and 1, got 2.0"),
+        ("explore.entropies", [0.0, 2.0], "explore.entropies.1: must be between 0 and 1, got 2.0"),
         (
             "sampler.guidance.scale",
             1.5,
@@ -140,6 +146,21 @@ def test_faults_name_file_key_value_and_what_is_allowed(
         check_params(path)
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_a_file_from_before_entropies_had_their_name_gets_the_new_ones(tmp_path: Path) -> None:
+    params = tiny_params()
+    params["strengths"] = params.pop("entropy")
+    path = write(tmp_path / "params.yaml", params)
+    with pytest.raises(SuperresError) as caught:
+        check_params(path)
+    assert str(caught.value) == f"{path}: unknown section 'strengths': it is called 'entropy' now"
+    params["entropy"] = params.pop("strengths")
+    params["explore"]["strengths"] = params["explore"].pop("entropies")
+    with pytest.raises(SuperresError) as caught:
+        check_params(write(path, params))
+    wanted = f"{path}: explore: unknown key 'strengths': it is called 'entropies' now"
+    assert str(caught.value) == wanted
 
 
 def test_averages_are_made_of_kept_ones_only(tmp_path: Path) -> None:

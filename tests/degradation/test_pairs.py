@@ -15,7 +15,7 @@ from superres.degradation.chain import Degradation
 from superres.degradation.config import CorruptionParams, DegradeParams
 from superres.degradation.dataset import PairSet
 from superres.degradation.degrade import degrade
-from superres.degradation.pairs import degrade_tiles, strengths_of
+from superres.degradation.pairs import degrade_tiles, entropies_of
 from support import STORED
 
 CHAIN = [
@@ -65,11 +65,11 @@ def test_random_corruptions_are_drawn_recorded_and_repeated(tmp_path, tiles):
     assert ((entropies > 0).sum(axis=1) == 2).all()
     assert (entropies > 0).any(axis=0).all()
     for i, row in enumerate(data.rows.to_dict("records")[:12]):
-        strengths = {name: row[f"entropy_{name}"] for name in data.entropy_names}
-        again, _ = degrade(data.degradation, data.high([i])[0], strengths, row["id"])
+        entropies = {name: row[f"entropy_{name}"] for name in data.entropy_names}
+        again, _ = degrade(data.degradation, data.high([i])[0], entropies, row["id"])
         np.testing.assert_array_equal(data.low([i])[0], again)
-        other, _ = degrade(data.degradation, data.high([i])[0], strengths, "another")
-        assert strengths["noise"] == 0 or not np.array_equal(other, again)
+        other, _ = degrade(data.degradation, data.high([i])[0], entropies, "another")
+        assert entropies["noise"] == 0 or not np.array_equal(other, again)
 
 
 def test_training_tiles_get_variants_and_others_one(tiles, pairs):
@@ -98,10 +98,10 @@ def test_inputs_follow_from_their_tiles_and_the_manifests_entropies(tiles, pairs
     assert data.entropy_names == ("blur", "jpeg") and data.scale == 2
     columns = [f"entropy_{name}" for name in data.entropy_names]
     for i, row in enumerate(data.rows.to_dict("records")):
-        strengths = {name: row[f"entropy_{name}"] for name in data.entropy_names}
-        again, _ = degrade(data.degradation, high[i], strengths, row["id"])
+        entropies = {name: row[f"entropy_{name}"] for name in data.entropy_names}
+        again, _ = degrade(data.degradation, high[i], entropies, row["id"])
         np.testing.assert_array_equal(low[i], again)
-        assert strengths == strengths_of(data.degradation, row["tile_id"], row["variant"])
+        assert entropies == entropies_of(data.degradation, row["tile_id"], row["variant"])
     np.testing.assert_array_equal(entropies, data.rows[columns].to_numpy(np.float32))
     assert entropies[:, 1].min() >= 0.2 and entropies[:, 1].max() <= 0.6
 

@@ -15,7 +15,7 @@ import yaml
 from superres.config.check import check_params
 from superres.core.errors import SuperresError
 from superres.data.tile_grid import sharpness
-from superres.explore.entropy_grid import restore_as_if, strength_grid, uncertainty
+from superres.explore.entropy_grid import entropy_grid, restore_as_if, uncertainty
 from superres.explore.explore import count_evaluations, explore
 from superres.explore.picture_sizes import Subjects, compare_sizes
 from superres.explore.sampling_curves import step_curves
@@ -71,7 +71,7 @@ def test_twice_gives_the_same_bytes_and_another_seed_others(run: Path, tmp_path:
         write(run, tmp_path / name, **changes)
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
-    for name in ("steps.csv", "sizes.csv", "strengths.png", "uncertainty.png", "sizes.png"):
+    for name in ("steps.csv", "sizes.csv", "entropies.png", "uncertainty.png", "sizes.png"):
         assert (tmp_path / "a" / name).read_bytes() != (tmp_path / "c" / name).read_bytes(), name
 
 
@@ -115,7 +115,7 @@ def test_the_bar_counts_all_that_is_foretold(run: Path) -> None:
     tried = trial(run)
     subjects = Subjects(tried)
     advanced: list[int] = []
-    strength_grid(tried, advanced.append)
+    entropy_grid(tried, advanced.append)
     uncertainty(tried, advanced.append)
     step_curves(tried, advanced.append)
     compare_sizes(tried, subjects, advanced.append)

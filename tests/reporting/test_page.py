@@ -312,7 +312,7 @@ def test_grids_of_explore_become_figures_with_text(report):
     for label in ("blur told", "jpeg told", "&lt;1&gt;"):
         assert f">{label}</text>" in drawn
     cells = [a["href"] for tag, a in page.elements if tag == "image"]
-    png = (folder / "reports" / "explore" / "strengths.png").read_bytes()
+    png = (folder / "reports" / "explore" / "entropies.png").read_bytes()
     pictures, labels = read_grid(png)
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(cells[7].split(",")[1]))))
     assert np.array_equal(shown[..., :3], smooth_noise(7, 64))

@@ -212,9 +212,9 @@ def _write_curves(reports, generator):
     write_csv(reports / "explore" / "sizes.csv", pd.DataFrame(larger))
     cells = [[smooth_noise(5 * row + column, 64) for column in range(5)] for row in range(2)]
     grid = draw_grid(cells, ["0", "<1>"], list("01234"), "blur told", "jpeg told")
-    (reports / "explore" / "strengths.png").write_bytes(grid)
+    (reports / "explore" / "entropies.png").write_bytes(grid)
     Image.fromarray(np.concatenate(cells[0], axis=1)).save(reports / "explore" / "plain.png")
-    captions = {"strengths.png": "Correction told to the model: blur across, <jpeg> down."}
+    captions = {"entropies.png": "Correction told to the model: blur across, <jpeg> down."}
     captions["plain.png"] = "A picture of another kind."
     told = {"pictures": captions, "notes": ["Pictures of 4 x 4 tiles were left out."]}
     (reports / "explore" / "explore.json").write_text(json.dumps(told))

@@ -10,7 +10,7 @@ from superres.core.params import PARAMS_FILE, closest, load_section, read_params
 from superres.data.config import DataParams
 from superres.degradation.config import DegradeParams
 from superres.diffusion.config import DiffusionParams
-from superres.entropy.config import StrengthsParams
+from superres.entropy.config import EntropyParams
 from superres.explore.config import ExploreParams
 from superres.metrics.config import EvaluateParams
 from superres.networks.config import ModelParams
@@ -21,6 +21,10 @@ from superres.training.config import TrainParams
 
 SSIM_WINDOW = 11
 """Pixels; `superres.metrics.fidelity` has it too, and a test compares them."""
+
+
+RENAMED = {"strengths": "entropy"}
+"""Sections that had another name before."""
 
 
 class Params(NamedTuple):
@@ -34,7 +38,7 @@ class Params(NamedTuple):
     select: SelectParams
     sampler: SamplerParams
     explore: ExploreParams
-    strengths: StrengthsParams
+    entropy: EntropyParams
     evaluate: EvaluateParams
     report: ReportParams
 
@@ -48,12 +52,20 @@ def check_params(path: str | Path = PARAMS_FILE) -> Params:
     sections = Params.__annotations__
     raw = read_params(path)
     faults = [
-        f"{path}: unknown section '{name}'{closest(str(name), list(sections))}"
+        f"{path}: unknown section '{name}'"
+        + (
+            f": it is called '{RENAMED[name]}' now"
+            if name in RENAMED
+            else closest(str(name), list(sections))
+        )
         for name in raw
         if name not in sections
     ]
+    by_old_name = {new for old, new in RENAMED.items() if old in raw and new not in raw}
     loaded: dict[str, Any] = {}
     for name, section in _section_classes().items():
+        if name in by_old_name:
+            continue
         try:
             loaded[name] = load_section(name, section, path)
         except SuperresError as error:
@@ -77,7 +89,7 @@ def _section_classes() -> dict[str, type]:
         "select": SelectParams,
         "sampler": SamplerParams,
         "explore": ExploreParams,
-        "strengths": StrengthsParams,
+        "entropy": EntropyParams,
         "evaluate": EvaluateParams,
         "report": ReportParams,
     }

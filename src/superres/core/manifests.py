@@ -13,7 +13,7 @@ PAIR_COLUMNS = (
 
 A column `entropy_{name}` follows for each corruption, in the order they were applied in."""
 
-ADDED_COLUMNS: dict[str, object] = {}
+ADDED_COLUMNS: dict[str, str | float] = {}
 """Of columns that are added to those: what manifests without them are read with."""
 
 DEGRADATION = "degradation.json"
@@ -21,5 +21,5 @@ DEGRADATION = "degradation.json"
 
 
 def entropy_columns(names: tuple[str, ...]) -> list[str]:
-    """Return the columns of the strengths of corruptions."""
+    """Return the columns of the entropies of corruptions."""
     return [f"entropy_{name}" for name in names]

@@ -30,7 +30,7 @@ ADDED_TO_STEPS: dict[str, Any] = {}
 
 @dataclass(frozen=True)
 class Step:
-    """One corruption of a chain, and how its strength is drawn."""
+    """One corruption of a chain, and how its entropy is drawn."""
 
     name: str
     """What its entropy is called."""
@@ -42,12 +42,12 @@ class Step:
     high: float = 1.0
     always: bool = True
     """Whether every picture gets it; otherwise it is one of those that `random` are drawn from,
-    and strength 0 means that it was not applied."""
+    and entropy 0 means that it was not applied."""
 
 
 @dataclass(frozen=True)
 class Degradation:
-    """From a tile to its low-resolution input, given a strength for each corruption.
+    """From a tile to its low-resolution input, given an entropy for each corruption.
 
     `superres.degradation.degrade.degrade` carries it out.
     """

@@ -87,7 +87,7 @@ class PairSet:
         return self._pairs[self._places["shard"][index], int(self._places["index"][index])]
 
     def entropies(self, indices: Indices) -> np.ndarray:
-        """Return the strengths applied: float32, N x len(entropy_names), in [0, 1]."""
+        """Return the entropies applied: float32, N x len(entropy_names), in [0, 1]."""
         return self._entropies[np.asarray(indices)]
 
 

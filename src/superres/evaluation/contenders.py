@@ -115,15 +115,15 @@ def _places(pairs: PairSet) -> list[dict[str, Any]]:
 def _degrader(pairs: PairSet, number: int) -> Degrade:
     """Return what made a pair's input of its tile."""
     row = pairs.rows.iloc[number]
-    strengths = {name: float(row[f"entropy_{name}"]) for name in pairs.entropy_names}
+    entropies = {name: float(row[f"entropy_{name}"]) for name in pairs.entropy_names}
     item = str(row["id"])
-    return partial(_degraded, degradation=pairs.degradation, strengths=strengths, item=item)
+    return partial(_degraded, degradation=pairs.degradation, entropies=entropies, item=item)
 
 
 def _degraded(
-    tile: np.ndarray, degradation: Degradation, strengths: dict[str, float], item: str
+    tile: np.ndarray, degradation: Degradation, entropies: dict[str, float], item: str
 ) -> np.ndarray:
-    return degrade(degradation, tile, strengths, item)[0]
+    return degrade(degradation, tile, entropies, item)[0]
 
 
 def _baselines(params: EvaluateParams, pairs: PairSet) -> dict[str, Read]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -33,10 +33,12 @@ class CurveParams(Section):
 class ExploreParams(Section):
     """Read by the `explore` stage."""
 
+    renamed: ClassVar = {"strengths": "entropies"}
+
     tiles: Annotated[int, Field(ge=1, le=1024)]
     """Test tiles that the curves are measured on, spread evenly from sharpest to dullest."""
-    strengths: Annotated[list[Unit], Field(min_length=1, max_length=9)]
-    """Entropies that the model is conditioned on along both axes of the strength grid."""
+    entropies: Annotated[list[Unit], Field(min_length=1, max_length=9)]
+    """Entropies that the model is conditioned on along both axes of the entropy grid."""
     samples: Annotated[int, Field(ge=2, le=64)]
     """Samples of one tile that the uncertainty map is made of."""
     grid_steps: Steps

@@ -49,7 +49,7 @@ class Scene:
     low: np.ndarray
     """uint8, H/scale x H/scale x 3."""
     told: np.ndarray
-    """The strengths applied, K."""
+    """The entropies applied, K."""
 
 
 @dataclass(frozen=True)
@@ -118,17 +118,17 @@ def compare_sizes(trial: Trial, subjects: Subjects, advance: Advance) -> Sizes:
 def make_scene(trial: Trial, region: Region) -> Scene:
     """Return a region's picture, degraded as its pairs were, as one.
 
-    The strengths are those recorded for one of its tiles, the first that is near the middle of
+    The entropies are those recorded for one of its tiles, the first that is near the middle of
     what there is.
     """
     items = region.items.ravel()
     original = assemble(trial.test.high(items).reshape(*region.items.shape, *_shape(trial)))
     recorded = trial.test.entropies(items)
-    # As text has it, not as float32 rounds it: the strengths that the tile's own input was made of.
+    # As text has it, not as float32 rounds it: the entropies that the tile's own input was made of.
     columns = [f"entropy_{name}" for name in trial.test.entropy_names]
     exact = trial.test.rows[columns].iloc[items[near_middle(recorded).argmax()]]
-    strengths = dict(zip(trial.test.entropy_names, map(float, exact), strict=True))
-    low, applied = degrade(trial.test.degradation, original, strengths, trial.ids(items)[0])
+    entropies = dict(zip(trial.test.entropy_names, map(float, exact), strict=True))
+    low, applied = degrade(trial.test.degradation, original, entropies, trial.ids(items)[0])
     told = np.array(list(applied.values()), np.float32)
     return Scene(region.source, trial.ids(items), original, low, told)
 
@@ -222,8 +222,8 @@ def _draw(
     shown = {"input": scene.low.repeat(scale, axis=0).repeat(scale, axis=1)}
     shown |= {f"in windows of {one}": restored["", one][0] for one in sorted({1, edge})}
     shown["original"] = scene.original
-    strengths = zip(trial.test.entropy_names, scene.told, strict=True)
-    applied = ", ".join(f"{name} {value:.2f}" for name, value in strengths) or "nothing"
+    entropies = zip(trial.test.entropy_names, scene.told, strict=True)
+    applied = ", ".join(f"{name} {value:.2f}" for name, value in entropies) or "nothing"
     caption = (
         f"{edge} x {edge} neighbouring test tiles ({scene.source}) as one picture, degraded as one "
         f"({applied}) and restored in {trial.params.grid_steps} steps of {SAMPLER}: in windows of "

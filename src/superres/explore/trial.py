@@ -29,7 +29,7 @@ class Trial:
 
     Attributes:
         items: positions of test tiles spread evenly from the sharpest to the dullest, rising.
-        shown: position of the tile that the grids show: of those whose strengths are near the
+        shown: position of the tile that the grids show: of those whose entropies are near the
             middle, so that conditioning on less and on more can both be seen, the one whose input
             has most detail left.
 
@@ -64,7 +64,7 @@ class Trial:
         """Return the names of test pairs by position."""
         return self.test.ids(items)
 
-    def strengths_of(self, item: int) -> str:
+    def entropies_of(self, item: int) -> str:
         """Return what was truly applied to a test tile, in words."""
         values = zip(self.test.entropy_names, self.test.entropies([item])[0], strict=True)
         return ", ".join(f"{name} {value:.2f}" for name, value in values) or "nothing"
@@ -131,7 +131,7 @@ class Trial:
 
 
 def near_middle(entropies: np.ndarray) -> np.ndarray:
-    """Return which rows of strengths (N x K) lie within 0.25 of the middle, or are the nearest."""
+    """Return which rows of entropies (N x K) lie within 0.25 of the middle, or are the nearest."""
     distances = np.abs(entropies - 0.5).max(axis=1, initial=0.0).clip(min=0.25)
     return np.asarray(distances == distances.min())
 

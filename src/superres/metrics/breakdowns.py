@@ -28,7 +28,7 @@ def by_photograph(per_tile: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_entropy(per_tile: pd.DataFrame, entropies: list[str]) -> pd.DataFrame:
-    """Return the same by the strength of the first two corruptions, a row per bin and contender.
+    """Return the same by the entropy of the first two corruptions, a row per bin and contender.
 
     Args:
         per_tile: as above, with `entropy_<name>` in [0, 1].
@@ -50,7 +50,7 @@ def by_entropy(per_tile: pd.DataFrame, entropies: list[str]) -> pd.DataFrame:
 
 
 def bin_of(entropy: pd.Series) -> np.ndarray:
-    """Return the number of each strength's bin; 1 belongs to the last."""
+    """Return the number of each entropy's bin; 1 belongs to the last."""
     return np.clip((entropy.to_numpy() * ENTROPY_BINS).astype(int), 0, ENTROPY_BINS - 1)
 
 

@@ -149,7 +149,7 @@ FIGURES: tuple[Figure, ...] = (
         digits=2,
         better="higher",
         meaning="The restored tile degraded again, against its input: whether it stays true to it.",
-        method="restored, degraded again with the known strengths, against the input",
+        method="restored, degraded again with the known entropies, against the input",
         measure=psnr,
         against="input",
     ),

@@ -11,7 +11,7 @@ from superres.metrics.feature_sets import FeatureSet
 from superres.metrics.fidelity import crop
 
 Degrade = Callable[[np.ndarray], np.ndarray]
-"""A tile (uint8, H x W x 3) to its low-resolution input, with the strengths of that tile."""
+"""A tile (uint8, H x W x 3) to its low-resolution input, with the entropies of that tile."""
 
 
 def compare(restored: np.ndarray, original: np.ndarray, border_crop: int = 0) -> dict[str, float]:
@@ -47,7 +47,7 @@ def measure_tile(
         restored: uint8, H x W x 3.
         original: uint8, of the same shape.
         low: the input that `restored` was made from, uint8, h x w x 3.
-        degrade: what made `low` of the original, with the same strengths.
+        degrade: what made `low` of the original, with the same entropies.
         border_crop: as for `compare`.
 
     Raises:

@@ -55,7 +55,7 @@ def draw_plots(run: Run) -> dict[str, Markup]:
             ),
             "heat": (
                 gain_heat_map(run.per_tile, run.entropies),
-                "PSNR gain of the estimate over bicubic by corruption strength",
+                "PSNR gain of the estimate over bicubic by corruption entropy",
             ),
             "steps": (
                 sampling_curves(run.steps),
@@ -158,7 +158,7 @@ def _is_free(box: Box, taken: list[Box]) -> bool:
 
 
 def gain_heat_map(per_tile: pd.DataFrame, entropies: list[str]) -> Figure | None:
-    """Return the mean PSNR gain of the estimate over bicubic by corruption strength.
+    """Return the mean PSNR gain of the estimate over bicubic by corruption entropy.
 
     Args:
         per_tile: a row per tile and contender with `id`, `contender`, `psnr` and `entropy_<name>`.
@@ -210,10 +210,10 @@ def _heat_map(mean: np.ndarray, count: np.ndarray, entropies: list[str]) -> Figu
         color = "#ffffff" if abs(gain) > 0.6 * limit else "#111111"
         text = f"{signed(gain)} dB\nn = {number}"
         axes.text(*place, text, ha="center", va="center", color=color, size=9)
-    axes.set_xlabel(f"strength of {entropies[0]} (entropy)")
+    axes.set_xlabel(f"entropy of {entropies[0]}")
     axes.set_xticks(edges)
     if rows > 1:
-        axes.set_ylabel(f"strength of {entropies[1]} (entropy)")
+        axes.set_ylabel(f"entropy of {entropies[1]}")
         axes.set_yticks(edges)
     else:
         axes.set_yticks([])

@@ -1,4 +1,4 @@
-"""A sheet of one part of a picture, restored as if corrupted by each of several strengths."""
+"""A sheet of one part of a picture, restored as if corrupted by each of several entropies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from superres.restoration.picture import Picture
 from superres.restoration.restorer import Restorer
 from superres.sampling.batch import Sampling
 
-STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+ENTROPIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 PART = 64
 """Edge of the part that is shown, in pixels of the input."""
 
@@ -33,7 +33,7 @@ def surf(
     seed: int,
     label: str = "surf",
 ) -> Picture:
-    """Return the picture's part with most detail, restored with a grid of strengths.
+    """Return the picture's part with most detail, restored with a grid of entropies.
 
     Rows tell the model its first corruption, columns the second; others are as told. The noise is
     the same everywhere.
@@ -41,7 +41,7 @@ def surf(
     Args:
         restorer: the model.
         picture: the input.
-        told: strengths of the corruptions beyond the second.
+        told: entropies of the corruptions beyond the second.
         how: how to sample; None for the estimate.
         seed: of the noise.
         label: of the progress bar.
@@ -51,13 +51,13 @@ def surf(
     """
     names = restorer.corruptions
     if not names:
-        raise SuperresError("the model knows no corruptions, so there are no strengths to choose")
+        raise SuperresError("the model knows no corruptions, so there are no entropies to choose")
     part = most_detailed(picture, PART)
-    across = STRENGTHS if len(names) > 1 else (told[names[0]],)
+    across = ENTROPIES if len(names) > 1 else (told[names[0]],)
     rows = []
-    total = restorer.windows(part, how) * len(STRENGTHS) * len(across)
+    total = restorer.windows(part, how) * len(ENTROPIES) * len(across)
     with progress_bar(total, label, "window", leave=False, delay=DELAY) as bar:
-        for down in STRENGTHS:
+        for down in ENTROPIES:
             row = []
             for value in across:
                 there = {**told, names[0]: down}
@@ -67,7 +67,7 @@ def surf(
                 row.append(_shown(restored))
             rows.append(row)
     columns = [f"{names[1]} {value:g}" for value in across] if len(names) > 1 else [""]
-    return Picture(_sheet(rows, [f"{names[0]} {value:g}" for value in STRENGTHS], columns))
+    return Picture(_sheet(rows, [f"{names[0]} {value:g}" for value in ENTROPIES], columns))
 
 
 def most_detailed(picture: Picture, edge: int) -> Picture:

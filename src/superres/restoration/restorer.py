@@ -16,7 +16,7 @@ from superres.core.device import pick_device
 from superres.core.errors import SuperresError
 from superres.core.params import closest
 from superres.core.precision import PRECISIONS, Computing
-from superres.entropy.estimator import StrengthEstimator, load_estimator
+from superres.entropy.estimator import EntropyEstimator, load_estimator
 from superres.model.folder import load_model
 from superres.model.resolver import SuperResolver
 from superres.restoration.picture import Picture, from_array, from_pil, to_array, to_pil
@@ -27,7 +27,7 @@ from superres.sampling.samplers import SAMPLERS, evaluations
 from superres.sampling.spacing import check_steps, respaced
 
 MODEL = "models/best"
-STRENGTHS = "strengths"
+ESTIMATOR = "entropy"
 """The estimator's folder, beside the model's."""
 
 AUTO: Literal["auto"] = "auto"
@@ -39,7 +39,7 @@ class Restorer:
     Args:
         model: the model.
         tiling: windows and batches.
-        estimator: folder of the estimator of strengths, read when it is first asked for.
+        estimator: folder of the estimator of entropies, read when it is first asked for.
 
     Raises:
         SuperresError: a window or a batch that cannot be.
@@ -56,7 +56,7 @@ class Restorer:
         self.model = model
         self.tiling = tiling
         self._folder = estimator
-        self._estimator: StrengthEstimator | None = None
+        self._estimator: EntropyEstimator | None = None
 
     @property
     def scale(self) -> int:
@@ -65,7 +65,7 @@ class Restorer:
 
     @property
     def corruptions(self) -> list[str]:
-        """Names of the strengths that `restore` takes."""
+        """Names of the entropies that `restore` takes."""
         return list(self.model.spec.entropies)
 
     def restore(
@@ -80,7 +80,7 @@ class Restorer:
         seed: int = 0,
         repeat: int = 0,
         entropy: Literal["auto"] | None = None,
-        **strengths: float,
+        **entropies: float,
     ) -> Any:
         """Return an image restored: `scale` times as large, of the same kind.
 
@@ -94,8 +94,8 @@ class Restorer:
             estimate: the posterior's mean in one evaluation instead of a sample.
             seed: the same seed gives the same picture.
             repeat: which of a picture's samples.
-            entropy: `auto` estimates the strengths that are not given; without it they are 0.
-            strengths: how strongly the image was corrupted, in [0, 1], by the names in
+            entropy: `auto` estimates the entropies that are not given; without it they are 0.
+            entropies: how strongly the image was corrupted, in [0, 1], by the names in
                 `corruptions`.
 
         Raises:
@@ -113,25 +113,25 @@ class Restorer:
                     "an image is a Pillow image, an array or a list of them, "
                     f"got {type(image).__name__}"
                 )
-            entropies = self.entropies(picture, strengths, entropy)
-            restored = self.run(picture, entropies, how, seed, repeat)
+            chosen = self.entropies(picture, entropies, entropy)
+            restored = self.run(picture, chosen, how, seed, repeat)
             return to_array(restored, image) if isinstance(image, np.ndarray) else to_pil(restored)
 
         return [one(each) for each in image] if isinstance(image, list | tuple) else one(image)
 
     def entropies(
-        self, picture: Picture, strengths: Mapping[str, float], entropy: str | None = None
+        self, picture: Picture, given: Mapping[str, float], entropy: str | None = None
     ) -> dict[str, float]:
-        """Return a strength for each of the model's corruptions, in its order.
+        """Return an entropy for each of the model's corruptions, in its order.
 
         Raises:
             SuperresError: an unknown name, a value out of range, no estimator for this model.
         """
-        for name, value in strengths.items():
+        for name, value in given.items():
             if name not in self.corruptions:
                 known = ", ".join(self.corruptions) or "none"
                 raise SuperresError(
-                    f"unknown strength or option {name!r}{closest(name, self.corruptions)}; the "
+                    f"unknown entropy or option {name!r}{closest(name, self.corruptions)}; the "
                     f"model's corruptions: {known}"
                 )
             if not 0 <= value <= 1:
@@ -139,12 +139,12 @@ class Restorer:
         if entropy not in (AUTO, None):
             raise SuperresError(f"entropy: must be 'auto' or None, got {entropy!r}")
         entropies = dict.fromkeys(self.corruptions, 0.0)
-        if entropy == AUTO and set(self.corruptions) - set(strengths):
+        if entropy == AUTO and set(self.corruptions) - set(given):
             entropies |= self.estimator().estimate(picture.signal())
-        return entropies | {name: float(value) for name, value in strengths.items()}
+        return entropies | {name: float(value) for name, value in given.items()}
 
-    def estimator(self) -> StrengthEstimator:
-        """Return the estimator of strengths.
+    def estimator(self) -> EntropyEstimator:
+        """Return the estimator of entropies.
 
         Raises:
             SuperresError: there is none, or it is for other corruptions.
@@ -239,7 +239,7 @@ def load(
     folder: str | Path = MODEL,
     *,
     device: str | None = None,
-    strengths: str | Path | None = None,
+    entropy_estimator: str | Path | None = None,
     window: int = Tiling().window,
     batch: int = Tiling().batch,
     precision: str = Computing().precision,
@@ -250,7 +250,7 @@ def load(
     Args:
         folder: a model folder.
         device: `cpu`, `cuda:1`, ...; by default SUPERRES_DEVICE, else a GPU where there is one.
-        strengths: folder of the estimator for `entropy="auto"`; by default `strengths` beside
+        entropy_estimator: folder of the estimator for `entropy="auto"`; by default `entropy` beside
             `folder`.
         window: edge of what the network sees at once, in pixels of the restored picture.
         batch: windows per network evaluation.
@@ -264,4 +264,6 @@ def load(
     if precision not in PRECISIONS:
         raise SuperresError(f"precision: must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     model = load_model(folder, pick_device(device), Computing(precision, compiled))
-    return Restorer(model, Tiling(window, batch), strengths or Path(folder).parent / STRENGTHS)
+    return Restorer(
+        model, Tiling(window, batch), entropy_estimator or Path(folder).parent / ESTIMATOR
+    )

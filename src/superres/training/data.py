@@ -18,7 +18,7 @@ from superres.core.seeding import derive_seed, rng
 from superres.core.tensors import to_signal
 from superres.degradation.chain import Degradation
 from superres.degradation.dataset import PairSet
-from superres.degradation.degrade import degrade, draw_strengths
+from superres.degradation.degrade import degrade, draw_entropies
 from superres.diffusion.noise import ItemNoise
 from superres.training.config import DropParams
 
@@ -171,9 +171,9 @@ class FreshCorruptions:
         for place, position in enumerate(positions):
             stream = rng(self._seed, "train-corruption", position)
             if stream.random() < self._share:
-                strengths = draw_strengths(self._degradation, stream)
+                wanted = draw_entropies(self._degradation, stream)
                 item = f"fresh-{self._seed}-{position}"
-                lows[place], applied = degrade(self._degradation, highs[place], strengths, item)
+                lows[place], applied = degrade(self._degradation, highs[place], wanted, item)
                 entropies[place] = list(applied.values())
 
 

@@ -1,10 +1,10 @@
-"""What `--entropy auto` is worth: PSNR of one-evaluation estimates by the strengths that are told.
+"""What `--entropy auto` is worth: PSNR of one-evaluation estimates by the entropies that are told.
 
-    PYTHONPATH=src python benchmarks/strengths.py                        # tiles of val and test
-    PYTHONPATH=src python benchmarks/strengths.py --pictures DIR --count 20    # and whole pictures
+    PYTHONPATH=src python benchmarks/entropies.py                        # tiles of val and test
+    PYTHONPATH=src python benchmarks/entropies.py --pictures DIR --count 20    # and whole pictures
 
-Needs `models/best`, `models/strengths`, `data/tiles` and `data/pairs` of a pipeline that has run.
-Pictures are read as originals and corrupted as the model's inputs were, with strengths drawn from
+Needs `models/best`, `models/entropy`, `data/tiles` and `data/pairs` of a pipeline that has run.
+Pictures are read as originals and corrupted as the model's inputs were, with entropies drawn from
 (--seed, the picture's name); which of a folder are taken is drawn from --seed, too.
 """
 
@@ -22,7 +22,7 @@ from superres.core.errors import SuperresError
 from superres.core.seeding import rng
 from superres.degradation.chain import Degradation
 from superres.degradation.dataset import PairSet, read_degradation
-from superres.degradation.degrade import degrade, draw_strengths
+from superres.degradation.degrade import degrade, draw_entropies
 from superres.metrics.fidelity import psnr
 from superres.restoration.picture import from_array
 from superres.restoration.restorer import Restorer, load
@@ -31,14 +31,14 @@ CONSTANTS = (0.0, 0.25, 0.5)
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 
 Case = tuple[np.ndarray, np.ndarray, dict[str, float]]
-"""An input and its original (uint8, H x W x 3), and the strengths between them by name."""
+"""An input and its original (uint8, H x W x 3), and the entropies between them by name."""
 
 
 def tiles(pairs: PairSet, count: int) -> Iterator[Case]:
     """Yield pairs of a split, spread evenly; `count` 0 is all of them."""
     for item in pairs.spread(count or len(pairs)):
-        strengths = map(float, pairs.entropies([item])[0])
-        named = dict(zip(pairs.entropy_names, strengths, strict=True))
+        entropies = map(float, pairs.entropies([item])[0])
+        named = dict(zip(pairs.entropy_names, entropies, strict=True))
         yield pairs.low([item])[0], pairs.high([item])[0], named
 
 
@@ -57,13 +57,13 @@ def pictures(folder: Path, count: int, degradation: Degradation, seed: int) -> I
             high = np.asarray(image.convert("RGB"))
         height, width = (edge // degradation.scale * degradation.scale for edge in high.shape[:2])
         high = np.ascontiguousarray(high[:height, :width])
-        strengths = draw_strengths(degradation, rng(seed, "benchmark-strengths", path.name))
-        low, applied = degrade(degradation, high, strengths, path.name)
+        entropies = draw_entropies(degradation, rng(seed, "benchmark-strengths", path.name))
+        low, applied = degrade(degradation, high, entropies, path.name)
         yield low, high, applied
 
 
 def measure(restorer: Restorer, cases: Iterator[Case]) -> pd.DataFrame:
-    """Return a row per case: PSNR in dB by what is told, and the estimate's errors by strength."""
+    """Return a row per case: PSNR in dB by what is told, and the estimate's errors by entropy."""
     rows = []
     for low, high, true in cases:
         picture = from_array(low)
@@ -71,8 +71,8 @@ def measure(restorer: Restorer, cases: Iterator[Case]) -> pd.DataFrame:
         told = {"true": true, "auto": auto}
         told |= {f"{value:g}": dict.fromkeys(true, value) for value in CONSTANTS}
         row = {
-            name: psnr(restorer.run(picture, strengths, None).levels, high)
-            for name, strengths in told.items()
+            name: psnr(restorer.run(picture, entropies, None).levels, high)
+            for name, entropies in told.items()
         }
         rows.append(row | {f"{name} off by": abs(auto[name] - true[name]) for name in true})
     return pd.DataFrame(rows)
@@ -82,7 +82,7 @@ def main() -> None:
     """Measure, and print a Markdown table of means."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="models/best", help="model folder")
-    parser.add_argument("--strengths", help="the estimator's; by default beside the model's")
+    parser.add_argument("--entropy-estimator", help="folder; by default beside the model's")
     parser.add_argument("--tiles", default="data/tiles")
     parser.add_argument("--pairs", default="data/pairs")
     parser.add_argument("--pictures", type=Path, help="folder of originals, restored whole")
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
 
-    restorer = load(asked.model, strengths=asked.strengths)
+    restorer = load(asked.model, entropy_estimator=asked.entropy_estimator)
     degradation = read_degradation(asked.pairs)
     restorer.estimator().check_model(degradation.names, degradation.to_json())
     kinds = {
