@@ -6,11 +6,12 @@ text (`Raw profile type ...`), which counts as if it lay in its proper place.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any
 
 from PIL import Image
-from PIL.ExifTags import Base
+from PIL.ExifTags import IFD, Base
 
 RAW_PROFILES = tuple(f"Raw profile type {kind}" for kind in ("exif", "APP1", "xmp"))
 """Names of PNG's texts that may hold EXIF or XMP."""
@@ -35,6 +36,8 @@ def upright(image: Image.Image) -> Image.Image:
 
     The caller drops what `info` still says of orientation: `exif_of`, `without_orientation`.
     """
+    if image.format == "TIFF":
+        _read_directories(image)
     image.load()  # TIFF is turned by this; PNG's EXIF may lie behind the pixels
     turn = _TURNS.get(_orientation(image))
     return image if turn is None else image.transpose(turn)
@@ -66,6 +69,12 @@ def xmp_of(image: Image.Image) -> bytes | None:
 def without_orientation(xmp: bytes) -> bytes:
     """Return an XMP packet that says that pixels lie upright, if it says anything of it."""
     return _pattern(xmp).sub(rb"\g<1>1", xmp)
+
+
+def _read_directories(image: Image.Image) -> None:
+    """Have Pillow remember TIFF's EXIF whole: it closes the file once the pixels are decoded."""
+    with contextlib.suppress(Exception):  # damaged EXIF counts as none
+        image.getexif().get_ifd(IFD.Interop)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -54,9 +55,15 @@ def outside_png(
         counted = [name for name in counted if name == b"cICP"]
     elif counted[:1] == [b"sRGB"]:
         if takes_profile and not picture.grey:
-            return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(), ()
+            return _srgb_profile(), ()
         counted = counted[:1]
     return profile, tuple(name.decode() for name in counted)
+
+
+def _srgb_profile() -> bytes:
+    """Return a profile of sRGB, the same at any time."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile[:24] + struct.pack(">6H", 1999, 10, 18, 0, 0, 0) + profile[36:]
 
 
 def srgb_of_adobe(picture: Picture) -> Picture:

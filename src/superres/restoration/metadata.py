@@ -51,7 +51,7 @@ def kept_exif(image: Image.Image) -> Image.Exif:
         for directory in (IFD.Exif, IFD.GPSInfo):
             values = dict(found.get_ifd(directory))
             if IFD.Interop in values:  # where the directory was; here it is itself
-                values[IFD.Interop] = dict(found.get_ifd(IFD.Interop))
+                values[IFD.Interop] = _interoperability(found)
             values = {tag: value for tag, value in values.items() if value != {}}
             if values:
                 kept.get_ifd(directory).update(values)
@@ -59,6 +59,15 @@ def kept_exif(image: Image.Image) -> Image.Exif:
     except Exception:  # parsers of damaged EXIF raise anything
         return Image.Exif()
     return kept
+
+
+def _interoperability(exif: Image.Exif) -> dict[int, Any]:
+    """Return a directory of EXIF, empty if it is damaged or in a file that has been closed."""
+    try:
+        found = dict(exif.get_ifd(IFD.Interop))
+    except Exception:  # see above
+        return {}
+    return found if isinstance(found.get(Interop.InteropIndex), str) else {}
 
 
 def kept_info(image: Image.Image) -> dict[str, Any]:
@@ -153,6 +162,16 @@ def with_comment(
     if xmp:
         changed[XMP_TAG] = xmp
     return changed.tobytes()
+
+
+def for_tiff(exif: bytes) -> Image.Exif:
+    """Return EXIF as Pillow's writer of TIFF wants it, which writes no directory of a directory."""
+    loaded = Image.Exif()
+    loaded.load(exif)
+    details = loaded.get_ifd(IFD.Exif)
+    if IFD.Interop in details:
+        details[IFD.Interop] = dict(loaded.get_ifd(IFD.Interop))
+    return loaded
 
 
 def fit_jpeg(options: dict[str, Any], comment: str) -> list[str]:

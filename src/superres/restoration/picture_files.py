@@ -27,6 +27,7 @@ from superres.restoration.formats import FORMATS, Format, mode_of
 from superres.restoration.metadata import (
     KEY,
     fit_jpeg,
+    for_tiff,
     is_adobe_rgb,
     is_empty,
     kept_exif,
@@ -164,6 +165,8 @@ def _options(
 def _encoded(kind: Format, picture: Picture, options: dict[str, Any]) -> bytes:
     """Return a file's bytes."""
     if picture.bits == 8 or mode_of(picture) == "L":
+        if kind.name == "TIFF":
+            options = {**options, "exif": for_tiff(options["exif"])}
         return _by_pillow(kind, to_pil(picture), options)
     samples = samples_of(picture)
     if kind.name == "PNG":
