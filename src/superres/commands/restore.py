@@ -15,18 +15,14 @@ from PIL import Image
 
 from superres import __version__
 from superres.core.errors import SuperresError
+from superres.core.images import register_heif
 from superres.core.progress import progress_bar
 from superres.core.terminal import say
 from superres.model.folder import read_spec
 from superres.restoration.entropy_sheet import DELAY, surf
 from superres.restoration.formats import HEIF, as_png, target
 from superres.restoration.metadata import KEY
-from superres.restoration.picture_files import (
-    PictureFile,
-    read_picture,
-    register_heif,
-    write_picture,
-)
+from superres.restoration.picture_files import PictureFile, read_picture, write_picture
 from superres.restoration.planning import Identity, Plan, check_writable, free, identity, plan
 from superres.restoration.restorer import AUTO, MODEL, Restorer, load
 from superres.restoration.tiled import Tiling

@@ -76,15 +76,15 @@ def most_detailed(picture: Picture, edge: int) -> Picture:
     It begins on a multiple of 8 pixels, as JPEG's blocks do.
     """
     height, width = (min(edge, length) for length in picture.size)
-    levels = picture.levels.astype(np.float32)
-    luma = levels if picture.grey else levels.mean(axis=2)
+    levels = picture.seen.astype(np.float32)
+    luma = levels if levels.ndim == 2 else levels.mean(axis=2)
     slopes = sum(np.abs(np.gradient(luma, axis=axis)) for axis in (0, 1) if luma.shape[axis] > 1)
     detail = uniform_filter(np.zeros_like(luma) + slopes, (height, width), mode="constant")
     corners = detail[height // 2 :: 8, width // 2 :: 8]
     corners = corners[: (picture.size[0] - height) // 8 + 1, : (picture.size[1] - width) // 8 + 1]
     row, column = (8 * int(i) for i in np.unravel_index(int(corners.argmax()), corners.shape))
     here = (slice(row, row + height), slice(column, column + width))
-    return Picture(np.ascontiguousarray(picture.levels[here]))
+    return Picture(np.ascontiguousarray(picture.seen[here]))
 
 
 def _shown(picture: Picture) -> np.ndarray:

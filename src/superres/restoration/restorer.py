@@ -9,16 +9,18 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from superres.core.device import pick_device
 from superres.core.errors import SuperresError
+from superres.core.orientation import upright
 from superres.core.params import closest
 from superres.core.precision import PRECISIONS, Computing
 from superres.entropy.estimator import EntropyEstimator, load_estimator
 from superres.model.folder import load_model
 from superres.model.resolver import SuperResolver
+from superres.restoration.metadata import described
 from superres.restoration.picture import Picture, from_array, from_pil, to_array, to_pil
 from superres.restoration.tiled import Job, Tiling, restore_in_bands
 from superres.restoration.windows import Grid
@@ -85,8 +87,9 @@ class Restorer:
         """Return an image restored: `scale` times as large, of the same kind.
 
         Args:
-            image: a Pillow image (its EXIF orientation is applied), an array, uint8 or uint16,
-                (H, W) or (H, W, channels), or a list of those.
+            image: a Pillow image (its orientation is applied; profile, resolution, EXIF and XMP go
+                along in `info`), an array, uint8 or uint16, (H, W) or (H, W, channels), or a list
+                of those.
             steps: timesteps visited.
             sampler: a name from `superres.sampling.samplers.SAMPLERS`.
             spacing: how they are spread.
@@ -105,7 +108,7 @@ class Restorer:
 
         def one(image: Any) -> Any:
             if isinstance(image, Image.Image):
-                picture = from_pil(ImageOps.exif_transpose(image))
+                picture = from_pil(upright(image))
             elif isinstance(image, np.ndarray):
                 picture = from_array(image)
             else:
@@ -115,7 +118,9 @@ class Restorer:
                 )
             chosen = self.entropies(picture, entropies, entropy)
             restored = self.run(picture, chosen, how, seed, repeat)
-            return to_array(restored, image) if isinstance(image, np.ndarray) else to_pil(restored)
+            if isinstance(image, np.ndarray):
+                return to_array(restored, image)
+            return described(to_pil(restored), image)
 
         return [one(each) for each in image] if isinstance(image, list | tuple) else one(image)
 
@@ -140,7 +145,7 @@ class Restorer:
             raise SuperresError(f"entropy: must be 'auto' or None, got {entropy!r}")
         entropies = dict.fromkeys(self.corruptions, 0.0)
         if entropy == AUTO and set(self.corruptions) - set(given):
-            entropies |= self.estimator().estimate(picture.signal())
+            entropies |= self.estimator().estimate(picture.visible_part().signal())
         return entropies | {name: float(value) for name, value in given.items()}
 
     def estimator(self) -> EntropyEstimator:
