@@ -63,18 +63,15 @@ def sections_read(script: Path) -> list[str]:
 
     One that compares the whole file with presets (`read_origin`) reads every section.
     """
-    calls = [
-        node
-        for node in ast.walk(ast.parse(script.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    ]
-    if any(node.func.id == "read_origin" for node in calls):
-        return sorted(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")))
-    return sorted(
-        node.args[0].value
-        for node in calls
-        if node.func.id == "load_section" and isinstance(node.args[0], ast.Constant)
-    )
+    loaded: set[str] = set()
+    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+            continue
+        if node.func.id == "read_origin":
+            return sorted(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")))
+        if node.func.id == "load_section" and isinstance(node.args[0], ast.Constant):
+            loaded.add(str(node.args[0].value))
+    return sorted(loaded)
 
 
 def stages() -> dict[str, Any]:

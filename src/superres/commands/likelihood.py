@@ -9,7 +9,7 @@ from superres.core.device import pick_device
 from superres.core.errors import SuperresError
 from superres.core.storage import replacing_folder, write_csv
 from superres.degradation.dataset import PairSet
-from superres.explore.likelihood import measure_bits
+from superres.explore.bits_per_dim import measure_bits
 from superres.model.folder import load_model
 from superres.sampling.spacing import check_steps
 
