@@ -13,7 +13,7 @@ PAIR_COLUMNS = (
 
 A column `entropy_{name}` follows for each corruption, in the order they were applied in."""
 
-ADDED_COLUMNS: dict[str, object] = {}
+ADDED_COLUMNS: dict[str, str | int | float] = {}
 """Of columns that are added to those: what manifests without them are read with."""
 
 DEGRADATION = "degradation.json"

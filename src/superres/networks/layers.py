@@ -104,7 +104,7 @@ class Upsample(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """Two normalised convolutions, conditioned on the timestep in between, around a skip connection.
+    """Two normalised convolutions around a skip connection, conditioned on the timestep in between.
 
     Args:
         channels: input channels.
