@@ -15,7 +15,7 @@ from superres.degradation.chain import Degradation, Step
 from superres.diffusion.process import GaussianDiffusion
 from superres.interop import to_guided_diffusion
 from superres.interop.architecture import infer_architecture
-from superres.interop.origins import Choices, unseen
+from superres.interop.origins import Choices, hidden_options
 from superres.model.folder import SuperResolver, load_model, read_spec
 from superres.networks.config import ModelParams
 from superres.sampling import sample
@@ -184,7 +184,7 @@ def test_heads_of_published_networks_are_known(
     name: str, given: dict[str, Any], heads: int, head_channels: int | None
 ) -> None:
     choices = Choices(given)
-    asked = unseen(infer_architecture(published(name)), "guided-diffusion", choices)
+    asked = hidden_options(infer_architecture(published(name)), "guided-diffusion", choices)
     assert (asked["heads"], asked["head_channels"]) == (heads, head_channels)
     assert ("head_channels" in choices.assumed) == (not given and head_channels is not None)
     assert not set(choices.assumed) & set(given)

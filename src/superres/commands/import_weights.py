@@ -22,9 +22,9 @@ from superres.interop.origins import (
     Choices,
     degradation_of,
     diffusion_of,
+    hidden_options,
     label_of,
     origin_of,
-    unseen,
 )
 from superres.model.folder import DESCRIPTION, save_model
 from superres.model.resolver import SuperResolver
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         tensors = named_tensors(read_state_dict(source))
         architecture = infer_architecture(tensors)
         origin = choices.settle("origin", origin_of(architecture))
-        network = load_guided_diffusion(tensors, **unseen(architecture, origin, choices))
+        network = load_guided_diffusion(tensors, **hidden_options(architecture, origin, choices))
     except ValueError as error:
         raise SuperresError(f"{source}: {error}") from error
     degradation = degradation_of(architecture.entropies, origin, choices, str(source))
