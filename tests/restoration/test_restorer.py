@@ -140,11 +140,12 @@ def test_auto_tells_what_the_estimator_says_and_flags_come_first(
     image = array(32, 40, 3)
     picture = from_array(image)
     entropies = restorer.entropies(picture, {}, "auto")
-    assert told == restorer.estimator().estimate(picture.signal())
+    assert entropies == restorer.estimator().estimate(picture.signal())
     assert restorer.entropies(picture, {"jpeg": 0.125}, "auto") == {**entropies, "jpeg": 0.125}
     assert restorer.entropies(picture, {"jpeg": 0.125}) == {"blur": 0.0, "jpeg": 0.125}
     np.testing.assert_array_equal(
-        restorer.restore(image, steps=2, entropy="auto"), restorer.restore(image, steps=2, **told)
+        restorer.restore(image, steps=2, entropy="auto"),
+        restorer.restore(image, steps=2, **entropies),
     )
 
 
