@@ -22,7 +22,8 @@ class GuidanceParams(Section):
     ramp: bool
     """The scale falls with the noise, from all of it at the last step to next to nothing."""
     drop: Annotated[list[Condition], Field(min_length=1)]
-    """What the second evaluation is not conditioned on; the model must have been trained so: `train.drop`."""
+    """What the second evaluation is not conditioned on; the model must have been trained so:
+    `train.drop`."""
 
 
 class SamplerParams(Section):
