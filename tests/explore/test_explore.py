@@ -20,7 +20,7 @@ from superres.explore.explore import count_evaluations, explore
 from superres.explore.picture_sizes import Subjects, compare_sizes
 from superres.explore.sampling_curves import step_curves
 from superres.explore.trial import finite_means, near_middle
-from superres.model.folder import SuperResolver
+from superres.model.resolver import Conditioned
 from superres.sampling.batch import Batch, Sampling
 from superres.sampling.samplers import SAMPLERS, evaluations
 from support import ROOT, tiny_params, write_yaml
@@ -84,19 +84,14 @@ def test_evaluations_are_those_that_the_network_makes(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted, tiles = [], []
-    of = SuperResolver.denoiser
+    of = Conditioned.__call__
 
-    def counting(self: SuperResolver, low: torch.Tensor, entropy: torch.Tensor) -> Any:
-        denoise = of(self, low, entropy)
+    def counting(self: Conditioned, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        counted.append(len(x))
+        tiles.append(len(x) * x.shape[2] * x.shape[3] // 32**2)
+        return of(self, x, t)
 
-        def denoise_and_count(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-            counted.append(len(x))
-            tiles.append(len(x) * x.shape[2] * x.shape[3] // 32**2)
-            return denoise(x, t)
-
-        return denoise_and_count
-
-    monkeypatch.setattr(SuperResolver, "denoiser", counting)
+    monkeypatch.setattr(Conditioned, "__call__", counting)
     tried = trial(run)
     low = tried.test.low([0])
     for sampler in SAMPLERS:

@@ -28,20 +28,20 @@ GAP, MARGIN, TEXT = 4, 64, 12
 def surf(
     restorer: Restorer,
     picture: Picture,
-    told: Mapping[str, float],
+    entropies: Mapping[str, float],
     how: Sampling | None,
     seed: int,
     label: str = "surf",
 ) -> Picture:
     """Return the picture's part with most detail, restored with a grid of entropies.
 
-    Rows tell the model its first corruption, columns the second; others are as told. The noise is
-    the same everywhere.
+    Rows condition the model on its first corruption, columns on the second; others are as given.
+    The noise is the same everywhere.
 
     Args:
         restorer: the model.
         picture: the input.
-        told: entropies of the corruptions beyond the second.
+        entropies: those of the corruptions beyond the second.
         how: how to sample; None for the estimate.
         seed: of the noise.
         label: of the progress bar.
@@ -53,14 +53,14 @@ def surf(
     if not names:
         raise SuperresError("the model knows no corruptions, so there are no entropies to choose")
     part = most_detailed(picture, PART)
-    across = ENTROPIES if len(names) > 1 else (told[names[0]],)
+    across = ENTROPIES if len(names) > 1 else (entropies[names[0]],)
     rows = []
     total = restorer.windows(part, how) * len(ENTROPIES) * len(across)
     with progress_bar(total, label, "window", leave=False, delay=DELAY) as bar:
         for down in ENTROPIES:
             row = []
             for value in across:
-                there = {**told, names[0]: down}
+                there = {**entropies, names[0]: down}
                 if len(names) > 1:
                     there[names[1]] = value
                 restored = restorer.run(part, there, how, seed, watch=bar.update)

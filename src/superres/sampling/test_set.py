@@ -37,7 +37,7 @@ def restore_tiles(
         pairs: folder of pairs.
         out: folder of restored tiles: shards named after the contender, a manifest with a row per
             contender and tile, and `sampling.json`: the sampler's params, and `evaluations`, how
-            often the network was evaluated for each sample of a tile (twice with guidance).
+            often the network was evaluated for each sample of a tile, with those of guidance.
 
     Returns:
         Facts for the timing table.
