@@ -238,7 +238,7 @@ def test_all_faults_are_listed_at_once(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("a: [1", "not YAML"),
-        ("train: 1\ntrain: 2", "stands twice"),
+        ("train: 1\ntrain: 2", "is duplicated"),
         ("- 1", "must hold sections"),
         ("!!python/object/apply:os.system ['true']", "not YAML"),
     ],

@@ -129,6 +129,7 @@ def _conflicts(params: Params) -> list[str]:
             f"select.ema_lengths: must be [] without the averages of train.averaging.power, got "
             f"{params.select.ema_lengths}"
         )
+    faults += _budget_conflicts(params)
     crop = params.evaluate.border_crop
     if tile - 2 * crop < SSIM_WINDOW:
         faults.append(
@@ -138,6 +139,19 @@ def _conflicts(params: Params) -> list[str]:
     if params.diffusion.schedule == "linear" and limit <= 20:
         faults.append(f"diffusion.timesteps: must be at least 21 for linear, got {limit}")
     return faults + _model_conflicts(params.model)
+
+
+def _budget_conflicts(params: Params) -> list[str]:
+    """Return what says that the budget of `select` cannot score its candidates."""
+    budget = params.select.budget
+    checkpoints = -(-params.train.steps // params.train.checkpoint_every)
+    least = checkpoints * (1 + len(params.select.ema_lengths))
+    if budget is None or budget >= least:
+        return []
+    return [
+        f"select.budget: must be at least {least}, one evaluation for each of {checkpoints} "
+        f"checkpoints with {1 + len(params.select.ema_lengths)} averages, got {budget}"
+    ]
 
 
 def _loss_conflicts(params: Params) -> list[str]:
