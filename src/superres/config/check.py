@@ -19,6 +19,9 @@ from superres.sampling.config import SamplerParams
 from superres.selection.config import SelectParams
 from superres.training.config import TrainParams
 
+FEWEST_VAL_TILES = 2
+"""`superres.selection.select` has it too, and a test compares what follows from it."""
+
 SSIM_WINDOW = 11
 """Pixels; `superres.metrics.fidelity` has it too, and a test compares them."""
 
@@ -143,14 +146,17 @@ def _conflicts(params: Params) -> list[str]:
 
 def _budget_conflicts(params: Params) -> list[str]:
     """Return what says that the budget of `select` cannot score its candidates."""
-    budget = params.select.budget
+    budget, sampling = params.select.budget, params.select.steps
     checkpoints = -(-params.train.steps // params.train.checkpoint_every)
-    least = checkpoints * (1 + len(params.select.ema_lengths))
+    candidates = checkpoints * (1 + len(params.select.ema_lengths))
+    if params.select.sampler == "heun":
+        sampling = 2 * sampling - 1
+    least = FEWEST_VAL_TILES * candidates * (2 + sampling)  # the loss and the estimate, the sample
     if budget is None or budget >= least:
         return []
     return [
-        f"select.budget: must be at least {least}, one evaluation for each of {checkpoints} "
-        f"checkpoints with {1 + len(params.select.ema_lengths)} averages, got {budget}"
+        f"select.budget: must be at least {least} to score {candidates} candidates on "
+        f"{FEWEST_VAL_TILES} tiles, got {budget}"
     ]
 
 
