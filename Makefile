@@ -20,12 +20,11 @@ env: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "superres needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@test -e $@ || rm -rf .venv # what an installation that was killed left
-	@$(PYTHON) -m venv .venv \
+	@existed=$$(test -e .venv && echo yes); $(PYTHON) -m venv .venv \
 		&& "$(BIN)/python" $(PIP) torch \
 		&& "$(BIN)/python" $(PIP) --editable '.[dev]' \
 		&& touch $@ \
-		|| { test -e $@ || rm -rf .venv; echo "the environment could not be built" >&2; exit 1; }
+		|| { test -n "$$existed" || rm -rf .venv; echo "the environment could not be built" >&2; exit 1; }
 
 repro: $(INSTALLED)
 	dvc repro
