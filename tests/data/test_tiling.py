@@ -220,3 +220,10 @@ def test_hashes_tell_pixels_and_shapes_apart(textured):
 def test_ids_grow_where_eight_digits_do_not_tell_photographs_apart():
     assert short_ids(["0123456789abcdef", "fedcba9876543210"]) == ["01234567", "fedcba98"]
     assert short_ids(["01234567aaaabbbb", "01234567ccccdddd"]) == ["01234567aaaa", "01234567cccc"]
+
+
+def test_too_few_val_tiles_to_choose_a_checkpoint_by(tmp_path, photos, data_params):
+    params = data_params(tile_size=80, stride=80)  # one tile each
+    with pytest.raises(SuperresError, match=r"data\.split\.val: .* give 1 val tiles"):
+        tile_photographs(params, tmp_path / "tiles", tmp_path / "reports" / "p.csv")
+    _nothing_is_left(tmp_path)

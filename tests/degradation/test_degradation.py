@@ -19,11 +19,11 @@ from superres.degradation.corruptions import CORRUPTIONS, LUMA, jpeg_quality, qu
 from superres.degradation.degrade import (
     DISTRIBUTIONS,
     SMALLEST,
-    area_downsample,
     degrade,
     draw_entropies,
     draw_entropy,
 )
+from superres.degradation.downsampling import area_downsample
 from superres.degradation.kernels import (
     anisotropic_kernel,
     gaussian_kernel,

@@ -98,10 +98,10 @@ def test_inputs_follow_from_their_tiles_and_the_manifests_entropies(tiles, pairs
     assert data.entropy_names == ("blur", "jpeg") and data.scale == 2
     columns = [f"entropy_{name}" for name in data.entropy_names]
     for i, row in enumerate(data.rows.to_dict("records")):
-        entropies = {name: row[f"entropy_{name}"] for name in data.entropy_names}
-        again, _ = degrade(data.degradation, high[i], entropies, row["id"])
+        named = {name: row[f"entropy_{name}"] for name in data.entropy_names}
+        again, _ = degrade(data.degradation, high[i], named, row["id"])
         np.testing.assert_array_equal(low[i], again)
-        assert entropies == entropies_of(data.degradation, row["tile_id"], row["variant"])
+        assert named == entropies_of(data.degradation, row["tile_id"], row["variant"])
     np.testing.assert_array_equal(entropies, data.rows[columns].to_numpy(np.float32))
     assert entropies[:, 1].min() >= 0.2 and entropies[:, 1].max() <= 0.6
 

@@ -19,6 +19,9 @@ from superres.sampling.config import SamplerParams
 from superres.selection.config import SelectParams
 from superres.training.config import TrainParams
 
+FEWEST_VAL_TILES = 2
+"""`superres.selection.select` has it too, and a test compares what follows from it."""
+
 SSIM_WINDOW = 11
 """Pixels; `superres.metrics.fidelity` has it too, and a test compares them."""
 
@@ -129,6 +132,7 @@ def _conflicts(params: Params) -> list[str]:
             f"select.ema_lengths: must be [] without the averages of train.averaging.power, got "
             f"{params.select.ema_lengths}"
         )
+    faults += _budget_conflicts(params)
     crop = params.evaluate.border_crop
     if tile - 2 * crop < SSIM_WINDOW:
         faults.append(
@@ -138,6 +142,22 @@ def _conflicts(params: Params) -> list[str]:
     if params.diffusion.schedule == "linear" and limit <= 20:
         faults.append(f"diffusion.timesteps: must be at least 21 for linear, got {limit}")
     return faults + _model_conflicts(params.model)
+
+
+def _budget_conflicts(params: Params) -> list[str]:
+    """Return what says that the budget of `select` cannot score its candidates."""
+    budget, sampling = params.select.budget, params.select.steps
+    checkpoints = -(-params.train.steps // params.train.checkpoint_every)
+    candidates = checkpoints * (1 + len(params.select.ema_lengths))
+    if params.select.sampler == "heun":
+        sampling = 2 * sampling - 1
+    least = FEWEST_VAL_TILES * candidates * (2 + sampling)  # the loss and the estimate, the sample
+    if budget is None or budget >= least:
+        return []
+    return [
+        f"select.budget: must be at least {least} to score {candidates} candidates on "
+        f"{FEWEST_VAL_TILES} tiles, got {budget}"
+    ]
 
 
 def _loss_conflicts(params: Params) -> list[str]:

@@ -12,6 +12,7 @@ from superres.core.errors import SuperresError
 from superres.core.seeding import rng
 from superres.degradation.chain import Degradation
 from superres.degradation.corruptions import CORRUPTIONS, quantise
+from superres.degradation.downsampling import DOWNSAMPLINGS
 
 DISTRIBUTIONS: dict[str, Callable[[float], float]] = {
     "uniform": lambda u: u,
@@ -22,31 +23,6 @@ DISTRIBUTIONS: dict[str, Callable[[float], float]] = {
 of the range."""
 SMALLEST = 1e-6
 """Entropy of a randomly chosen corruption at least, since 0 says that it was not applied."""
-
-
-def area_downsample(images: np.ndarray, scale: int) -> np.ndarray:
-    """Return the mean of each block of `scale` x `scale` pixels.
-
-    Args:
-        images: uint8, any number of axes, then H x W x 3; `scale` divides H and W.
-        scale: a positive whole number; 1 only converts.
-
-    Returns:
-        float32, ... x H/scale x W/scale x 3, in [0, 1].
-    """
-    *others, height, width, channels = images.shape
-    if height % scale or width % scale:
-        raise ValueError(f"{height} x {width} pixels cannot be divided into blocks of {scale}")
-    exact = np.uint16 if scale <= 16 else np.uint32  # the sum of a white block fits
-    lines = images.reshape(-1, scale, width * channels)
-    columns = lines.sum(axis=1, dtype=exact).reshape(-1, width // scale, scale, channels)
-    means = np.empty((len(lines), width // scale, channels), np.float32)
-    for channel in range(channels):  # so that the innermost loops run over pixels, not over three
-        total = columns[:, :, 0, channel]
-        for column in range(1, scale):
-            total = total + columns[:, :, column, channel]
-        np.divide(total, np.float64(255 * scale**2), out=means[:, :, channel], casting="same_kind")
-    return means.reshape(*others, height // scale, width // scale, channels)
 
 
 def draw_entropy(rng: np.random.Generator, distribution: str, low: float, high: float) -> float:
@@ -97,7 +73,7 @@ def degrade(
     Raises:
         SuperresError: a kind of corruption that this version does not know.
     """
-    return corrupt(degradation, area_downsample(tile, degradation.scale), entropies, item)
+    return corrupt(degradation, DOWNSAMPLINGS["area"](tile, degradation.scale), entropies, item)
 
 
 def corrupt(

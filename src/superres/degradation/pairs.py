@@ -28,7 +28,8 @@ from superres.core.storage import (
 )
 from superres.degradation.chain import Degradation
 from superres.degradation.config import DegradeParams
-from superres.degradation.degrade import area_downsample, corrupt, draw_entropies
+from superres.degradation.degrade import corrupt, draw_entropies
+from superres.degradation.downsampling import DOWNSAMPLINGS
 
 MAX_BATCH_BYTES = 2**24
 MAX_BATCH_TILES = 64
@@ -117,7 +118,8 @@ def _degrade_batch(tiles: _Tiles, degradation: Degradation, tiles_folder: Path) 
     """Return the inputs of some tiles; a worker reads the tiles itself."""
     shards = Shards(tiles_folder)
     places = zip(tiles.shards, tiles.positions, strict=True)
-    smaller = area_downsample(np.stack([shards[place] for place in places]), degradation.scale)
+    downsample = DOWNSAMPLINGS["area"]
+    smaller = downsample(np.stack([shards[place] for place in places]), degradation.scale)
     lows = np.empty((sum(tiles.variants), *smaller.shape[1:]), np.uint8)
     applied = np.empty((len(lows), len(degradation.corruptions)))
     place = 0
