@@ -9,6 +9,7 @@ PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 INSTALLED := .venv/.installed
+PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: env repro test lint bench weights deps constraints clean
 .DEFAULT_GOAL := repro
@@ -19,17 +20,18 @@ env: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "superres needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@touch $@
+	@existed=$$(test -e .venv && echo yes); $(PYTHON) -m venv .venv \
+		&& "$(BIN)/python" $(PIP) torch \
+		&& "$(BIN)/python" $(PIP) --editable '.[dev]' \
+		&& touch $@ \
+		|| { test -n "$$existed" || rm -rf .venv; echo "the environment could not be built" >&2; exit 1; }
 
 repro: $(INSTALLED)
 	dvc repro
 	@PYTHONPATH=src python -m superres.reporting
 
 test: $(INSTALLED)
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadgroup
 
 lint: $(INSTALLED)
 	ruff check .
@@ -44,6 +46,7 @@ weights: $(INSTALLED)
 
 deps: $(INSTALLED)
 	python tools/code_dependencies.py
+	python tools/metrics_table.py
 
 constraints: $(INSTALLED)
 	{ echo "# Exact versions that the Makefile installs with; \`make constraints\` writes them anew."; \

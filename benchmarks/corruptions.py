@@ -1,4 +1,4 @@
-"""Draws every corruption at growing strengths: `python benchmarks/corruptions.py PHOTO OUT.png`."""
+"""Draws every corruption at growing entropies: `python benchmarks/corruptions.py PHOTO OUT.png`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from superres.core.images import read_image
 from superres.core.seeding import rng
 from superres.degradation.corruptions import CORRUPTIONS, quantise
 
-STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+ENTROPIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 EDGE = 64
 """Of the picture that is corrupted, in pixels."""
 
@@ -21,19 +21,19 @@ EDGE = 64
 def draw(picture: np.ndarray) -> Figure:
     """Return a figure with two corruptions per row, of a picture in [0, 1], H x W x 3."""
     rows = -(-len(CORRUPTIONS) // 2)
-    columns = 2 * len(STRENGTHS)
+    columns = 2 * len(ENTROPIES)
     figure = Figure(figsize=(columns * 1.0, rows * 1.16), dpi=110, layout="constrained")
     axes = figure.subplots(rows, columns)
     for number, (kind, corrupt) in enumerate(CORRUPTIONS.items()):
         row, side = number % rows, number // rows
-        for place, strength in enumerate(STRENGTHS):
-            panel = axes[row, side * len(STRENGTHS) + place]
-            made, _ = corrupt(picture, strength, partial(rng, 0, "sheet", kind), 1.0)
+        for place, entropy in enumerate(ENTROPIES):
+            panel = axes[row, side * len(ENTROPIES) + place]
+            made, _ = corrupt(picture, entropy, partial(rng, 0, "sheet", kind), 1.0)
             panel.imshow(quantise(made), interpolation="nearest")
             if place == 0:
                 panel.set_title(kind, fontsize=8, loc="left", pad=2)
             else:
-                panel.set_title(f"{strength:g}", fontsize=7, color="0.4", loc="right", pad=2)
+                panel.set_title(f"{entropy:g}", fontsize=7, color="0.4", loc="right", pad=2)
     for panel in axes.flat:
         panel.axis("off")
     return figure

@@ -33,7 +33,7 @@ from superres.core.storage import Shards, read_manifest
 from superres.data.config import DataParams
 from superres.data.tiling import tile_photographs
 from superres.degradation.config import DegradeParams
-from superres.degradation.degrade import area_downsample
+from superres.degradation.downsampling import area_downsample
 from superres.degradation.kernels import gaussian_kernel
 from superres.degradation.pairs import degrade_tiles
 

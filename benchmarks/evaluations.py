@@ -22,6 +22,7 @@ from benchmarks.plain import PlainUNet, plain_sample
 from superres.diffusion import GaussianDiffusion, make_betas
 from superres.diffusion.noise import ItemNoise
 from superres.networks.conditional_unet import upsample
+from superres.sampling import respaced, sample
 
 CPU = torch.device("cpu")
 
@@ -97,13 +98,14 @@ def sampling_rows(name: str, batch: int, steps: int, rounds: int) -> list[Row]:
     betas = make_betas("linear", 4000)
     channels = 6
     diffusion = GaussianDiffusion(betas)
-    kept = list(diffusion.respaced(steps).timestep_map)
+    kept = list(respaced(diffusion, steps).timestep_map)
 
     def draw() -> ItemNoise:
         return ItemNoise(list(range(batch)), noisy.shape[1:])
 
     def fast() -> None:
-        diffusion.sample(
+        sample(
+            diffusion,
             lambda x, t: network(x, t, big, entropy)[:, :channels],
             noisy.shape,
             draw=draw(),

@@ -50,7 +50,7 @@ def loading_rows(
     The loader needs the packages that the project needs; without them it is left out by name.
     """
     try:
-        batches_module: Any = import_module("superres.training.batches")
+        batches_module: Any = import_module("superres.training.data")
         loader_module: Any = import_module("superres.training.prefetch")
         params_module: Any = import_module("superres.training.config")
     except ModuleNotFoundError as error:

@@ -14,6 +14,7 @@ from superres.core.precision import Computing, evaluated
 from superres.diffusion import GaussianDiffusion, make_betas
 from superres.diffusion.noise import ItemNoise
 from superres.networks.conditional_unet import SuperResUNet, upsample
+from superres.sampling import respaced, sample
 
 Network = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
@@ -26,7 +27,7 @@ def sampling_rows(
     plain = PlainUNet(network)
     noisy, _, low, entropy = inputs(name, batch, device)
     betas = make_betas("linear", 4000)
-    kept = list(GaussianDiffusion(betas).respaced(steps).timestep_map)
+    kept = list(respaced(GaussianDiffusion(betas), steps).timestep_map)
 
     def plainly() -> None:
         with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
@@ -93,8 +94,12 @@ def sampler(
     def call() -> None:
         draw = ItemNoise(list(range(batch)), noisy.shape[1:], device)
         with torch.inference_mode():
-            diffusion.sample(
-                lambda x, t: network(x, t, big, entropy), noisy.shape, draw=draw, steps=steps
+            sample(
+                diffusion,
+                lambda x, t: network(x, t, big, entropy),
+                noisy.shape,
+                draw=draw,
+                steps=steps,
             )
 
     return call

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from benchmarks.cases import build, inputs
 from benchmarks.measuring import Row, flops_of, interleaved, rate_of
 from benchmarks.plain import PlainUNet
-from superres.diffusion import GaussianDiffusion, make_betas
+from superres.diffusion import GaussianDiffusion, loss_terms, make_betas
 from superres.networks.conditional_unet import upsample
 
 BACKWARD = 3
@@ -90,8 +90,8 @@ def fast_step(
         adam.zero_grad(set_to_none=True)
         with torch.autocast(device.type, torch.bfloat16):
             big = upsample(low, x0.shape[-2:])
-            terms = diffusion.loss_terms(
-                lambda x, t: network(x, t, big, entropy), x0, timesteps, noise
+            terms = loss_terms(
+                diffusion, lambda x, t: network(x, t, big, entropy), x0, timesteps, noise
             )
         terms["loss"].mean().backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -115,8 +115,8 @@ def _plain_step(
     def step() -> None:
         with torch.backends.cudnn.flags(allow_tf32=False):
             adam.zero_grad()
-            terms = diffusion.loss_terms(
-                lambda x, t: network(x, t, low, entropy), x0, timesteps, noise
+            terms = loss_terms(
+                diffusion, lambda x, t: network(x, t, low, entropy), x0, timesteps, noise
             )
             loss = terms["loss"].mean()
             loss.backward()

@@ -21,8 +21,8 @@ from superres.core.distributed import Processes
 from superres.data.tiling import tile_photographs
 from superres.degradation.dataset import PairSet
 from superres.degradation.pairs import degrade_tiles
+from superres.evaluation.contenders import Folders, measure
 from superres.evaluation.reference import write_reference
-from superres.evaluation.test_set import Folders, measure
 from superres.model.folder import SuperResolver, save_model
 from superres.restoration.picture import from_array
 from superres.restoration.restorer import Restorer

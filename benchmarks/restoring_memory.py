@@ -25,8 +25,7 @@ from torch.utils._pytree import tree_leaves
 
 from superres.config.check import check_params
 from superres.model.folder import ModelSpec, SuperResolver, load_model
-from superres.restoration import lockstep
-from superres.restoration import tiled as whole
+from superres.restoration import tiled
 from superres.restoration.picture import from_array
 from superres.restoration.restorer import Restorer
 from superres.restoration.tiled import Tiling
@@ -39,10 +38,7 @@ WIDTH, HEIGHTS = 256, (256, 1024)
 
 
 class LiveTensors(TorchDispatchMode):
-    """Counts the bytes of tensors that operations within make, until they are let go.
-
-    It holds for one thread at a time; `entered` may be called in several that take turns.
-    """
+    """Counts the bytes of tensors that operations within make, until they are let go."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,7 +88,7 @@ def window_bytes(model: SuperResolver, window: int = 64, batch: int = 2) -> floa
     x, timesteps = torch.zeros(batch, 3, window, window), torch.zeros(batch, dtype=torch.long)
     entropy = torch.zeros(batch, len(model.spec.entropies))
     with torch.no_grad(), LiveTensors() as live:
-        model.denoiser(low, entropy)(x, timesteps)
+        model.condition(low, entropy)(x, timesteps)
     return live.peak / (batch * window**2)
 
 
@@ -107,27 +103,22 @@ def _peak(model: SuperResolver, how: Sampling | None, height: int) -> int:
     restorer = Restorer(model, Tiling(64, 1), "no estimator")
     size = height // model.spec.scale, WIDTH // model.spec.scale
     picture = from_array(np.zeros((*size, 3), np.uint8))
-    with _counted() as live, live:
+    with _counted() as live:
         restorer.run(picture, dict.fromkeys(restorer.corruptions, 0.5), how)
     return live.peak
 
 
 @contextmanager
 def _counted() -> Iterator[LiveTensors]:
-    """Count in the samplers' threads as well, of which one runs at any time."""
-    live, run = LiveTensors(), lockstep.Sampler._run
-
-    def counted(sampler: lockstep.Sampler) -> None:
-        with live:
-            run(sampler)
+    """Count what is held beside the network, in narrow bands."""
 
     def nothing(*_: Any) -> Callable[[Tensor, Tensor], Tensor]:
         return lambda x, _: torch.cat([x, x], 1)
 
     with (
-        mock.patch.object(lockstep.Sampler, "_run", counted),
-        mock.patch.object(whole, "bind", nothing),
-        mock.patch.object(whole, "BAND_PIXELS", BAND_PIXELS),
+        mock.patch.object(tiled, "bind", nothing),
+        mock.patch.object(tiled, "BAND_PIXELS", BAND_PIXELS),
+        LiveTensors() as live,
     ):
         yield live
 

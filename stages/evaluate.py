@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from superres.core.params import load_section
 from superres.core.stage import run_stage
-from superres.evaluation.test_set import Folders, measure
+from superres.evaluation.contenders import Folders, measure
 from superres.metrics.config import EvaluateParams
 
 

@@ -6,7 +6,7 @@ It differs from run to run, so it is no output: nothing may depend on it.
 from __future__ import annotations
 
 from superres.core.stage import run_stage
-from superres.reporting.run_page import write_run
+from superres.reporting.environment import write_run
 
 
 def main() -> None:

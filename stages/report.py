@@ -5,7 +5,8 @@ from __future__ import annotations
 from superres.core.params import load_section
 from superres.core.stage import run_stage
 from superres.reporting.config import ReportParams
-from superres.reporting.page import read_origin, write_report
+from superres.reporting.origin import read_origin
+from superres.reporting.page import write_report
 
 
 def main() -> None:

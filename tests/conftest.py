@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from filelock import FileLock  # PyTorch brings it
 
 from inception_weights import random_weights
 from lpips_weights import write_weights
+from superres.core.hashing import sha256_of
 from superres.metrics import weights
-from superres.metrics.download import sha256_of
 from support import copy_project, run, tiny_params, write_photographs
+
+MEASURING = ("test_memory.py", "test_duplicates.py", "test_durability.py")
+"""Of memory and time: one worker runs them, one after the other."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say what `pytest -n` gives to one worker: what measures, what a file or browser shares."""
+    for item in items:
+        fixtures = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009 - not public
+        if item.path.name in MEASURING:
+            item.add_marker(pytest.mark.xdist_group("measuring"))
+        elif "driver" in fixtures:
+            item.add_marker(pytest.mark.xdist_group("browser"))
+        elif any(one.scope == "module" for found in fixtures.values() for one in found):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(autouse=True)
@@ -49,8 +68,25 @@ def lpips_given(lpips_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy of the project in which the whole tiny pipeline has run and is committed."""
-    folder = tmp_path_factory.mktemp("project")
+    """Return a copy of the project in which the whole tiny pipeline has run and is committed.
+
+    Built once for all workers: tests read it, and what they write has names of its own.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return build_project(tmp_path_factory.mktemp("project"))
+    folder = tmp_path_factory.getbasetemp().parent / "project"
+    complete = folder.with_suffix(".complete")
+    with FileLock(folder.with_suffix(".lock")):
+        if not complete.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            build_project(folder)
+            complete.touch()
+    return folder
+
+
+def build_project(folder: Path) -> Path:
+    """Run the tiny pipeline in an empty folder, commit what git keeps of it, and return it."""
     copy_project(folder)
     (folder / "params.yaml").write_text(yaml.safe_dump(tiny_params(), sort_keys=False))
     write_photographs(folder / "photographs")

@@ -15,6 +15,8 @@ from scipy.ndimage import gaussian_filter
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = Path(__file__).parent / "golden"
+STORED = Path(__file__).parent / "data_formats"
+"""Folders as they were written when their format was new; never written anew."""
 
 
 def tiny_params() -> dict[str, Any]:
@@ -28,12 +30,12 @@ def tiny_params() -> dict[str, Any]:
     params["train"]["previews"].update(every=3, tiles=2)
     params["select"].update(steps=2, tiles=4, ema_lengths=[])
     params["sampler"].update(steps=4, repeats=2)
-    params["explore"].update(tiles=2, strengths=[0.0, 1.0], samples=2, grid_steps=2, sizes=[1, 2])
+    params["explore"].update(tiles=2, entropies=[0.0, 1.0], samples=2, grid_steps=2, sizes=[1, 2])
     params["explore"]["curves"] = [
         {"sampler": "ddpm", "spacing": "linear", "steps": [1, 2]},
         {"sampler": "heun", "spacing": "trailing", "steps": [2]},
     ]
-    params["strengths"].update(channels=8, steps=4, batch=4)
+    params["entropy"].update(channels=8, steps=4, batch=4)
     params["evaluate"]["features"]["swd"].update(patches_per_tile=16, projections=16)
     params["evaluate"]["bootstrap"].update(resamples=100)
     params["report"].update(tiles=4)

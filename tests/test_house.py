@@ -36,7 +36,16 @@ MAY_IMPORT = {
     "evaluation": GROUND | {"degradation", "metrics"},
     "restoration": GROUND | {"networks", "diffusion", "model", "sampling", "entropy"},
     "explore": GROUND
-    | {"degradation", "networks", "diffusion", "model", "metrics", "sampling", "restoration"},
+    | {
+        "data",
+        "degradation",
+        "networks",
+        "diffusion",
+        "model",
+        "metrics",
+        "sampling",
+        "restoration",
+    },
     "reporting": GROUND | {"metrics"},
 }
 """What each room may import beside itself. `config`, `commands` and the command line may import

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "src" / "superres"
 
 
 def import_closure(script: Path) -> list[Path]:
-    """Return the modules of `superres` that a script imports, rooms' `__init__` files left out."""
+    """Return the modules of `superres` that importing a script executes."""
     found: set[Path] = set()
     waiting = [script]
     while waiting:
@@ -63,15 +63,18 @@ def sections_read(script: Path) -> list[str]:
 
     One that compares the whole file with presets (`read_origin`) reads every section.
     """
-    loaded: set[str] = set()
-    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
-            continue
-        if node.func.id == "read_origin":
-            return sorted(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")))
-        if node.func.id == "load_section" and isinstance(node.args[0], ast.Constant):
-            loaded.add(str(node.args[0].value))
-    return sorted(loaded)
+    calls = [
+        (node.func.id, node.args)
+        for node in ast.walk(ast.parse(script.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
+    if any(name == "read_origin" for name, _ in calls):
+        return sorted(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")))
+    return sorted(
+        str(arguments[0].value)
+        for name, arguments in calls
+        if name == "load_section" and isinstance(arguments[0], ast.Constant)
+    )
 
 
 def stages() -> dict[str, Any]:
@@ -91,12 +94,15 @@ def is_code(dependency: str) -> bool:
 
 
 def _files(name: str) -> list[Path]:
-    """Return the file of a module, a room's public names' modules, or nothing for other names."""
+    """Return the file of a module below `superres`, a room's `__init__`, or nothing otherwise.
+
+    The package's own `__init__` is in no room: it holds the version, which changes no result.
+    """
     parts = name.split(".")[1:]
-    module = PACKAGE.joinpath(*parts).with_suffix(".py") if parts else PACKAGE / "__init__.py"
-    if parts and module.is_file():
-        return [module]
-    return []
+    if not parts:
+        return []
+    place = PACKAGE.joinpath(*parts)
+    return [file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()]
 
 
 def main() -> None:

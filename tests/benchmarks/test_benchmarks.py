@@ -36,8 +36,8 @@ def test_the_table_of_samplers(project: Path, tmp_path: Path) -> None:
     assert table["psnr"].between(0, 60).all()
 
 
-def test_the_table_of_strengths(project: Path) -> None:
-    script = str(ROOT / "benchmarks/strengths.py")
+def test_the_table_of_entropies(project: Path) -> None:
+    script = str(ROOT / "benchmarks/entropies.py")
     words = ["--pictures=photographs", "--count=2"]
     done = run(project, sys.executable, script, *words)
     header, _, *rows = (

@@ -133,7 +133,7 @@ def test_models_without_a_counterpart_are_refused(
     assert not (tmp_path / "out.pth").exists()
 
 
-def test_all_reasons_are_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_reasons_are_named_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = saved(tmp_path, {"prediction": "v", "target": "residual"}, unshuffle=2)
     assert main(["export", str(folder), str(tmp_path / "out.pth")]) == 1
     err = capsys.readouterr().err

@@ -15,9 +15,10 @@ from superres.degradation.chain import Degradation, Step
 from superres.diffusion.process import GaussianDiffusion
 from superres.interop import to_guided_diffusion
 from superres.interop.architecture import infer_architecture
-from superres.interop.origins import Choices, unseen
+from superres.interop.origins import Choices, hidden_options
 from superres.model.folder import SuperResolver, load_model, read_spec
 from superres.networks.config import UNetParams
+from superres.sampling import sample
 
 RECIPE = Degradation(
     2, 1.0, (Step("jpeg", "jpeg-broad", "cosine"), Step("blur", "gaussian_blur", "cosine"))
@@ -100,8 +101,12 @@ def test_class_conditional_weights_of_guided_diffusion_restore_pictures(
     low, entropy = torch.rand(1, 3, 4, 4) * 2 - 1, torch.zeros(1, 0)
     shape = (1, 3, *model.size(low))
     assert isinstance(model.diffusion, GaussianDiffusion) and shape == (1, 3, 16, 16)
-    restored = model.diffusion.sample(
-        model.denoiser(low, entropy), shape, draw=lambda: torch.randn(shape), steps=3
+    restored = sample(
+        model.diffusion,
+        model.denoiser(low, entropy),
+        shape,
+        draw=lambda: torch.randn(shape),
+        steps=3,
     )
     assert restored.shape == shape and restored.isfinite().all()
 
@@ -179,7 +184,7 @@ def test_heads_of_published_networks_are_known(
     name: str, given: dict[str, Any], heads: int, head_channels: int | None
 ) -> None:
     choices = Choices(given)
-    asked = unseen(infer_architecture(published(name)), "guided-diffusion", choices)
+    asked = hidden_options(infer_architecture(published(name)), "guided-diffusion", choices)
     assert (asked["heads"], asked["head_channels"]) == (heads, head_channels)
     assert ("head_channels" in choices.assumed) == (not given and head_channels is not None)
     assert not set(choices.assumed) & set(given)

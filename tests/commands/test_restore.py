@@ -18,7 +18,7 @@ from PIL import Image
 from picture_files import kind_of, picture
 from superres.cli import main
 from superres.commands import restore as restore_command
-from superres.entropy.estimator import EstimatorSpec, StrengthEstimator, save_estimator
+from superres.entropy.estimator import EntropyEstimator, EstimatorSpec, save_estimator
 from superres.restoration import planning
 from superres.restoration.restorer import Restorer
 
@@ -231,10 +231,13 @@ def test_no_progress_bar_for_what_takes_no_time(
         (["a.png", "b.png", "c.png"], "c.png: is a file; several pictures go into a folder"),
         (["a.png", "c.png/out.png"], "c.png: is a file where a folder is wanted"),
         (["a.png", "out.png", "--jpeg", "1.5"], "--jpeg: must be between 0 and 1, got 1.5"),
-        (["a.png", "out.png", "--steps", "101"], "steps: must be between 1 and 100, got 101"),
+        (
+            ["a.png", "out.png", "--steps", "101"],
+            "steps: must be between 1 and 100, the model's timesteps, got 101",
+        ),
         (["a.png", "out.png", "--samples", "0"], "--samples: must be at least 1, got 0"),
         (["a.png", "out.png", "--window", "33"], "window: must be a positive multiple"),
-        (["a.png", "out.png", "--entropy", "auto"], "no estimator of strengths there"),
+        (["a.png", "out.png", "--entropy", "auto"], "no estimator of entropies there"),
         (["a.png", "out.png", "--model", "hollow"], "hollow: not a model folder"),
         (["a.png", "out.png", "--jpeg", "1", "--model", "gone"], "gone: not a model folder"),
         (["a.png", "out.png", "--model", "other"], "model.json: "),
@@ -297,19 +300,19 @@ def test_auto_prints_and_records_what_it_used(
     shutil.copytree(model, tmp_path / "models" / "best")
     torch.manual_seed(0)
     spec = EstimatorSpec(
-        format="superres-strengths-2",
+        format="superres-entropy-1",
         entropies=["blur", "jpeg"],
         degradation={"scale": 2},
         channels=8,
         caution=2,
     )
-    save_estimator(tmp_path / "models" / "strengths", StrengthEstimator(spec))
+    save_estimator(tmp_path / "models" / "entropy", EntropyEstimator(spec))
     words = [picture(tmp_path / "a.png"), tmp_path / "b.png", "--model", tmp_path / "models/best"]
     more = ["--entropy", "auto", "--jpeg", "0.5", "--estimate"]
     assert main(["restore", *map(str, words), *more]) == 0
     said = capsys.readouterr().out
     with Image.open(tmp_path / "b.png") as image:
-        told = json.loads(image.text["superres"])["strengths"]
+        told = json.loads(image.text["superres"])["entropies"]
     assert told["jpeg"] == 0.5 and 0 < told["blur"] < 1
     assert f"blur {told['blur']:g} (estimated), jpeg 0.5\n" in said
 

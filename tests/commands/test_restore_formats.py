@@ -120,7 +120,7 @@ def test_orientation_profile_and_exif(restore: Any, tmp_path: Path, suffix: str)
             assert details[0xA002] == 20
             said = details[0x9286].removeprefix(b"ASCII\0\0\0").decode()
     facts = json.loads(said)
-    assert facts["strengths"] == {"blur": 0.0, "jpeg": 0.25}
+    assert facts["entropies"] == {"blur": 0.0, "jpeg": 0.25}
     assert facts["estimate"] is True and facts["seed"] == 0
 
 

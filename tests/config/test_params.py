@@ -11,7 +11,7 @@ import yaml
 from superres.config import check
 from superres.config.check import Params, check_params
 from superres.core.errors import SuperresError
-from superres.core.params import load_section, read_params
+from superres.core.params import load_section, parse_section, read_params
 from superres.degradation.config import CorruptionParams
 from superres.degradation.degrade import DISTRIBUTIONS
 from superres.diffusion.config import DiffusionParams
@@ -25,6 +25,7 @@ from superres.sampling.config import SamplerParams
 from superres.sampling.samplers import SAMPLERS
 from superres.sampling.spacing import SPACINGS
 from superres.selection.config import SelectParams
+from superres.selection.select import affordable
 from superres.selection.verdict import HIGHER_IS_BETTER
 from superres.training.config import LossParams, TrainParams
 from support import ROOT, tiny_params
@@ -97,13 +98,19 @@ def test_a_part_of_a_section_is_loaded() -> None:
         ("report.title", "", "report.title"),
         ("samplr", {}, "unknown section 'samplr' (did you mean 'sampler'?)"),
         ("report", ..., "missing section 'report'"),
+        ("strengths", {}, "params.yaml: unknown section 'strengths': it is called 'entropy' now"),
+        (
+            "explore.strengths",
+            [0.5],
+            "params.yaml: explore: unknown key 'strengths': it is called 'entropies' now",
+        ),
         ("data.tile_size", 33, "data.tile_size: must be a multiple of degrade.scale 2, got 33"),
         ("sampler.steps", 101, "sampler.steps: must be at most diffusion.timesteps 100, got 101"),
         ("train.micro_batches", 3, "train.batch: must be a multiple of train.micro_batches 3"),
         ("train.fresh_corruptions", 2.0, "fresh_corruptions: must be between 0 and 1, got 2.0"),
         ("data.split.val", 0.9, "val and test must leave photographs to train on"),
         ("evaluate.border_crop", 11, "evaluate.border_crop: must leave 11 of data.tile_size 32"),
-        ("explore.strengths", [0.0, 2.0], "explore.strengths.1: must be between 0 and 1, got 2.0"),
+        ("explore.entropies", [0.0, 2.0], "explore.entropies.1: must be between 0 and 1, got 2.0"),
         (
             "sampler.guidance.scale",
             1.5,
@@ -140,6 +147,21 @@ def test_faults_name_file_key_value_and_what_is_allowed(
         check_params(path)
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_a_file_from_before_entropies_had_their_name_gets_the_new_ones(tmp_path: Path) -> None:
+    params = tiny_params()
+    params["strengths"] = params.pop("entropy")
+    path = write(tmp_path / "params.yaml", params)
+    with pytest.raises(SuperresError) as caught:
+        check_params(path)
+    assert str(caught.value) == f"{path}: unknown section 'strengths': it is called 'entropy' now"
+    params["entropy"] = params.pop("strengths")
+    params["explore"]["strengths"] = params["explore"].pop("entropies")
+    with pytest.raises(SuperresError) as caught:
+        check_params(write(path, params))
+    wanted = f"{path}: explore: unknown key 'strengths': it is called 'entropies' now"
+    assert str(caught.value) == wanted
 
 
 def test_averages_are_made_of_kept_ones_only(tmp_path: Path) -> None:
@@ -217,7 +239,7 @@ def test_all_faults_are_listed_at_once(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("a: [1", "not YAML"),
-        ("train: 1\ntrain: 2", "stands twice"),
+        ("train: 1\ntrain: 2", "is duplicated"),
         ("- 1", "must hold sections"),
         ("!!python/object/apply:os.system ['true']", "not YAML"),
     ],
@@ -264,3 +286,29 @@ def test_checking_does_not_import_torch() -> None:
 def test_presets_are_complete(path: Path) -> None:
     params = check_params(path)
     assert isinstance(params.train, TrainParams)
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "heun"])
+def test_the_least_budget_is_what_selecting_needs(tmp_path: Path, sampler: str) -> None:
+    params = tiny_params()
+    params["train"].update(steps=7, checkpoint_every=3)
+    params["select"].update(sampler=sampler, steps=4, ema_lengths=[0.05, 0.1], budget=1)
+    with pytest.raises(SuperresError, match="to score 9 candidates on 2 tiles, got 1") as caught:
+        check_params(write(tmp_path / "params.yaml", params))
+    least = int(str(caught.value).split("at least ")[1].split()[0])
+    for budget in (least - 1, least):
+        select = parse_section("select", SelectParams, {**params["select"], "budget": budget})
+        params["select"]["budget"] = budget
+        path = write(tmp_path / "params.yaml", params)
+        if budget < least:
+            with pytest.raises(SuperresError, match=r"select\.budget"):
+                affordable(select, 9, 100)
+        else:
+            check_params(path)
+            assert affordable(select, 9, 100) == 2
+
+
+def test_a_salt_may_be_a_whole_number(tmp_path: Path) -> None:
+    assert check_params(changed(tmp_path, "data.split.salt", 12)).data.split.salt == "12"
+    with pytest.raises(SuperresError, match="salt"):
+        check_params(changed(tmp_path, "data.split.salt", True))

@@ -1,10 +1,15 @@
 import pickle
+import struct
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image
+import tifffile
+from PIL import Image, PngImagePlugin
 
-from superres.core.images import UnreadableImage, encode_png, read_image
+from picture_files import png_of
+from superres.core.images import NoImage, UnreadableImage, encode_png, read_image
 
 RGB = np.random.default_rng(0).integers(0, 256, (9, 14, 3), dtype=np.uint8)
 
@@ -50,6 +55,89 @@ def test_greyscale_and_16_bit_greyscale_agree(tmp_path):
 def test_16_bit_greyscale_rounds(tmp_path):
     Image.fromarray(np.array([[128, 129, 65535, 0]], np.uint16)).save(tmp_path / "p.png")
     assert read_image(tmp_path / "p.png")[0, :, 0].tolist() == [0, 1, 255, 0]
+
+
+DEEP = np.random.default_rng(1).integers(0, 65536, (9, 14, 4), dtype=np.uint16)
+ROUNDED = np.rint(DEEP / 257).astype(np.uint8)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("suffix", ["png", "tif", "ppm"])
+@pytest.mark.parametrize("archived", [False, True])
+def test_16_bits_of_colour_round_as_those_of_grey(tmp_path, suffix, channels, archived):
+    """On white where there is alpha: what the same picture of 8 bits gives."""
+    path, samples, rounded = tmp_path / f"p.{suffix}", DEEP[:, :, :channels], ROUNDED
+    rounded = rounded[:, :, :channels]
+    if suffix == "png":
+        path.write_bytes(png_of(samples))
+    elif suffix == "tif" and channels != 2:
+        kind = "rgb" if channels > 2 else "minisblack"
+        alpha = ["unassalpha"] if channels == 4 else None
+        tifffile.imwrite(path, samples.squeeze(), photometric=kind, extrasamples=alpha)
+    elif suffix == "ppm" and channels in (1, 3):
+        head = b"P5" if channels == 1 else b"P6"
+        path.write_bytes(head + b"\n14 9\n65535\n" + samples.astype(">u2").tobytes())
+    else:
+        pytest.skip("there are no such files")
+    Image.fromarray(rounded.squeeze()).save(tmp_path / "8.png")
+    image = read_image("none", path.read_bytes()) if archived else read_image(path)
+    np.testing.assert_array_equal(image, read_image(tmp_path / "8.png"))
+    if channels == 3:
+        np.testing.assert_array_equal(image, rounded)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_transparent_colour_of_16_bits_becomes_white(tmp_path, channels):
+    samples = DEEP[:, :, :channels].copy()
+    samples[2, 3] = samples[7, 5]
+    key = (b"tRNS", struct.pack(f">{channels}H", *samples[7, 5]))
+    (tmp_path / "p.png").write_bytes(png_of(samples, key))
+    image = read_image(tmp_path / "p.png")
+    assert (image == 255).all(axis=2)[[2, 7], [3, 5]].all()
+    shown = np.broadcast_to(ROUNDED[:, :, :channels], RGB.shape)
+    np.testing.assert_array_equal(image[3:7], shown[3:7])
+
+
+def test_greys_of_16_bits_whose_zero_is_white(tmp_path):
+    tifffile.imwrite(tmp_path / "p.tif", DEEP[:, :, 0], photometric="miniswhite")
+    np.testing.assert_array_equal(read_image(tmp_path / "p.tif")[:, :, 0], 255 - ROUNDED[:, :, 0])
+
+
+def heic(path):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.from_pillow(Image.new("RGB", (32, 24), (200, 40, 90))).save(path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["p.heic", "p.HEIF", "p.jpg", "p"])
+def test_heic_is_read_by_its_content(tmp_path, name):
+    path = heic(tmp_path / "p.heic").rename(tmp_path / name)
+    for image in (read_image(path), read_image("none", path.read_bytes())):
+        assert image.shape == (24, 32, 3)
+        np.testing.assert_allclose(image[12, 16].astype(int), (200, 40, 90), atol=6)
+
+
+@pytest.mark.parametrize("name", ["p.heic", "p.jpg", "p"])
+def test_heic_without_its_library_says_what_is_missing(tmp_path, name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / name).write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    with pytest.raises(UnreadableImage, match="HEIC needs pillow-heif: pip install") as caught:
+        read_image(tmp_path / name)
+    assert not isinstance(caught.value, NoImage)  # an image, to be counted as unreadable
+
+
+def test_texts_are_bounded_by_the_file_and_pillow_gets_its_limits_back(tmp_path):
+    paths = []
+    for number in range(6):
+        info = PngImagePlugin.PngInfo()
+        info.add_text("long", "a" * (2_000_000 + number), zip=number % 2 > 0)
+        paths.append(tmp_path / f"{number}.png")
+        Image.fromarray(RGB).save(paths[-1], pnginfo=info)
+    before = (PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY)
+    with ThreadPoolExecutor(4) as pool:
+        for image in pool.map(read_image, 5 * paths):
+            np.testing.assert_array_equal(image, RGB)
+    assert before == (PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY)
 
 
 def test_transparent_pixels_become_white(tmp_path):

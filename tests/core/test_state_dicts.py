@@ -16,7 +16,8 @@ from torch import nn
 
 from superres.core import state_dicts
 from superres.core.errors import SuperresError
-from superres.core.state_dicts import read_state_dict, sha256, write_state_dict
+from superres.core.hashing import sha256_of
+from superres.core.state_dicts import read_state_dict, write_state_dict
 
 
 class Hostile:
@@ -101,7 +102,7 @@ def test_weights_come_back(tmp_path: Path, kind: str) -> None:
     read = read_state_dict(path)
     assert read.keys() == tensors.keys()
     assert all(torch.equal(read[name], tensors[name]) for name in tensors)
-    assert sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert sha256_of(path) == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_damaged_safetensors(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from superres.core.errors import SuperresError
+from superres.core.manifests import ADDED_COLUMNS
 from superres.core.storage import (
     Shards,
     ShardWriter,
@@ -151,3 +152,15 @@ def test_manifests(tmp_path: Path) -> None:
     write_csv(tmp_path / "manifest.csv", frame.iloc[:0])
     with pytest.raises(SuperresError, match="no rows"):
         read_manifest(tmp_path)
+
+
+def test_a_column_that_was_added_later_is_filled_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_csv(tmp_path / "manifest.csv", pd.DataFrame({"id": ["a", "b"], "kept": [1, 2]}))
+    monkeypatch.setitem(ADDED_COLUMNS, "weight", 0.5)
+    monkeypatch.setitem(ADDED_COLUMNS, "kept", 7)
+    frame = read_manifest(tmp_path, ("id", "kept", "weight"))
+    assert frame["weight"].tolist() == [0.5, 0.5]
+    assert frame["kept"].tolist() == [1, 2]
+    assert "weight" not in read_manifest(tmp_path, ("id",)).columns

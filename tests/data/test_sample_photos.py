@@ -2,10 +2,10 @@ import pytest
 import skimage
 
 from superres.core.errors import SuperresError
+from superres.core.hashing import pixels_digest
 from superres.core.images import read_image
 from superres.core.params import load_section
 from superres.data import sample_photos as photographs
-from superres.data.catalog import content_hash
 from superres.data.config import DataParams
 from superres.data.splitting import assign_splits
 from support import ROOT
@@ -32,7 +32,7 @@ def test_a_missing_photograph_is_named_and_nothing_is_left(tmp_path, monkeypatch
 
 def test_the_default_salt_holds_out_the_photographs_it_was_chosen_for():
     files = photographs.bundled_files()
-    contents = [content_hash(read_image(file)) for file in files]
+    contents = [pixels_digest(read_image(file)) for file in files]
     split = load_section("data", DataParams, ROOT / "params.yaml").split
     splits = assign_splits(contents, split)
     held_out = {file.stem: s for file, s in zip(files, splits, strict=True) if s != "train"}

@@ -6,11 +6,12 @@ import pytest
 from PIL import Image
 
 from superres.core.errors import SuperresError
+from superres.core.hashing import pixels_digest
 from superres.core.images import read_image
 from superres.core.manifests import TILE_COLUMNS
 from superres.core.parallel import WORKERS_VARIABLE
 from superres.core.storage import Shards, read_manifest
-from superres.data.catalog import PHOTOGRAPH_COLUMNS, content_hash
+from superres.data.survey import PHOTOGRAPH_COLUMNS
 from superres.data.tiling import short_ids, tile_photographs
 
 
@@ -39,7 +40,7 @@ def test_every_row_says_where_its_pixels_come_from(tmp_path, photos, data_params
         image = read_image(photos / row["source"])
         expected = image[row["y"] : row["y"] + 32, row["x"] : row["x"] + 32]
         np.testing.assert_array_equal(shards[row["shard"], row["index"]], expected)
-        assert row["id"] == f"{content_hash(image)[:8]}-{row['x']:05d}-{row['y']:05d}"
+        assert row["id"] == f"{pixels_digest(image)[:8]}-{row['x']:05d}-{row['y']:05d}"
         assert row["shard"] == f"{row['split']}-00000.npy"
     assert manifest["id"].is_unique
     assert tuple(manifest.columns) == TILE_COLUMNS
@@ -211,11 +212,18 @@ def test_an_error_leaves_the_previous_tiles_alone(tmp_path, photos, data_params)
 
 def test_hashes_tell_pixels_and_shapes_apart(textured):
     image = textured(0, 32, 48)
-    assert content_hash(image) == content_hash(image[:, :, :].copy(order="F"))
-    assert content_hash(image) != content_hash(image.reshape(48, 32, 3))
-    assert len(content_hash(image)) == 32
+    assert pixels_digest(image) == pixels_digest(image[:, :, :].copy(order="F"))
+    assert pixels_digest(image) != pixels_digest(image.reshape(48, 32, 3))
+    assert len(pixels_digest(image)) == 32
 
 
 def test_ids_grow_where_eight_digits_do_not_tell_photographs_apart():
     assert short_ids(["0123456789abcdef", "fedcba9876543210"]) == ["01234567", "fedcba98"]
     assert short_ids(["01234567aaaabbbb", "01234567ccccdddd"]) == ["01234567aaaa", "01234567cccc"]
+
+
+def test_too_few_val_tiles_to_choose_a_checkpoint_by(tmp_path, photos, data_params):
+    params = data_params(tile_size=80, stride=80)  # one tile each
+    with pytest.raises(SuperresError, match=r"data\.split\.val: .* give 1 val tiles"):
+        tile_photographs(params, tmp_path / "tiles", tmp_path / "reports" / "p.csv")
+    _nothing_is_left(tmp_path)

@@ -12,17 +12,18 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from superres.core.errors import SuperresError
+from superres.degradation import chain
 from superres.degradation.chain import Degradation, Step
 from superres.degradation.config import CorruptionKind
 from superres.degradation.corruptions import CORRUPTIONS, LUMA, jpeg_quality, quantise
 from superres.degradation.degrade import (
     DISTRIBUTIONS,
     SMALLEST,
-    area_downsample,
     degrade,
+    draw_entropies,
     draw_entropy,
-    draw_strengths,
 )
+from superres.degradation.downsampling import area_downsample
 from superres.degradation.kernels import (
     anisotropic_kernel,
     gaussian_kernel,
@@ -32,7 +33,7 @@ from superres.degradation.kernels import (
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "corruption_small.npz")
 IMAGE = GOLDEN["image_uint8"].astype(np.float32) / 255
-STRENGTHS = [float(strength) for strength in GOLDEN["rand_vals"]]
+ENTROPIES = [float(entropy) for entropy in GOLDEN["rand_vals"]]
 JPEG_RANGES = {
     "jpeg": (10, 20),
     "jpeg-low": (15, 10),
@@ -51,22 +52,22 @@ def corner(image):
     return image[:20, -20:]
 
 
-def corrupted(kind, strength, image=IMAGE, blur_scale=1.0, seed=0):
-    return CORRUPTIONS[kind](image, strength, lambda: np.random.default_rng(seed), blur_scale)
+def corrupted(kind, entropy, image=IMAGE, blur_scale=1.0, seed=0):
+    return CORRUPTIONS[kind](image, entropy, lambda: np.random.default_rng(seed), blur_scale)
 
 
 @pytest.mark.parametrize("kind", JPEG_RANGES)
 def test_jpeg_equals_the_reference(kind):
     name = kind.replace("-", "_")
-    qualities = [jpeg_quality(strength, *JPEG_RANGES[kind]) for strength in STRENGTHS]
+    qualities = [jpeg_quality(entropy, *JPEG_RANGES[kind]) for entropy in ENTROPIES]
     assert qualities == GOLDEN[f"{name}_quality"].tolist()
     for row in (0, 2, 4):
         reference = Image.open(io.BytesIO(GOLDEN[f"{name}_bytes_r{row}"].tobytes()))
-        image, applied = corrupted(kind, STRENGTHS[row])
-        assert applied == STRENGTHS[row]
+        image, applied = corrupted(kind, ENTROPIES[row])
+        assert applied == ENTROPIES[row]
         assert image.dtype == np.float32
         np.testing.assert_array_equal(quantise(image), np.asarray(reference))
-    image, _ = corrupted(kind, STRENGTHS[2])
+    image, _ = corrupted(kind, ENTROPIES[2])
     np.testing.assert_array_equal(quantise(image), GOLDEN[f"{name}_r2"])
 
 
@@ -93,8 +94,8 @@ def test_no_generator_is_made_for_what_draws_nothing():
 
 @pytest.mark.parametrize("row", range(5))
 def test_blur_equals_the_reference(row):
-    image, applied = corrupted("gaussian_blur", STRENGTHS[row])
-    assert applied == STRENGTHS[row]
+    image, applied = corrupted("gaussian_blur", ENTROPIES[row])
+    assert applied == ENTROPIES[row]
     assert image.dtype == np.float32
     expected = GOLDEN[f"gaussian_blur_corner_r{row}"]
     np.testing.assert_allclose(corner(image), expected, rtol=0, atol=5e-7)
@@ -102,11 +103,11 @@ def test_blur_equals_the_reference(row):
 
 def test_the_recipe_chain_equals_the_reference():
     """JPEG, then blur, without rounding to 8 bits in between."""
-    strengths = GOLDEN["recipe_entropy"].reshape(2, 2)
+    entropies = GOLDEN["recipe_entropy"].reshape(2, 2)
     for i in (0, 1):
         image = IMAGE[::-1] if i else IMAGE
-        for kind, strength in zip(("jpeg-broad", "gaussian_blur"), strengths[i], strict=True):
-            image, _ = corrupted(kind, float(strength), image)
+        for kind, entropy in zip(("jpeg-broad", "gaussian_blur"), entropies[i], strict=True):
+            image, _ = corrupted(kind, float(entropy), image)
         expected = GOLDEN[f"recipe_corner_{i}"]
         np.testing.assert_allclose(corner(image), expected, rtol=0, atol=5e-7)
 
@@ -123,11 +124,11 @@ def test_jpeg_quality_is_that_of_exact_numbers():
     assert jpeg_quality(0.8, 10, 20) == 14
     assert [jpeg_quality(r / 20, 10, 20) for r in range(21)] == list(range(30, 9, -1))
     assert jpeg_quality(0.0, 15, 60) == 75
-    assert jpeg_quality(0.05 + 1e-6, 10, 20) == 28  # a strength just above a step is past it
+    assert jpeg_quality(0.05 + 1e-6, 10, 20) == 28  # an entropy just above a step is past it
 
 
 @pytest.mark.parametrize("kind", sorted(IDENTITY_AT_0))
-def test_strength_zero_is_the_identity_but_of_file_formats(kind):
+def test_entropy_zero_is_the_identity_but_of_file_formats(kind):
     image, applied = corrupted(kind, 0.0)
     np.testing.assert_allclose(image, IMAGE, rtol=0, atol=1e-6)
     assert applied == 0.0
@@ -149,14 +150,14 @@ def test_kernels_are_odd_normalised_and_symmetric(sigma):
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
 @settings(max_examples=15, deadline=None)
-@given(strength=st.floats(0, 1), seed=st.integers(0, 2**32), corner=st.integers(0, 40))
+@given(entropy=st.floats(0, 1), seed=st.integers(0, 2**32), corner=st.integers(0, 40))
 def test_corruptions_are_deterministic_keep_the_range_and_leave_their_input_alone(
-    kind, strength, seed, corner
+    kind, entropy, seed, corner
 ):
     image = np.ascontiguousarray(IMAGE[corner : corner + 24, corner : corner + 17])
     before = image.copy()
-    first, applied = corrupted(kind, strength, image, seed=seed)
-    second, again = corrupted(kind, strength, image, seed=seed)
+    first, applied = corrupted(kind, entropy, image, seed=seed)
+    second, again = corrupted(kind, entropy, image, seed=seed)
     np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(image, before)
     assert applied == again and 0 <= applied <= 1
@@ -170,12 +171,12 @@ def test_corruptions_are_deterministic_keep_the_range_and_leave_their_input_alon
 def test_stronger_corruptions_do_more_harm(kind, seed):
     """With the same draws. Resampling by fractions of a size shifts pixels, too: only its ends are
     compared."""
-    harms, strengths = [], []
-    for strength in (0.0, 0.25, 0.5, 0.75, 1.0):
-        image, applied = corrupted(kind, strength, seed=seed)
+    harms, entropies = [], []
+    for entropy in (0.0, 0.25, 0.5, 0.75, 1.0):
+        image, applied = corrupted(kind, entropy, seed=seed)
         harms.append(float(((image - IMAGE) ** 2).mean()))
-        strengths.append(applied)
-    assert strengths == sorted(strengths)
+        entropies.append(applied)
+    assert entropies == sorted(entropies)
     if "res" not in kind:
         assert all(more >= 0.98 * less for less, more in itertools.pairwise(harms))
     assert harms[0] < 0.9 * harms[-1]
@@ -329,18 +330,18 @@ def test_degrade_without_corruptions_is_the_area_mean():
 
 
 @pytest.mark.parametrize(
-    "strengths",
+    "entropies",
     [{"jpeg": 0.5}, {"jpeg": 0.5, "blur": 0.5, "noise": 0.5}, {"jpeg": 1.5, "blur": 0.0}],
 )
-def test_degrade_refuses_other_strengths(strengths):
+def test_degrade_refuses_other_entropies(entropies):
     with pytest.raises(ValueError, match=r"wanted \['jpeg', 'blur'\]|must be in \[0, 1\], got 1.5"):
-        degrade(RECIPE, np.zeros((8, 8, 3), np.uint8), strengths, "x")
+        degrade(RECIPE, np.zeros((8, 8, 3), np.uint8), entropies, "x")
 
 
 def test_degrade_refuses_unknown_corruptions():
-    chain = Degradation(1, 1.0, (Step("a", "rain"),))
+    unknown = Degradation(1, 1.0, (Step("a", "rain"),))
     with pytest.raises(SuperresError, match="unknown kind 'rain', known: gauss"):
-        degrade(chain, np.zeros((8, 8, 3), np.uint8), {"a": 0.5}, "x")
+        degrade(unknown, np.zeros((8, 8, 3), np.uint8), {"a": 0.5}, "x")
 
 
 def test_json_round_trip():
@@ -355,9 +356,9 @@ def test_json_round_trip():
         ({"scale": 0}, "must be above 0"),
         ({"blur_scale": 0.0}, "must be above 0"),
         ({"blur_scale": "1"}, "blur_scale must be float"),
-        ({"extra": 1}, "wanted the keys scale, blur_scale, corruptions"),
-        ({"corruptions": [{"name": "a"}]}, "wanted the keys name, kind"),
-        ({"corruptions": [asdict(Step("a", "jpeg"))] * 2}, "a name stands twice"),
+        ({"extra": 1}, "wanted the keys scale, blur_scale, corruptions.*; extra: unknown to this"),
+        ({"corruptions": [{"name": "a"}]}, "wanted the keys name, kind.*; kind, .* are missing"),
+        ({"corruptions": [asdict(Step("a", "jpeg"))] * 2}, "a name is duplicated"),
         ({"corruptions": [asdict(Step("a", "jpeg")) | {"low": 0}]}, "low must be float, got 0"),
     ],
 )
@@ -366,6 +367,16 @@ def test_json_that_is_no_degradation(change, message):
         Degradation.from_json(RECIPE.to_json() | change)
     with pytest.raises(SuperresError, match="wanted the keys"):
         Degradation.from_json([])
+
+
+def test_keys_that_were_added_later_are_filled_in(monkeypatch):
+    monkeypatch.setitem(chain.ADDED, "seed", 7)
+    monkeypatch.setitem(chain.ADDED_TO_STEPS, "always", False)
+    older = RECIPE.to_json()
+    del older["seed"], older["corruptions"][0]["always"]
+    read = Degradation.from_json(older)
+    assert read.seed == 7
+    assert [step.always for step in read.corruptions[:2]] == [False, True]
 
 
 def test_the_table_is_what_params_allow():
@@ -386,32 +397,32 @@ MIXED = Degradation(
 
 
 def test_random_corruptions_are_as_many_as_asked_and_all_come_up():
-    draws = [draw_strengths(MIXED, np.random.default_rng(seed)) for seed in range(60)]
-    for strengths in draws:
-        assert list(strengths) == ["blur", "noise", "jpeg", "motion"]
-        assert strengths["blur"] >= 0.2
-        assert sum(strengths[name] > 0 for name in ("noise", "jpeg", "motion")) == 2
-    jpeg = {strengths["jpeg"] for strengths in draws}
-    assert jpeg == {0.0, SMALLEST}, "drawn with strength 0, it is told from not drawn"
-    assert draws[3] == draw_strengths(MIXED, np.random.default_rng(3))
+    draws = [draw_entropies(MIXED, np.random.default_rng(seed)) for seed in range(60)]
+    for entropies in draws:
+        assert list(entropies) == ["blur", "noise", "jpeg", "motion"]
+        assert entropies["blur"] >= 0.2
+        assert sum(entropies[name] > 0 for name in ("noise", "jpeg", "motion")) == 2
+    jpeg = {entropies["jpeg"] for entropies in draws}
+    assert jpeg == {0.0, SMALLEST}, "drawn with entropy 0, it is told from not drawn"
+    assert draws[3] == draw_entropies(MIXED, np.random.default_rng(3))
 
 
 def test_a_corruption_that_was_not_drawn_is_not_applied():
     tile = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    strengths = {"blur": 0.0, "noise": 0.0, "jpeg": 0.0, "motion": 0.0}
-    low, applied = degrade(MIXED, tile, strengths, "x")
+    entropies = {"blur": 0.0, "noise": 0.0, "jpeg": 0.0, "motion": 0.0}
+    low, applied = degrade(MIXED, tile, entropies, "x")
     np.testing.assert_array_equal(low, tile)
-    assert applied == strengths
-    low, _ = degrade(MIXED, tile, strengths | {"jpeg": SMALLEST}, "x")
+    assert applied == entropies
+    low, _ = degrade(MIXED, tile, entropies | {"jpeg": SMALLEST}, "x")
     assert not np.array_equal(low, tile)
 
 
 def test_noise_belongs_to_the_item_whatever_the_picture():
     dark, light = (np.full((16, 16, 3), level, np.uint8) for level in (60, 160))
-    strengths = {"blur": 0.0, "noise": 0.5, "jpeg": 0.0, "motion": 0.0}
-    first, second = (degrade(MIXED, tile, strengths, "x")[0].astype(int) for tile in (dark, light))
+    entropies = {"blur": 0.0, "noise": 0.5, "jpeg": 0.0, "motion": 0.0}
+    first, second = (degrade(MIXED, tile, entropies, "x")[0].astype(int) for tile in (dark, light))
     np.testing.assert_allclose(first - 60, second - 160, atol=1)
-    assert not np.array_equal(first, degrade(MIXED, dark, strengths, "y")[0])
+    assert not np.array_equal(first, degrade(MIXED, dark, entropies, "y")[0])
 
 
 def test_one_kind_may_be_applied_twice_with_draws_of_its_own():

@@ -15,7 +15,8 @@ from superres.degradation.chain import Degradation
 from superres.degradation.config import CorruptionParams, DegradeParams
 from superres.degradation.dataset import PairSet
 from superres.degradation.degrade import degrade
-from superres.degradation.pairs import degrade_tiles, strengths_of
+from superres.degradation.pairs import degrade_tiles, entropies_of
+from support import STORED
 
 CHAIN = [
     {"name": "blur", "kind": "gaussian_blur", "low": 0.0, "high": 1.0},
@@ -64,11 +65,11 @@ def test_random_corruptions_are_drawn_recorded_and_repeated(tmp_path, tiles):
     assert ((entropies > 0).sum(axis=1) == 2).all()
     assert (entropies > 0).any(axis=0).all()
     for i, row in enumerate(data.rows.to_dict("records")[:12]):
-        strengths = {name: row[f"entropy_{name}"] for name in data.entropy_names}
-        again, _ = degrade(data.degradation, data.high([i])[0], strengths, row["id"])
+        entropies = {name: row[f"entropy_{name}"] for name in data.entropy_names}
+        again, _ = degrade(data.degradation, data.high([i])[0], entropies, row["id"])
         np.testing.assert_array_equal(data.low([i])[0], again)
-        other, _ = degrade(data.degradation, data.high([i])[0], strengths, "another")
-        assert strengths["noise"] == 0 or not np.array_equal(other, again)
+        other, _ = degrade(data.degradation, data.high([i])[0], entropies, "another")
+        assert entropies["noise"] == 0 or not np.array_equal(other, again)
 
 
 def test_training_tiles_get_variants_and_others_one(tiles, pairs):
@@ -97,10 +98,10 @@ def test_inputs_follow_from_their_tiles_and_the_manifests_entropies(tiles, pairs
     assert data.entropy_names == ("blur", "jpeg") and data.scale == 2
     columns = [f"entropy_{name}" for name in data.entropy_names]
     for i, row in enumerate(data.rows.to_dict("records")):
-        strengths = {name: row[f"entropy_{name}"] for name in data.entropy_names}
-        again, _ = degrade(data.degradation, high[i], strengths, row["id"])
+        named = {name: row[f"entropy_{name}"] for name in data.entropy_names}
+        again, _ = degrade(data.degradation, high[i], named, row["id"])
         np.testing.assert_array_equal(low[i], again)
-        assert strengths == strengths_of(data.degradation, row["tile_id"], row["variant"])
+        assert named == entropies_of(data.degradation, row["tile_id"], row["variant"])
     np.testing.assert_array_equal(entropies, data.rows[columns].to_numpy(np.float32))
     assert entropies[:, 1].min() >= 0.2 and entropies[:, 1].max() <= 0.6
 
@@ -216,3 +217,17 @@ def test_pairs_of_other_tiles_are_refused(tmp_path, tiles, pairs, data_params, t
 def test_an_absent_split_is_refused(tiles, pairs):
     with pytest.raises(SuperresError, match="no tile in split 'holdout'"):
         PairSet(tiles, pairs, "holdout")
+
+
+def test_pairs_that_were_written_long_ago_are_read():
+    stored = STORED / "pairs-superres-1"
+    test = PairSet(stored / "tiles", stored / "pairs", "test")
+    assert (len(test), test.scale, test.entropy_names) == (8, 2, ("blur", "jpeg"))
+    assert test.degradation.corruptions[1].kind == "jpeg-broad"
+    assert test.high([0, 7]).shape == (2, 16, 16, 3)
+    expected = np.load(stored / "pairs" / "test-00000.npy")
+    np.testing.assert_array_equal(test.low(range(8)), expected)
+    assert test.entropies([0])[0] == pytest.approx(
+        test.rows[["entropy_blur", "entropy_jpeg"]].iloc[0]
+    )
+    assert 0 < test.entropies(range(8)).min() < test.entropies(range(8)).max() < 1

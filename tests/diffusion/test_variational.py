@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from superres.diffusion import GaussianDiffusion, make_betas
+from superres.diffusion import GaussianDiffusion, loss_terms, make_betas
 from superres.diffusion.losses import min_snr_weight
 from superres.diffusion.noise import ItemNoise
 from superres.diffusion.variational import (
@@ -108,8 +108,8 @@ def test_min_snr_weighs_every_prediction_as_the_same_error_of_x0(
     generator = torch.Generator().manual_seed(0)
     x0, noise, output = torch.randn(3, 3, 3, 5, 5, generator=generator, dtype=torch.float64)
     t = torch.tensor([5, 40, 90])
-    terms = diffusion.loss_terms(
-        lambda *_: output, x0, t, noise, weighting=weighting, min_snr_gamma=5.0
+    terms = loss_terms(
+        diffusion, lambda *_: output, x0, t, noise, weighting=weighting, min_snr_gamma=5.0
     )
     x_t = diffusion.q_sample(x0, t, noise)
     error = (diffusion.x0_from_output(output, x_t, t) - x0).square().flatten(1).mean(1)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from superres.entropy.network import CELL, LEVELS, StrengthNetwork, cells_of, posterior
+from superres.entropy.network import CELL, LEVELS, EntropyNetwork, cells_of, posterior
 from superres.entropy.network import _cosines as cosines
 
 
-def network() -> StrengthNetwork:
+def network() -> EntropyNetwork:
     torch.manual_seed(0)
-    return StrengthNetwork(2, 8).eval()
+    return EntropyNetwork(2, 8).eval()
 
 
 def test_the_cosines_are_orthonormal() -> None:

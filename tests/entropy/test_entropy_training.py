@@ -1,4 +1,4 @@
-"""The `strengths` stage: it learns, repeats, and says how far off it is."""
+"""The `entropy` stage: it learns, repeats, and says how far off it is."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ import numpy as np
 import pytest
 import torch
 
+from superres.config.check import check_params
 from superres.core.errors import SuperresError
 from superres.core.params import parse_section
-from superres.entropy.config import StrengthsParams
+from superres.data.tiling import tile_photographs
+from superres.degradation.pairs import degrade_tiles
+from superres.entropy.config import EntropyParams
 from superres.entropy.estimator import (
     MAX_PATCHES,
     PATCH,
+    EntropyEstimator,
     EstimatorSpec,
-    StrengthEstimator,
     _patches,
     least_harm,
     load_estimator,
     save_estimator,
 )
 from superres.entropy.network import LEVELS
-from superres.entropy.train import learn_strengths, shares
-from support import tiny_params
+from superres.entropy.train import shares, train_estimator
+from support import tiny_params, write_photographs, write_yaml
 from tiny_trial import build
 
 
@@ -36,16 +39,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def learn(run: Path, out: Path, **changes: Any) -> dict[str, Any]:
     params = parse_section(
-        "strengths", StrengthsParams, {**tiny_params()["strengths"], "caution": 1.0, **changes}
+        "entropy", EntropyParams, {**tiny_params()["entropy"], "caution": 1.0, **changes}
     )
-    learn_strengths(params, run / "tiles", run / "pairs", out / "strengths", out / "report.json")
+    train_estimator(params, run / "tiles", run / "pairs", out / "entropy", out / "report.json")
     return json.loads((out / "report.json").read_text())
 
 
 def test_it_learns_to_tell_jpeg_better_than_any_guess(run: Path, tmp_path: Path) -> None:
     errors = learn(run, tmp_path, steps=250, batch=16, channels=16, dropout=0.0)
     for split in ("val", "test"):
-        jpeg = errors[split]["strengths"]["jpeg"]
+        jpeg = errors[split]["entropies"]["jpeg"]
         guesses = jpeg["mean_absolute_of_0"], jpeg["mean_absolute_of_0.5"]
         assert jpeg["mean_absolute"] < 0.7 * min(guesses)
         assert jpeg["mean_absolute"] <= jpeg["root_mean_square"]
@@ -53,8 +56,8 @@ def test_it_learns_to_tell_jpeg_better_than_any_guess(run: Path, tmp_path: Path)
 
 
 def test_caution_tells_less(run: Path, tmp_path: Path) -> None:
-    plain = learn(run, tmp_path / "a", steps=60)["val"]["strengths"]["blur"]["bias"]
-    careful = learn(run, tmp_path / "b", steps=60, caution=20.0)["val"]["strengths"]["blur"]["bias"]
+    plain = learn(run, tmp_path / "a", steps=60)["val"]["entropies"]["blur"]["bias"]
+    careful = learn(run, tmp_path / "b", steps=60, caution=20.0)["val"]["entropies"]["blur"]["bias"]
     assert careful < plain - 0.05
 
 
@@ -62,27 +65,27 @@ def test_it_repeats_to_the_bit_and_its_seed_counts(run: Path, tmp_path: Path) ->
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         learn(run, tmp_path / name, seed=seed)
     first, again, other = (
-        (tmp_path / name / "strengths" / "weights.safetensors").read_bytes() for name in "abc"
+        (tmp_path / name / "entropy" / "weights.safetensors").read_bytes() for name in "abc"
     )
     assert first == again != other
 
 
 def test_what_is_written_is_what_was_learned(run: Path, tmp_path: Path) -> None:
     learn(run, tmp_path)
-    estimator = load_estimator(tmp_path / "strengths")
+    estimator = load_estimator(tmp_path / "entropy")
     assert estimator.spec.entropies == ["blur", "jpeg"]
     assert estimator.spec.caution == 1
     said = estimator.estimate(torch.rand(1, 3, 32, 32) * 2 - 1)
     assert list(said) == ["blur", "jpeg"] and all(0 <= value <= 1 for value in said.values())
 
 
-def test_strengths_are_shared_by_the_levels_beside_them() -> None:
-    strengths = torch.tensor([[0.0, 1.0], [0.5, 0.03]])
-    shared = shares(strengths)
+def test_entropies_are_shared_by_the_levels_beside_them() -> None:
+    entropies = torch.tensor([[0.0, 1.0], [0.5, 0.03]])
+    shared = shares(entropies)
     assert shared.shape == (2, 2, LEVELS) and (shared >= 0).all()
     assert ((shared > 0).sum(dim=-1) <= 2).all()
     torch.testing.assert_close(shared.sum(dim=-1), torch.ones(2, 2))
-    torch.testing.assert_close(shared @ torch.linspace(0, 1, LEVELS), strengths)
+    torch.testing.assert_close(shared @ torch.linspace(0, 1, LEVELS), entropies)
 
 
 def test_what_is_certain_is_told_and_what_is_open_with_care() -> None:
@@ -98,7 +101,7 @@ def test_what_is_certain_is_told_and_what_is_open_with_care() -> None:
 
 def test_a_large_picture_is_told_as_its_parts_together() -> None:
     torch.manual_seed(0)
-    estimator = StrengthEstimator(spec())
+    estimator = EntropyEstimator(spec())
     low = torch.rand(1, 3, 2 * PATCH, PATCH + 8) * 2 - 1
     asked: list[torch.Size] = []
     estimator.network.register_forward_hook(lambda _, given, __: asked.append(given[0].shape))
@@ -113,7 +116,7 @@ def test_a_large_picture_is_told_as_its_parts_together() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (7, 9), (300, 700)])
 def test_any_size_is_estimated(size: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    estimator = StrengthEstimator(spec())
+    estimator = EntropyEstimator(spec())
     said = estimator.estimate(torch.rand(1, 3, *size) * 2 - 1)
     assert all(0 <= value <= 1 for value in said.values())
 
@@ -134,27 +137,52 @@ def spec(**changes: Any) -> EstimatorSpec:
         "caution": 2,
         **changes,
     }
-    return EstimatorSpec(format="superres-strengths-2", **facts)
+    return EstimatorSpec(format="superres-entropy-1", **facts)
 
 
 def test_models_that_mean_something_else_are_refused() -> None:
-    estimator = StrengthEstimator(spec())
+    estimator = EntropyEstimator(spec())
     estimator.check_model(["blur", "jpeg"], {"scale": 2})
     for names, degradation in ((["jpeg", "blur"], {"scale": 2}), (["blur", "jpeg"], {"scale": 4})):
-        with pytest.raises(SuperresError, match="strengths must be given by hand"):
+        with pytest.raises(SuperresError, match="entropies must be given by hand"):
             estimator.check_model(names, degradation)
 
 
 def test_folders_that_are_no_estimator(tmp_path: Path) -> None:
-    with pytest.raises(SuperresError, match="no estimator of strengths there"):
+    with pytest.raises(SuperresError, match="no estimator of entropies there"):
         load_estimator(tmp_path)
-    save_estimator(tmp_path / "a", StrengthEstimator(spec()))
+    save_estimator(tmp_path / "a", EntropyEstimator(spec()))
     weights = tmp_path / "a" / "weights.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SuperresError, match="a: not readable: "):
         load_estimator(tmp_path / "a")
     weights.write_bytes(whole)
-    (tmp_path / "a" / "strengths.json").write_text('{"format": "superres-1"}')
+    (tmp_path / "a" / "entropy.json").write_text('{"format": "superres-1"}')
     with pytest.raises(SuperresError, match="a: not readable: "):
         load_estimator(tmp_path / "a")
+
+
+def test_an_estimator_of_before_entropies_had_their_name_is_read(tmp_path: Path) -> None:
+    save_estimator(tmp_path, EntropyEstimator(spec()))
+    today = json.loads((tmp_path / "entropy.json").read_text())
+    (tmp_path / "entropy.json").unlink()
+    old = {**today, "format": "superres-strengths-2"}
+    (tmp_path / "strengths.json").write_text(json.dumps(old))
+    assert load_estimator(tmp_path).spec == spec()
+
+
+def test_without_corruptions_folder_and_report_say_so(tmp_path: Path) -> None:
+    params = tiny_params()
+    params["data"].update(source=str(tmp_path / "photographs"))
+    params["degrade"].update(corruptions=[])
+    write_photographs(tmp_path / "photographs")
+    checked = check_params(write_yaml(tmp_path / "params.yaml", params))
+    tile_photographs(checked.data, tmp_path / "tiles", tmp_path / "photographs.csv")
+    degrade_tiles(checked.degrade, tmp_path / "tiles", tmp_path / "pairs")
+    folders = (tmp_path / "tiles", tmp_path / "pairs", tmp_path / "entropy")
+    train_estimator(checked.entropy, *folders, tmp_path / "report.json")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report == {"note": "no corruptions: there is nothing to estimate"}
+    estimator = load_estimator(tmp_path / "entropy")
+    assert estimator.estimate(torch.zeros(1, 3, 16, 16)) == {}

@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 
 from superres.core.images import read_image
 from superres.evaluation.folders import Mismatch, measure_folders, pair_folders
-from superres.metrics.fidelity import compare
+from superres.metrics.comparing import compare
 from superres.metrics.lpips import distances, load_lpips
 from superres.metrics.weights import ALEXNET, LINEAR
 

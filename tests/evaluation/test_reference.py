@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from superres.core.errors import SuperresError
+from superres.core.hashing import sha256_of
 from superres.core.storage import ShardWriter, write_csv, write_json
 from superres.evaluation.reference import read_reference, write_reference
 from superres.metrics.config import FeaturesParams, SwdParams
-from superres.metrics.download import sha256_of
 from superres.metrics.features import describe_pictures
 from superres.metrics.inception import load_inception
 from superres.metrics.swd import descriptors

@@ -11,7 +11,7 @@ import pytest
 from superres.core.picture_grid import CELL_PX, GAP_PX, LINE_PX, MARGIN_PX, draw_grid
 from superres.core.tensors import to_pictures
 from superres.explore import entropy_grid as pictures
-from superres.explore.entropy_grid import deviation, restore_as_if, strength_grid, uncertainty
+from superres.explore.entropy_grid import deviation, entropy_grid, restore_as_if, uncertainty
 from superres.sampling.batch import Batch, Sampling
 from tiny_trial import build, ignore, pixels, trial
 
@@ -22,7 +22,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_cells_are_what_each_pair_of_strengths_gives_alone(run: Path) -> None:
-    tried = trial(run, strengths=[0.0, 0.3, 1.0])
+    tried = trial(run, entropies=[0.0, 0.3, 1.0])
     cells = restore_as_if(tried, ignore)
     pairs = [(blur, jpeg) for blur in (0.0, 0.3, 1.0) for jpeg in (0.0, 0.3, 1.0)]
     name = tried.ids([tried.shown])
@@ -38,7 +38,7 @@ def test_cells_are_what_each_pair_of_strengths_gives_alone(run: Path) -> None:
 def test_other_numbers_of_entropies(
     run: Path, planes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tried = trial(run, strengths=[0.0, 1.0])
+    tried = trial(run, entropies=[0.0, 1.0])
     applied = np.array([[0.1, 0.2, 0.3][:planes]], np.float32)
     tried.test.entropy_names = ("one", "two", "three")[:planes]
     # Other tiles had other strengths.
@@ -55,7 +55,7 @@ def test_other_numbers_of_entropies(
         return np.zeros((len(low), 8, 8, 3), np.uint8)
 
     monkeypatch.setattr(tried, "restore", restore)
-    picture, _ = strength_grid(tried, ignore)
+    picture, _ = entropy_grid(tried, ignore)
     wanted = {0: [[]], 1: [[0], [1]], 3: [[0, 0, 0.3], [0, 1, 0.3], [1, 0, 0.3], [1, 1, 0.3]]}
     np.testing.assert_allclose(told[0], np.array(wanted[planes], np.float32))
     across = 2 if planes > 1 else 1

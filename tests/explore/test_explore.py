@@ -15,12 +15,12 @@ import yaml
 from superres.config.check import check_params
 from superres.core.errors import SuperresError
 from superres.data.tile_grid import sharpness
-from superres.explore.entropy_grid import restore_as_if, strength_grid, uncertainty
+from superres.explore.entropy_grid import entropy_grid, restore_as_if, uncertainty
 from superres.explore.explore import count_evaluations, explore
 from superres.explore.picture_sizes import Subjects, compare_sizes
 from superres.explore.sampling_curves import step_curves
 from superres.explore.trial import finite_means, near_middle
-from superres.model.folder import SuperResolver
+from superres.model.resolver import Conditioned
 from superres.sampling.batch import Batch, Sampling
 from superres.sampling.samplers import SAMPLERS, evaluations
 from support import ROOT, tiny_params, write_yaml
@@ -71,7 +71,7 @@ def test_twice_gives_the_same_bytes_and_another_seed_others(run: Path, tmp_path:
         write(run, tmp_path / name, **changes)
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
-    for name in ("steps.csv", "sizes.csv", "strengths.png", "uncertainty.png", "sizes.png"):
+    for name in ("steps.csv", "sizes.csv", "entropies.png", "uncertainty.png", "sizes.png"):
         assert (tmp_path / "a" / name).read_bytes() != (tmp_path / "c" / name).read_bytes(), name
 
 
@@ -84,19 +84,14 @@ def test_evaluations_are_those_that_the_network_makes(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted, tiles = [], []
-    of = SuperResolver.denoiser
+    of = Conditioned.__call__
 
-    def counting(self: SuperResolver, low: torch.Tensor, entropy: torch.Tensor) -> Any:
-        denoise = of(self, low, entropy)
+    def counting(self: Conditioned, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        counted.append(len(x))
+        tiles.append(len(x) * x.shape[2] * x.shape[3] // 32**2)
+        return of(self, x, t)
 
-        def denoise_and_count(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-            counted.append(len(x))
-            tiles.append(len(x) * x.shape[2] * x.shape[3] // 32**2)
-            return denoise(x, t)
-
-        return denoise_and_count
-
-    monkeypatch.setattr(SuperResolver, "denoiser", counting)
+    monkeypatch.setattr(Conditioned, "__call__", counting)
     tried = trial(run)
     low = tried.test.low([0])
     for sampler in SAMPLERS:
@@ -115,7 +110,7 @@ def test_the_bar_counts_all_that_is_foretold(run: Path) -> None:
     tried = trial(run)
     subjects = Subjects(tried)
     advanced: list[int] = []
-    strength_grid(tried, advanced.append)
+    entropy_grid(tried, advanced.append)
     uncertainty(tried, advanced.append)
     step_curves(tried, advanced.append)
     compare_sizes(tried, subjects, advanced.append)
@@ -211,7 +206,9 @@ def test_more_steps_than_trained_on_are_refused(run: Path) -> None:
         ({"grid_steps": 101}, "grid_steps"),
         ({"curves": late}, r"curves\.1\.steps"),
     ):
-        with pytest.raises(SuperresError, match=rf"explore\.{key}: must be at most 100.*got 101"):
+        with pytest.raises(
+            SuperresError, match=rf"explore\.{key}: must be between 1 and 100.*got 101"
+        ):
             trial(run, **changes)
 
 
@@ -229,13 +226,16 @@ def test_nothing_is_written_where_something_fails(run: Path, tmp_path: Path) -> 
     ("changes", "fault"),
     [
         ({"sizes": [2, 4]}, "sizes: must have 1"),
-        ({"sizes": [1, 2, 2]}, "sizes: 2 stands twice"),
+        ({"sizes": [1, 2, 2]}, "sizes: 2 is duplicated"),
         ({"sizes": [1, 0]}, r"explore\.sizes\.1: must be between 1 and 16, got 0"),
         ({"curves": []}, "curves"),
-        ({"curves": [{"sampler": "ddpm", "spacing": "linear", "steps": [2, 2]}]}, "2 stands twice"),
+        (
+            {"curves": [{"sampler": "ddpm", "spacing": "linear", "steps": [2, 2]}]},
+            "2 is duplicated",
+        ),
         (
             {"curves": 2 * [{"sampler": "ddpm", "spacing": "linear", "steps": [2]}]},
-            "curves: ddpm linear stands twice",
+            "curves: ddpm linear is duplicated",
         ),
         (
             {"curves": [{"sampler": "euler", "spacing": "linear", "steps": [2]}]},

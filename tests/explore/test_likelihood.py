@@ -52,7 +52,7 @@ def test_another_seed_draws_other_noise(project: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"steps": 101}, "--steps: must be at most 100, the model's, got 101"),
+        ({"steps": 101}, "--steps: must be between 1 and 100, the model's timesteps, got 101"),
         ({"steps": 0}, "--steps: must be at least 1, got 0"),
         ({"batch": -1}, "--batch: must be at least 1, got -1"),
         ({"model": "nowhere"}, "nowhere: not a model folder"),

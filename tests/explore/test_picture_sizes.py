@@ -40,7 +40,7 @@ def test_scenes_are_the_photograph_itself_degraded_as_one(run: Path) -> None:
     rows = tried.test.rows.iloc[subjects.regions[0].items.ravel()]
     recorded = rows[["entropy_blur", "entropy_jpeg"]].to_numpy()
     used = recorded[near_middle(recorded)][0]
-    np.testing.assert_allclose(scene.told, used, atol=1e-6)
+    np.testing.assert_allclose(scene.entropies, used, atol=1e-6)
     strengths = {"blur": float(used[0]), "jpeg": float(used[1])}
     np.testing.assert_array_equal(
         scene.low, degrade(tried.test.degradation, true, strengths, "x")[0]
@@ -93,14 +93,14 @@ def test_a_window_is_restored_as_if_alone(run: Path) -> None:
     how = Sampling("ddpm", 2)
 
     def alone(low: np.ndarray, name: str) -> np.ndarray:
-        batch = Batch(tried.model, low[np.newaxis], scene.told[np.newaxis], [name], 0)
+        batch = Batch(tried.model, low[np.newaxis], scene.entropies[np.newaxis], [name], 0)
         return to_pictures(batch.sample(how))[0].astype(int)
 
     whole, parts = sampled(tried, scene, 2, ignore), sampled(tried, scene, 1, ignore)
     assert np.abs(whole - alone(scene.low, f"{scene.ids[0]}/2")).max() <= 1
     corner = alone(scene.low[16:, :16], f"{scene.ids[2]}/1")
     assert np.abs(parts[32:, :32] - corner).max() <= 1
-    estimate = Batch(tried.model, scene.low[np.newaxis], scene.told[np.newaxis], ["x/2"], 0)
+    estimate = Batch(tried.model, scene.low[np.newaxis], scene.entropies[np.newaxis], ["x/2"], 0)
     assert estimate.estimate().shape == (1, 3, 64, 64)
     assert estimated(tried, scene, 2, ignore).shape == (64, 64, 3)
 

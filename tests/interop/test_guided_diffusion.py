@@ -162,7 +162,7 @@ def small_tensors(**changes: Any) -> dict[str, torch.Tensor]:
     return to_guided_diffusion(random_network(small_params(**changes)))
 
 
-def test_all_that_does_not_fit_is_told_at_once() -> None:
+def test_all_that_does_not_fit_is_named_at_once() -> None:
     tensors = small_tensors()
     del tensors["middle_block.0.in_layers.0.weight"]
     tensors["middle_block.3.weight"] = torch.zeros(2)
@@ -235,7 +235,10 @@ def shaped(**shapes: tuple[int, ...]) -> dict[str, torch.Tensor]:
         ({"a": 3, 4: torch.zeros(1)}, r"not weights by name: 'a' \(int\), 4 \(weights\)"),
         ({"a": torch.zeros(1, dtype=torch.int64)}, r"'a' \(tensor of torch\.int64"),
         ({"a": torch.zeros(1).to_sparse()}, r"'a' \(tensor of torch\.float32, torch\.sparse"),
-        ({"a": torch.zeros(1), "module.a": torch.zeros(1)}, "twice, with and without 'module.'"),
+        (
+            {"a": torch.zeros(1), "module.a": torch.zeros(1)},
+            "duplicated, with and without 'module.'",
+        ),
         ({"conv.weight": torch.zeros(1)}, r"1 tensors \(conv\.weight\) lack time_embed\.0\.weight"),
         ({"time_embed.0.weight": torch.zeros(64, 16)}, r"lack input_blocks\.\*\.0"),
         (shaped(input_blocks__0__0__weight=(16, 3, 3, 3)), "takes 3 channels; super-resolution"),
@@ -275,8 +278,8 @@ def test_networks_that_nobody_else_knows_are_not_given_away() -> None:
 
 def test_importing_the_package_does_not_load_torch() -> None:
     code = (
-        "import sys, superres.networks; assert 'torch' not in sys.modules;"
-        "superres.networks.load_guided_diffusion; assert 'torch' in sys.modules;"
-        "assert not hasattr(superres.networks, 'nothing')"
+        "import sys, superres.interop; assert 'torch' not in sys.modules;"
+        "superres.interop.load_guided_diffusion; assert 'torch' in sys.modules;"
+        "assert not hasattr(superres.interop, 'nothing')"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

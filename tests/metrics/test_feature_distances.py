@@ -5,11 +5,18 @@ from superres.metrics.config import KidParams
 from superres.metrics.feature_distances import (
     frechet_distance,
     kernel_distance,
-    precision_recall,
+    precision,
+    recall,
     subset_size,
 )
-from superres.metrics.features import FeatureSet, Moments
+from superres.metrics.feature_sets import FeatureSet, Moments
 from support import GOLDEN
+
+
+def precision_recall(original, restored, neighbours):
+    arguments = (original, restored, neighbours)
+    return precision(*arguments), recall(*arguments)
+
 
 WANTED = np.load(GOLDEN / "inception_small.npz")
 

@@ -1,10 +1,16 @@
 import numpy as np
 import pytest
+import torch
 
 from superres.core.progress import progress_bar
 from superres.metrics import feature_files
-from superres.metrics.feature_files import describe_cached, load_features, save_features
-from superres.metrics.features import FeatureSet, feature_set
+from superres.metrics.feature_files import (
+    describe_cached,
+    features_digest,
+    load_features,
+    save_features,
+)
+from superres.metrics.feature_sets import FeatureSet, feature_set
 from superres.metrics.inception import load_inception
 from superres.metrics.weights import Weights, cache_folder
 
@@ -35,7 +41,11 @@ def describe(network, tmp_path, monkeypatch):
     def run(seed=0, sha256="f" * 64, ids=IDS):
         weights = Weights(tmp_path / "unused.pth", sha256)
         with progress_bar(3, "test", "picture") as bar:
-            found = describe_cached(network, weights, lambda: iter(pictures(seed)), ids, bar)
+            digest = features_digest(weights, torch.device("cpu"))
+            for picture, name in zip(pictures(seed), ids, strict=True):
+                digest.add(picture, name)
+            key = digest.hexdigest()
+            found = describe_cached(network, key, lambda: iter(pictures(seed)), ids, bar)
             assert bar.n == 3
         return found
 

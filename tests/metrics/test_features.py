@@ -2,14 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from superres.metrics.features import (
-    WIDTH,
-    Moments,
-    content_key,
-    describe_pictures,
-    drawn_ids,
-    feature_set,
-)
+from superres.metrics.feature_sets import Moments, feature_set
+from superres.metrics.features import WIDTH, describe_pictures, drawn_ids
 from superres.metrics.inception import load_inception, prepare
 from support import GOLDEN
 
@@ -90,19 +84,3 @@ def test_ids_must_be_unique_and_as_many_as_pictures(network):
         describe_pictures(network, pictures(), ["a", "b", "c", "d"])
     with pytest.raises(ValueError):
         describe_pictures(network, pictures(), ["a", "b"])
-
-
-def test_content_keys_differ_with_pixels_names_and_settings():
-    shots = pictures()
-    key = content_key(shots, IDS, "weights", "preprocessing")
-    assert key == content_key(iter(shots), IDS, "weights", "preprocessing")
-    other = shots.copy()
-    other[2, 0, 0, 0] ^= 1
-    keys = {
-        key,
-        content_key(other, IDS, "weights", "preprocessing"),
-        content_key(shots, ["c", "a", "x"], "weights", "preprocessing"),
-        content_key(shots, IDS, "weights", "other"),
-        content_key(shots.reshape(3, 20, 80, 3), IDS, "weights", "preprocessing"),
-    }
-    assert len(keys) == 5

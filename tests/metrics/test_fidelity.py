@@ -3,13 +3,13 @@ import math
 import numpy as np
 import pytest
 
+from superres.core.color import studio_luma
 from superres.core.errors import SuperresError
 from superres.metrics.baselines import BASELINES, upsample
+from superres.metrics.comparing import measure_tile
 from superres.metrics.fidelity import (
     color_shift,
     crop,
-    luma,
-    measure_tile,
     psnr,
     psnr_y,
     ssim,
@@ -50,7 +50,7 @@ def test_equal_images_are_infinitely_close():
 )
 def test_luma_is_bt601_in_studio_range(color, expected):
     tile = np.full((16, 16, 3), color, np.uint8)
-    assert luma(tile) == pytest.approx(np.full((16, 16), expected), abs=2e-3)
+    assert studio_luma(tile) == pytest.approx(np.full((16, 16), expected), abs=2e-3)
 
 
 def test_psnr_y_of_a_known_error():

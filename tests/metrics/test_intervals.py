@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from superres.metrics.config import BootstrapParams
-from superres.metrics.intervals import GAIN, bootstrap_intervals
+from superres.metrics.intervals import GAIN_KEY, bootstrap_intervals
 
 PARAMS = BootstrapParams(resamples=2000, seed=0)
 
@@ -41,10 +41,10 @@ def test_gain_is_paired_and_narrower_than_what_it_is_the_difference_of():
         [table(values, sources), table(values + 0.5 + 0.01 * np.arange(60) / 60, sources, "model")]
     )
     found = bootstrap_intervals(rows, PARAMS)
-    low, high = found["model"][GAIN]
+    low, high = found["model"][GAIN_KEY]
     assert 0.5 < low < high < 0.51
     assert found["model"]["psnr"][1] - found["model"]["psnr"][0] > 0.5
-    assert GAIN not in found["bicubic"]
+    assert GAIN_KEY not in found["bicubic"]
 
 
 def test_the_seed_alone_decides():

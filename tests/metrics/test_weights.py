@@ -5,8 +5,8 @@ import pytest
 
 from loopback import Server
 from superres.core.errors import SuperresError
+from superres.core.hashing import sha256_of
 from superres.metrics import weights as module
-from superres.metrics.download import sha256_of
 from superres.metrics.weights import (
     ALEXNET,
     FILE,

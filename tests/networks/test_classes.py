@@ -1,4 +1,4 @@
-"""Networks that are told a class, as guided-diffusion's are."""
+"""Networks that are conditioned on a class, as guided-diffusion's are."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def inputs() -> tuple[torch.Tensor, ...]:
     return x, torch.tensor([7, 300]), low, torch.tensor([[0.1, 0.9], [0.5, 0.0]])
 
 
-def told(network: SuperResUNet, embedding: torch.Tensor) -> torch.Tensor:
+def biased(network: SuperResUNet, embedding: torch.Tensor) -> torch.Tensor:
     """Return what the same network without classes says with this added to its timesteps'."""
     plain = SuperResUNet(network.params, network.entropies, network.out_channels).eval()
     weights = {k: v.clone() for k, v in network.state_dict().items() if k != "label_emb.weight"}
@@ -51,9 +51,9 @@ def test_a_class_is_added_to_the_timestep() -> None:
         mixed = network(*inputs(), torch.tensor([4, 1]))
         mean = network(*inputs())
     for row, label in enumerate([4, 1]):
-        expected = told(network, embeddings[label])[row]
+        expected = biased(network, embeddings[label])[row]
         torch.testing.assert_close(mixed[row], expected, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(mean, told(network, embeddings.mean(dim=0)), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(mean, biased(network, embeddings.mean(dim=0)), rtol=1e-5, atol=1e-5)
     assert (mean - mixed).abs().max() > 1e-3
 
 

@@ -103,7 +103,7 @@ def test_plots_are_shown_with_curves_and_pictures(project: Path) -> None:
     assert without_gaps in curves["training"]["transform"][0]["filter"]["and"]
     assert curves["plane"]["layer"][1]["encoding"]["text"]["field"] == "contender"
     pictures = [name for name, plots in shown.items() if plots[0]["type"] == "image"]
-    assert {"reports/restored.png", "reports/explore/strengths.png"} <= set(pictures)
+    assert {"reports/restored.png", "reports/explore/entropies.png"} <= set(pictures)
     assert any(name.startswith("reports/previews") for name in pictures)
 
 

@@ -7,8 +7,8 @@ import pytest
 from browser import find, position, show
 from tiny_run import write_tiles
 
-from superres.reporting.run_page import write_run
-from superres.reporting.viewer import STATIC
+from superres.reporting.environment import write_run
+from superres.reporting.tile_cards import STATIC
 from support import ROOT
 
 TILES = 200

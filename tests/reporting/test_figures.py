@@ -5,12 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from superres.reporting import explore_figures as curves
-from superres.reporting import figures
-from superres.reporting import gain_figures as gains
-from superres.reporting import training_figures as learning
+from superres.reporting import figures, training_figures
+from superres.reporting.formatting import signed
+from superres.reporting.rendering import FOLDER
 from superres.reporting.style import COLORS, render_svg, styled
-from superres.reporting.templates import HERE
 
 TRAIN = pd.DataFrame(
     {
@@ -79,14 +77,14 @@ def svg(draw, *arguments):
 
 
 ALL = [
-    (learning.training_curve, (TRAIN,)),
-    (learning.selection_curve, (SELECTION,)),
-    (learning.quartile_curve, (TRAIN,)),
-    (learning.effort_curve, (TRAIN,)),
-    (curves.sampling_curves, (STEPS,)),
-    (curves.size_curve, (SIZES,)),
+    (training_figures.training_curve, (TRAIN,)),
+    (training_figures.selection_curve, (SELECTION,)),
+    (training_figures.quartile_curve, (TRAIN,)),
+    (training_figures.effort_curve, (TRAIN,)),
+    (figures.sampling_curves, (STEPS,)),
+    (figures.size_curve, (SIZES,)),
     (figures.perception_distortion, (POINTS,)),
-    (gains.gain_heat_map, (per_tile([((0.1, 0.9), 1.0)]), ["blur", "jpeg"])),
+    (figures.gain_heat_map, (per_tile([((0.1, 0.9), 1.0)]), ["blur", "jpeg"])),
 ]
 
 
@@ -117,18 +115,18 @@ def test_axes_say_what_they_are(draw, arguments, unit):
 
 
 def test_every_colour_is_a_variable_of_the_page_in_light_and_dark():
-    css = (HERE / "page.css").read_text(encoding="utf-8")
+    css = (FOLDER / "page.css").read_text(encoding="utf-8")
     for name, color in COLORS.items():
         assert re.findall(rf"--{name}: (#\w+);", css)[0] == color
         assert css.count(f"--{name}: #") == 2
-    text = svg(curves.sampling_curves, STEPS)
+    text = svg(figures.sampling_curves, STEPS)
     assert "var(--estimate, #0072b2)" in text
     assert not re.search(r"[^,] #0072b2", text)
 
 
 def test_steps_are_drawn_in_order():
     with styled():
-        figure = curves.sampling_curves(STEPS)
+        figure = figures.sampling_curves(STEPS)
     axes = figure.axes
     assert [line.get_label() for line in axes[0].lines] == ["ddpm linear", "heun trailing"]
     assert axes[0].lines[0].get_xdata().tolist() == [1, 50]
@@ -138,7 +136,7 @@ def test_steps_are_drawn_in_order():
 
 def test_sizes_are_drawn_in_order():
     with styled():
-        axes = curves.size_curve(SIZES).axes
+        axes = figures.size_curve(SIZES).axes
     assert axes[0].lines[0].get_xdata().tolist() == [64, 128]
     assert axes[0].lines[0].get_ydata().tolist() == [0.8, 0.9]
     assert axes[1].lines[1].get_ydata().tolist() == [1.2, 1.3]
@@ -146,46 +144,46 @@ def test_sizes_are_drawn_in_order():
 
 def test_training_curve_draws_the_losses_that_are_there():
     with styled():
-        figure = learning.training_curve(TRAIN)
+        figure = training_figures.training_curve(TRAIN)
     labels = [line.get_label() for line in figure.axes[0].lines]
     assert labels == ["training", "validation"]
     assert figure.axes[1].get_ylabel() == "variational\nterm"
     assert figure.axes[1].lines[0].get_ydata().tolist() == [0.02, 0.01, 0.01]
     with styled():
-        assert len(learning.training_curve(TRAIN.drop(columns="vb")).axes) == 1
+        assert len(training_figures.training_curve(TRAIN.drop(columns="vb")).axes) == 1
     assert figure.axes[0].lines[1].get_xdata().tolist() == [40]
     assert figure.axes[0].get_yscale() == "log"
     with styled():
-        negative = learning.training_curve(TRAIN.assign(loss=[-1.0, 0.0, 1.0]))
-        none = learning.training_curve(TRAIN[["step"]])
+        negative = training_figures.training_curve(TRAIN.assign(loss=[-1.0, 0.0, 1.0]))
+        none = training_figures.training_curve(TRAIN[["step"]])
     assert negative.axes[0].get_yscale() == "linear"
     assert not none.axes[0].lines
 
 
 def test_effort_has_a_panel_for_what_was_measured():
     with styled():
-        [rate] = learning.effort_curve(TRAIN).axes
-        both = learning.effort_curve(TRAIN.assign(gradient_norm=[3.0, 2.0, 1.0])).axes
+        [rate] = training_figures.effort_curve(TRAIN).axes
+        both = training_figures.effort_curve(TRAIN.assign(gradient_norm=[3.0, 2.0, 1.0])).axes
     assert rate.get_ylabel() == "learning\nrate"
     assert rate.lines[0].get_ydata().tolist() == [1e-3, 2e-3, 1e-4]
     assert [axes.get_ylabel() for axes in both] == ["learning\nrate", "gradient\nnorm"]
-    assert learning.effort_curve(TRAIN[["step", "loss"]]) is None
+    assert training_figures.effort_curve(TRAIN[["step", "loss"]]) is None
 
 
 def test_quartiles_are_drawn_where_they_were_measured():
     with styled():
-        axes = learning.quartile_curve(TRAIN).axes[0]
+        axes = training_figures.quartile_curve(TRAIN).axes[0]
     assert [line.get_label() for line in axes.lines] == ["first quarter (clean)", "last (noise)"]
     assert axes.lines[0].get_ydata().tolist() == [0.2, 0.1]
-    assert learning.quartile_curve(TRAIN[["step", "loss"]]) is None
+    assert training_figures.quartile_curve(TRAIN[["step", "loss"]]) is None
 
 
 def test_selection_has_a_line_per_average_and_marks_the_chosen_and_the_ties():
-    text = svg(learning.selection_curve, SELECTION)
+    text = svg(training_figures.selection_curve, SELECTION)
     assert "chosen: step 800, average: classic" in text
     with styled():
-        first, *_ = learning.selection_curve(SELECTION).axes
-        alone = learning.selection_curve(SELECTION.head(1)).axes[0]
+        first, *_ = training_figures.selection_curve(SELECTION).axes
+        alone = training_figures.selection_curve(SELECTION.head(1)).axes[0]
     drawn = {line.get_label(): line for line in first.lines}
     assert drawn["average: 0.15"].get_xdata().tolist() == [400, 800]
     assert drawn["average: 0.15"].get_ydata().tolist() == [28.6, 29.1]
@@ -214,7 +212,7 @@ def test_contenders_without_a_figure_are_left_out_of_the_plane():
 
 def test_heat_map_holds_the_mean_gain_of_each_bin():
     table = per_tile([((0.1, 0.9), 1.0), ((0.2, 1.0), 2.0), ((0.6, 0.0), -0.5)])
-    text = svg(gains.gain_heat_map, table, ["blur", "jpeg"])
+    text = svg(figures.gain_heat_map, table, ["blur", "jpeg"])
     assert "+1.50 dB" in text and "−0.50 dB" in text
     assert text.count(">n = ") == 2 and ">n = 2<" in text
     assert text.count("no tiles") == 14
@@ -222,11 +220,11 @@ def test_heat_map_holds_the_mean_gain_of_each_bin():
 
 def test_heat_map_of_one_corruption_and_of_none():
     table = per_tile([((0.1, 0.9), 1.0), ((0.6, 0.9), -0.5)])
-    text = svg(gains.gain_heat_map, table, ["blur"])
+    text = svg(figures.gain_heat_map, table, ["blur"])
     assert text.count("no tiles") == 2
-    assert gains.gain_heat_map(table, []) is None
+    assert figures.gain_heat_map(table, []) is None
     equal = table.assign(psnr=np.inf)
-    assert gains.gain_heat_map(equal, ["blur"]) is None
+    assert figures.gain_heat_map(equal, ["blur"]) is None
 
 
 @pytest.mark.parametrize(
@@ -242,4 +240,4 @@ def test_heat_map_of_one_corruption_and_of_none():
     ],
 )
 def test_signed(value, text):
-    assert gains.signed(value) == text
+    assert signed(value) == text

@@ -5,10 +5,10 @@ import re
 import pytest
 from tiny_run import ORIGIN, PARAMS, SOURCES, build, write
 
-from superres.reporting import tables
-from superres.reporting import wording as words
-from superres.reporting.markdown import code, escape, render_markdown
-from superres.reporting.page import Origin, told
+from superres.reporting import summary, tables
+from superres.reporting.origin import Origin
+from superres.reporting.page import shared_content
+from superres.reporting.rendering import code, escape, render_markdown
 from superres.reporting.run import read_run
 
 HOSTILE = ("</script>.png", "a|b`c``.png", "[x](http://x.test).png", "@all #1 \\.png", "a\nb.png")
@@ -36,7 +36,7 @@ def rows_of(text, head):
 
 def test_it_has_the_verdict_and_the_figures_of_the_page(twin):
     run, text = twin
-    assert f"**{words.verdict(run)}**" in text
+    assert f"**{summary.verdict(run)}**" in text
     head, line, *rows = rows_of(text, "contender")
     table = tables.contender_table(run)
     assert len(head) == len(line) == 2 + len(table["columns"])
@@ -54,7 +54,7 @@ def test_it_has_the_verdict_and_the_figures_of_the_page(twin):
 def test_params_that_differ_are_listed(twin):
     run, text = twin
     assert rows_of(text, "key")[2:] == [["`data.source`", "`data/photos`", "`<my> photos`"]]
-    unchanged = render_markdown(told(run, PARAMS, Origin("default.yaml", [])))
+    unchanged = render_markdown(shared_content(run, PARAMS, Origin("default.yaml", [])))
     assert "Params: `presets/default.yaml`, unchanged." in unchanged
 
 
@@ -95,5 +95,5 @@ def test_texts_are_escaped():
 
 def test_a_title_is_escaped_too(twin):
     hostile = PARAMS.model_copy(update={"title": "<script>alert(1)</script>"})
-    text = render_markdown(told(twin[0], hostile, ORIGIN))
+    text = render_markdown(shared_content(twin[0], hostile, ORIGIN))
     assert "<script>" not in text

@@ -15,12 +15,13 @@ from tiny_run import ORIGIN, PARAMS, SOURCES, build, change_json, smooth_noise, 
 
 from superres.core.picture_grid import read_grid
 from superres.core.storage import write_json
-from superres.reporting import tables
-from superres.reporting import wording as words
+from superres.metrics.catalog import TABLE_FIGURES, figure_named
+from superres.reporting import summary, tables
 from superres.reporting.__main__ import main as reporting_main
+from superres.reporting.formatting import share
 from superres.reporting.page import render_page
 from superres.reporting.run import read_run
-from superres.reporting.viewer import shown_tiles
+from superres.reporting.tile_cards import shown_tiles
 
 
 class Page(HTMLParser):
@@ -171,8 +172,8 @@ def test_the_same_run_gives_the_same_bytes(report):
 
 def test_the_best_of_a_column_is_bold():
     run_metrics = {"a": {"psnr": 29.001}, "b": {"psnr": 29.004}, "c": {"psnr": None}}
-    assert tables._best(tables.COLUMNS[0], run_metrics) == {"29.00"}
-    shift = next(column for column in tables.COLUMNS if column.key == "color_shift")
+    assert tables._best(TABLE_FIGURES[0], run_metrics) == {"29.00"}
+    shift = figure_named("color_shift")
     best = tables._best(shift, {"a": {"color_shift": -0.2}, "b": {"color_shift": 0.9}})
     assert "−0.20" in best and "+0.90" not in best
 
@@ -200,7 +201,7 @@ def test_the_verdict_says_what_happened_either_way(tmp_path):
                 metrics["intervals"][contender][metric] = value
 
         change_json(folder / "reports" / "metrics.json", change)
-        return words.verdict(read_run(folder / "data", folder / "reports"))
+        return summary.verdict(read_run(folder / "data", folder / "reports"))
 
     ends = {"estimate_psnr_over_bicubic": [0.21, 0.502], "mean_psnr_over_bicubic": [-0.1, 0.06]}
     good = verdict(
@@ -233,16 +234,16 @@ def test_the_verdict_says_what_happened_either_way(tmp_path):
     ],
 )
 def test_shares_are_told_as_one_says_them(ratio, said):
-    assert words.share(ratio) == said
+    assert share(ratio) == said
 
 
 def test_of_weights_from_elsewhere_nobody_says_what_trained_them(tmp_path):
     folder = build(tmp_path)
     run = read_run(folder / "data", folder / "reports")
-    assert "trained on 200 tiles of 1 photograph" in words.facts(run)
+    assert "trained on 200 tiles of 1 photograph" in summary.facts(run)
     run.sampling["model"] = {"origin": "dlas", "file": "500000_generator.pth"}
-    assert "training never saw" not in words.verdict(run)
-    assert words.facts(run)[1] == "weights from elsewhere (500000_generator.pth)"
+    assert "training never saw" not in summary.verdict(run)
+    assert summary.facts(run)[1] == "weights from elsewhere (500000_generator.pth)"
 
 
 def test_tiles_that_are_exact_do_no_harm(tmp_path):
@@ -268,6 +269,38 @@ def test_null_figures_and_a_run_without_mean(tmp_path):
     assert "Not computed: PSNR of one sample; LPIPS, FID, KID, precision, recall." in page.text
 
 
+def evaluations_shown(folder, **recorded):
+    change_json(folder / "data" / "samples" / "sampling.json", lambda s: s.update(recorded))
+    run = read_run(folder / "data", folder / "reports")
+    rows = tables.contender_table(run)["rows"]
+    return run, {row["key"]: row["evaluations"] for row in rows}
+
+
+def test_evaluations_are_those_that_sampling_recorded(tmp_path):
+    """15 steps of `heun` are 29 evaluations, with guidance twice as many."""
+    folder = build(tmp_path)
+    guidance = {"scale": 1.5, "ramp": 0.0, "drop": ["jpeg"]}
+    run, costs = evaluations_shown(
+        folder, sampler="heun", steps=15, guidance=guidance, evaluations=58
+    )
+    assert (costs["estimate"], costs["model"], costs["mean"]) == (1, 58, 116)
+    assert costs["bicubic"] is None
+    assert "sampled in 15 steps of heun (58 network evaluations)" in summary.facts(run)
+    text = write(folder)[1]
+    assert "(58 network evaluations)" in text and "<td>58</td>" in text
+    assert "| 58 |" in (folder / "reports" / "report.md").read_text(encoding="utf-8")
+
+
+def test_evaluations_that_were_not_recorded_are_unknown(tmp_path):
+    folder = build(tmp_path)
+    change_json(folder / "data" / "samples" / "sampling.json", lambda s: s.pop("evaluations"))
+    run, costs = evaluations_shown(folder)
+    assert costs["estimate"] == 1 and costs["model"] is None and costs["mean"] is None
+    assert "(an unknown number of network evaluations)" in summary.facts(run)[-1]
+    assert "<td>unknown</td>" in write(folder)[1]
+    assert "| unknown |" in (folder / "reports" / "report.md").read_text(encoding="utf-8")
+
+
 def test_what_explore_left_out_is_said(report):
     assert "Pictures of 4 x 4 tiles were left out." in report[3].text
 
@@ -279,7 +312,7 @@ def test_grids_of_explore_become_figures_with_text(report):
     for label in ("blur told", "jpeg told", "&lt;1&gt;"):
         assert f">{label}</text>" in drawn
     cells = [a["href"] for tag, a in page.elements if tag == "image"]
-    png = (folder / "reports" / "explore" / "strengths.png").read_bytes()
+    png = (folder / "reports" / "explore" / "entropies.png").read_bytes()
     pictures, labels = read_grid(png)
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(cells[7].split(",")[1]))))
     assert np.array_equal(shown[..., :3], smooth_noise(7, 64))

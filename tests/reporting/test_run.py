@@ -26,7 +26,7 @@ from superres.core.errors import SuperresError
         "reports/explore/explore.json",
         "reports/explore/steps.csv",
         "reports/explore/sizes.csv",
-        "reports/explore/strengths.png",
+        "reports/explore/entropies.png",
     ],
 )
 def test_a_missing_or_spoilt_input_is_named(tmp_path, name):
@@ -67,7 +67,7 @@ def test_explore_may_not_name_files_elsewhere(tmp_path):
 
 def test_captions_without_notes_are_refused(tmp_path):
     folder = build(tmp_path)
-    (folder / "reports" / "explore" / "explore.json").write_text('{"strengths.png": "x"}')
+    (folder / "reports" / "explore" / "explore.json").write_text('{"entropies.png": "x"}')
     with pytest.raises(SuperresError, match=r"explore\.json: lacks 'pictures' or 'notes'"):
         write(folder)
 

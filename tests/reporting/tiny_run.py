@@ -10,14 +10,14 @@ from PIL import Image
 from superres.core.params import load_section
 from superres.core.picture_grid import draw_grid
 from superres.core.storage import ShardWriter, write_csv, write_json
-from superres.evaluation.writing import write_figures
+from superres.evaluation.measuring_networks import MISSING, absence_notes, reason_and_remedy
+from superres.evaluation.outputs import write_figures
 from superres.metrics.baselines import upsample
+from superres.metrics.comparing import measure_tile, without_features
 from superres.metrics.config import EvaluateParams
-from superres.metrics.fidelity import measure_tile
-from superres.metrics.perception import MISSING, absent, reason_and_remedy
 from superres.reporting.config import ReportParams
-from superres.reporting.page import Origin, write_report
-from superres.reporting.reproducing import Difference
+from superres.reporting.origin import Difference, Origin
+from superres.reporting.page import write_report
 from support import ROOT
 
 HOSTILE = ("</script>.png", "--><!-- \"q'.png", "a\u2028b.png", "javascript:alert(1)")
@@ -122,9 +122,10 @@ def build(root: Path, originals=None, sources=SOURCES, seed=0):
             distance = share * swd.get(name, 1.86)
             distances += [{"contender": name, "level_px": size, "swd": distance}]
     per_tile = pd.DataFrame(measured).drop(columns="sharpness")
-    perception = absent(list(versions), reason_and_remedy(MISSING, False))
+    notes = absence_notes(list(versions), reason_and_remedy(MISSING, False))
+    sets = {name: without_features() for name in versions}
     params = load_section("evaluate", EvaluateParams, ROOT / "params.yaml")
-    write_figures(reports, per_tile, pd.DataFrame(distances), perception, {}, params)
+    write_figures(reports, per_tile, pd.DataFrame(distances), sets, notes, {}, params)
     for name, rows in (("tiles", tiles), ("pairs", pairs), ("samples", samples)):
         write_csv(data / name / "manifest.csv", pd.DataFrame(rows))
     write_json(data / "samples" / "sampling.json", _sampling())
@@ -138,6 +139,7 @@ def _sampling():
     return {
         "sampler": "ddpm",
         "steps": 50,
+        "evaluations": 50,
         "eta": 0.0,
         "repeats": 2,
         "scale": 2,
@@ -210,9 +212,9 @@ def _write_curves(reports, generator):
     write_csv(reports / "explore" / "sizes.csv", pd.DataFrame(larger))
     cells = [[smooth_noise(5 * row + column, 64) for column in range(5)] for row in range(2)]
     grid = draw_grid(cells, ["0", "<1>"], list("01234"), "blur told", "jpeg told")
-    (reports / "explore" / "strengths.png").write_bytes(grid)
+    (reports / "explore" / "entropies.png").write_bytes(grid)
     Image.fromarray(np.concatenate(cells[0], axis=1)).save(reports / "explore" / "plain.png")
-    captions = {"strengths.png": "Correction told to the model: blur across, <jpeg> down."}
+    captions = {"entropies.png": "Correction told to the model: blur across, <jpeg> down."}
     captions["plain.png"] = "A picture of another kind."
     told = {"pictures": captions, "notes": ["Pictures of 4 x 4 tiles were left out."]}
     (reports / "explore" / "explore.json").write_text(json.dumps(told))

@@ -21,11 +21,11 @@ import numpy as np
 import torch
 import superres
 from superres.sampling.batch import Sampling
-from superres.restoration import tiled as whole
+from superres.restoration import tiled
 from superres.restoration.picture import from_array
 
 torch.set_num_threads(1)
-whole.bind = lambda *_: lambda x, t: torch.cat([x, 0 * x], 1)
+tiled.bind = lambda *_: lambda x, t: torch.cat([x, 0 * x], 1)
 restorer = superres.load(sys.argv[1], device="cpu")
 told = dict.fromkeys(restorer.corruptions, 0.5)
 

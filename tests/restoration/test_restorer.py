@@ -13,7 +13,7 @@ from PIL import Image
 
 import superres
 from superres.core.errors import SuperresError
-from superres.entropy.estimator import EstimatorSpec, StrengthEstimator, save_estimator
+from superres.entropy.estimator import EntropyEstimator, EstimatorSpec, save_estimator
 from superres.restoration.picture import from_array
 from superres.restoration.restorer import Restorer, load
 
@@ -33,8 +33,8 @@ def save_tiny_estimator(folder: Path, **changes: Any) -> Path:
         "caution": 2,
         **changes,
     }
-    spec = EstimatorSpec(format="superres-strengths-2", **facts)
-    save_estimator(folder, StrengthEstimator(spec))
+    spec = EstimatorSpec(format="superres-entropy-1", **facts)
+    save_estimator(folder, EntropyEstimator(spec))
     return folder
 
 
@@ -69,7 +69,7 @@ def test_lists_give_what_each_gives_alone(restorer: Restorer) -> None:
         np.testing.assert_array_equal(np.asarray(restored), np.asarray(alone))
 
 
-def test_seeds_repeats_and_strengths_matter_and_nothing_else_does(model: Path) -> None:
+def test_seeds_repeats_and_entropies_matter_and_nothing_else_does(model: Path) -> None:
     image, few, many = array(40, 40, 3), load(model, window=48, batch=1), load(model, window=48)
     one = few.restore(image, steps=2, seed=1)
     other = many.restore(Image.fromarray(image), steps=2, seed=1)
@@ -90,16 +90,16 @@ def test_orientation_is_applied(restorer: Restorer) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"jpg": 0.5}, r"unknown strength or option 'jpg' \(did you mean 'jpeg'\?\); .*blur, jpeg"),
+        ({"jpg": 0.5}, r"unknown entropy or option 'jpg' \(did you mean 'jpeg'\?\); .*blur, jpeg"),
         ({"jpeg": 1.5}, "jpeg: must be between 0 and 1, got 1.5"),
         ({"jpeg": float("nan")}, "jpeg: must be between 0 and 1, got nan"),
-        ({"steps": 0}, "steps: must be between 1 and 100, got 0"),
-        ({"steps": 101}, "steps: must be between 1 and 100, got 101"),
+        ({"steps": 0}, "steps: must be between 1 and 100, .*, got 0"),
+        ({"steps": 101}, "steps: must be between 1 and 100, .*, got 101"),
         ({"sampler": "plms"}, "sampler: must be one of ddpm, .*, got 'plms'"),
         ({"spacing": "even"}, "spacing"),
         ({"temperature": 1.1}, "temperature: must be between 0 and 1, got 1.1"),
         ({"entropy": "guess"}, "entropy: must be 'auto' or None, got 'guess'"),
-        ({"entropy": "auto"}, "no estimator of strengths there"),
+        ({"entropy": "auto"}, "no estimator of entropies there"),
     ],
 )
 def test_what_cannot_be_done_is_said(restorer: Restorer, options: Any, said: str) -> None:
@@ -128,7 +128,7 @@ def test_what_cannot_be_loaded_is_said(model: Path, options: Any, said: str) -> 
 def test_folders_that_are_no_model(tmp_path: Path) -> None:
     with pytest.raises(SuperresError, match="not a model folder"):
         load(tmp_path)
-    (tmp_path / "model.json").write_text(json.dumps({"format": "superres-strengths-2"}))
+    (tmp_path / "model.json").write_text(json.dumps({"format": "superres-entropy-1"}))
     with pytest.raises(SuperresError, match=r"model\.json: "):
         load(tmp_path)
 
@@ -136,20 +136,21 @@ def test_folders_that_are_no_model(tmp_path: Path) -> None:
 def test_auto_tells_what_the_estimator_says_and_flags_come_first(
     model: Path, tmp_path: Path
 ) -> None:
-    restorer = load(model, strengths=save_tiny_estimator(tmp_path / "strengths"))
+    restorer = load(model, entropy_estimator=save_tiny_estimator(tmp_path / "entropy"))
     image = array(32, 40, 3)
     picture = from_array(image)
-    told = restorer.told(picture, {}, "auto")
-    assert told == restorer.estimator().estimate(picture.signal())
-    assert restorer.told(picture, {"jpeg": 0.125}, "auto") == {**told, "jpeg": 0.125}
-    assert restorer.told(picture, {"jpeg": 0.125}) == {"blur": 0.0, "jpeg": 0.125}
+    entropies = restorer.entropies(picture, {}, "auto")
+    assert entropies == restorer.estimator().estimate(picture.signal())
+    assert restorer.entropies(picture, {"jpeg": 0.125}, "auto") == {**entropies, "jpeg": 0.125}
+    assert restorer.entropies(picture, {"jpeg": 0.125}) == {"blur": 0.0, "jpeg": 0.125}
     np.testing.assert_array_equal(
-        restorer.restore(image, steps=2, entropy="auto"), restorer.restore(image, steps=2, **told)
+        restorer.restore(image, steps=2, entropy="auto"),
+        restorer.restore(image, steps=2, **entropies),
     )
 
 
 def test_an_estimator_for_other_corruptions_is_refused(model: Path, tmp_path: Path) -> None:
     for changes in ({"degradation": {"scale": 4}}, {"entropies": ["jpeg", "blur"]}):
-        folder = save_tiny_estimator(tmp_path / "strengths", **changes)
-        with pytest.raises(SuperresError, match="the estimator of strengths is for"):
-            load(model, strengths=folder).estimator()
+        folder = save_tiny_estimator(tmp_path / "entropy", **changes)
+        with pytest.raises(SuperresError, match="the estimator of entropies is for"):
+            load(model, entropy_estimator=folder).estimator()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,18 +10,17 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from benchmarks.restoring_memory import LiveTensors
 from superres.diffusion.noise import ItemNoise
 from superres.model.folder import SuperResolver
-from superres.restoration import tiled as whole
-from superres.restoration.band_noise import BandNoise
-from superres.restoration.lockstep import Question, Sampler
+from superres.restoration import tiled
 from superres.restoration.picture import from_array
 from superres.restoration.restorer import Restorer
 from superres.restoration.tiled import Job, Tiling, restore_in_bands
 from superres.sampling.batch import Batch, Sampling
 from superres.sampling.samplers import SAMPLERS, evaluations
 
-TOLD = [[0.3, 0.6]]
+ENTROPY = [[0.3, 0.6]]
 WAYS = [None, *(Sampling(name, 4, "trailing") for name in SAMPLERS)]
 
 
@@ -36,7 +34,7 @@ def texture(height: int, width: int, seed: int = 0, sigma: float = 1.0) -> np.nd
 def job(model: SuperResolver, low: np.ndarray, window: int, batch: int = 4) -> Job:
     picture = from_array(low)
     tiling = Tiling(window, batch)
-    return Job(model, picture.signal(), torch.tensor(TOLD), picture.identity, 5, tiling)
+    return Job(model, picture.signal(), torch.tensor(ENTROPY), picture.identity, 5, tiling)
 
 
 def restored(
@@ -48,7 +46,7 @@ def restored(
 @pytest.mark.parametrize("how", WAYS, ids=lambda how: how.sampler if how else "estimate")
 def test_one_window_is_the_plain_sampler_exactly(restorer: Restorer, how: Sampling | None) -> None:
     low = texture(20, 15)
-    batch = Batch(restorer.model, low[None], np.array(TOLD), [from_array(low).identity], 5)
+    batch = Batch(restorer.model, low[None], np.array(ENTROPY), [from_array(low).identity], 5)
     plain = batch.estimate() if how is None else batch.sample(how)
     assert torch.equal(restored(restorer.model, low, 40, how), plain)
 
@@ -57,13 +55,13 @@ def test_one_window_is_the_plain_sampler_exactly(restorer: Restorer, how: Sampli
 def test_bands_change_nothing(
     restorer: Restorer, how: Sampling | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Many samplers in lockstep do what one does, down to the interpolation at their rims."""
+    """Many samplers side by side do what one does, down to the interpolation at their rims."""
     low = texture(40, 20)
-    whole_picture = restored(restorer.model, low, 48, how)
-    monkeypatch.setattr(whole, "BAND_PIXELS", 300)
+    in_one = restored(restorer.model, low, 48, how)
+    monkeypatch.setattr(tiled, "BAND_PIXELS", 300)
     bands = [band for band, _ in restore_in_bands(job(restorer.model, low, 48), how)]
     assert len(bands) == 11 and bands[0].top == 0 and bands[-1].bottom == 80
-    torch.testing.assert_close(restored(restorer.model, low, 48, how), whole_picture)
+    torch.testing.assert_close(restored(restorer.model, low, 48, how), in_one)
 
 
 @pytest.mark.parametrize("batch", [1, 5, 100])
@@ -111,15 +109,26 @@ def test_windows_are_counted(restorer: Restorer) -> None:
     assert sum(seen) == wanted == restorer.windows(from_array(low), how)
 
 
-def test_samplers_end_when_the_rest_of_a_picture_is_not_wanted(restorer: Restorer) -> None:
-    before = threading.active_count()
-    bands = restore_in_bands(job(restorer.model, texture(900, 900), 1800, 1), None)
-    bands.close()
-    running = restore_in_bands(job(restorer.model, texture(600, 900), 900, 1), None)
-    next(running)
-    assert threading.active_count() > before
-    running.close()
-    assert threading.active_count() == before
+def test_nothing_is_held_when_the_rest_of_a_picture_is_not_wanted(restorer: Restorer) -> None:
+    threads = threading.active_count()
+    with LiveTensors() as live:
+        picture = job(restorer.model, texture(600, 900), 900, 1)
+        before = live.now
+        running = restore_in_bands(picture, None)
+        next(running)
+        assert live.now > before + 4 * 3 * 600 * 900
+        assert threading.active_count() == threads
+        running.close()
+        del running
+        assert live.now == before
+
+
+def test_what_a_bands_sampler_raises_is_raised(
+    restorer: Restorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiled, "bind", lambda *_: lambda x, t: x)
+    with pytest.raises(ValueError, match="needs 6 output channels, got 3"):
+        list(restore_in_bands(job(restorer.model, texture(40, 20), 48), Sampling(steps=2)))
 
 
 @pytest.mark.parametrize("shape", [(3, 50, 41), (3, 1, 1), (3, 7, 2)])
@@ -127,19 +136,8 @@ def test_a_bands_noise_is_the_pictures(shape: tuple[int, int, int]) -> None:
     seed = 2**63 - 12345
     source = ItemNoise([seed], shape)
     bands = [(0, 1), (shape[1] // 2, shape[1]), (0, shape[1])]
-    sources = [BandNoise(seed, shape, band) for band in bands]
+    sources = [ItemNoise([seed], shape, rows=band) for band in bands]
     for _ in range(3):
         picture = source()
         for (top, bottom), band in zip(bands, sources, strict=True):
             torch.testing.assert_close(band(), picture[:, :, top:bottom], rtol=1e-5, atol=1e-6)
-
-
-def test_lockstep_hands_on_what_a_sampler_raises() -> None:
-    def task(denoiser: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        denoiser(torch.zeros(1), torch.zeros(1))
-        raise ZeroDivisionError("here")
-
-    sampler = Sampler(task)
-    assert isinstance(sampler.begin(), Question)
-    with pytest.raises(ZeroDivisionError, match="here"):
-        sampler.answer(torch.ones(1))

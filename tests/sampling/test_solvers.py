@@ -11,7 +11,7 @@ from torch import Tensor
 
 from superres.diffusion import GaussianDiffusion, make_betas
 from superres.diffusion.noise import ItemNoise
-from superres.sampling import SAMPLERS, sample
+from superres.sampling import SAMPLERS, respaced, sample
 from superres.sampling.samplers import evaluations
 from support import GOLDEN
 
@@ -103,20 +103,28 @@ def test_the_stochastic_solver_keeps_mean_and_deviation() -> None:
     assert abs(moments("ddpm", 40)[1] - DEVIATION) > 2 * abs(deviation - DEVIATION)
 
 
-def test_only_the_stochastic_samplers_draw_noise_on_the_way() -> None:
-    drawn: dict[str, int] = {}
-    for sampler in SAMPLERS:
-        count = [0]
+@pytest.mark.parametrize("eta", [0.0, 0.5])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_noise_is_drawn_on_the_way_as_the_samplers_row_says(sampler: str, eta: float) -> None:
+    drawn: list[int] = []
 
-        def draw(count: list[int] = count) -> Tensor:
-            count[0] += 1
-            return torch.ones(1, 1, 4, 4)
+    def draw() -> Tensor:
+        drawn.append(1)
+        return torch.ones(1, 1, 4, 4)
 
-        sample(DIFFUSION, best_denoiser, (1, 1, 4, 4), draw=draw, sampler=sampler, steps=5)
-        drawn[sampler] = count[0] - 1
-    assert drawn == {
-        "ddpm": 4, "ddim": 0, "dpmpp_2m": 0, "dpmpp_2m_sde": 4, "heun": 0
-    }  # fmt: skip
+    sample(DIFFUSION, best_denoiser, (1, 1, 4, 4), draw=draw, sampler=sampler, steps=5, eta=eta)
+    per_step = {"always": 1, "none": 0, "eta": int(eta > 0)}[SAMPLERS[sampler].noise]
+    assert len(drawn) == 1 + 4 * per_step
+
+
+def test_the_rows_of_known_samplers() -> None:
+    assert {name: row.noise for name, row in SAMPLERS.items()} == {
+        "ddpm": "always",
+        "ddim": "eta",
+        "dpmpp_2m": "none",
+        "dpmpp_2m_sde": "always",
+        "heun": "none",
+    }
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -172,5 +180,5 @@ def test_trajectories_are_those_of_diffusers(sampler: str) -> None:
     )
     expected = torch.from_numpy(GOLDEN_SOLVERS[sampler])
     torch.testing.assert_close(torch.stack(seen), expected, rtol=0, atol=5e-6)
-    kept = DIFFUSION.respaced(10, "trailing").timestep_map
+    kept = respaced(DIFFUSION, 10, "trailing").timestep_map
     assert kept == GOLDEN_SOLVERS["timesteps"].tolist()[::-1]

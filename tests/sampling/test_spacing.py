@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from superres.core.errors import SuperresError
 from superres.diffusion import GaussianDiffusion, make_betas
 from superres.sampling import space_timesteps
-from superres.sampling.spacing import SPACINGS, choose_timesteps
+from superres.sampling.spacing import SPACINGS, check_steps, choose_timesteps, respaced
 from support import GOLDEN
 
 RESPACE = np.load(GOLDEN / "respace.npz")
@@ -112,13 +113,13 @@ def test_impossible_spacings(steps: Any, spacing: str, message: str) -> None:
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
 def test_respaced_process_is_the_references(schedule: str) -> None:
-    respaced = GaussianDiffusion(make_betas(schedule, 4000)).respaced(50)
+    kept = respaced(GaussianDiffusion(make_betas(schedule, 4000)), 50)
     name = f"{schedule}_4000_list_50"
-    np.testing.assert_allclose(respaced.betas, RESPACE[f"respaced_betas_{name}"], atol=1e-14)
+    np.testing.assert_allclose(kept.betas, RESPACE[f"respaced_betas_{name}"], atol=1e-14)
     np.testing.assert_allclose(
-        respaced.alphas_cumprod, RESPACE[f"respaced_alphas_cumprod_{name}"], atol=1e-14
+        kept.alphas_cumprod, RESPACE[f"respaced_alphas_cumprod_{name}"], atol=1e-14
     )
-    np.testing.assert_array_equal(respaced.timestep_map, RESPACE[f"timestep_map_{name}"])
+    np.testing.assert_array_equal(kept.timestep_map, RESPACE[f"timestep_map_{name}"])
 
 
 @pytest.mark.parametrize(("scale", "name"), [(None, "False"), (0.25, "True")])
@@ -126,20 +127,31 @@ def test_the_network_sees_the_references_timesteps(scale: float | None, name: st
     import torch  # noqa: PLC0415
 
     diffusion = GaussianDiffusion(make_betas("linear", 4000), model_timesteps_scale=scale)
-    seen = diffusion.respaced(50).model_timesteps(torch.arange(50)).numpy()
+    seen = respaced(diffusion, 50).model_timesteps(torch.arange(50)).numpy()
     np.testing.assert_array_equal(seen, RESPACE[f"model_timesteps_rescale_{name}"])
     assert seen.dtype == RESPACE[f"model_timesteps_rescale_{name}"].dtype
 
 
 def test_keeping_all_steps_changes_nothing() -> None:
     diffusion = GaussianDiffusion(make_betas("cosine", 200))
-    np.testing.assert_allclose(diffusion.respaced(200).betas, diffusion.betas, atol=1e-11)
+    np.testing.assert_allclose(respaced(diffusion, 200).betas, diffusion.betas, atol=1e-11)
 
 
 @pytest.mark.parametrize("spacing", ["linear", *SPACINGS])
 def test_marginals_stay_whatever_is_kept(spacing: str) -> None:
     diffusion = GaussianDiffusion(make_betas("linear", 4000))
-    respaced = diffusion.respaced(20, spacing)
+    kept = respaced(diffusion, 20, spacing)
     np.testing.assert_allclose(
-        respaced.alphas_cumprod, diffusion.alphas_cumprod[respaced.timestep_map], rtol=1e-12
+        kept.alphas_cumprod, diffusion.alphas_cumprod[kept.timestep_map], rtol=1e-12
     )
+
+
+def test_more_steps_than_timesteps_are_refused_by_the_name_of_the_option() -> None:
+    diffusion = GaussianDiffusion(make_betas("linear", 100))
+    for steps in (1, 100):
+        check_steps("sampler.steps", steps, diffusion)
+    for steps in (0, 101):
+        with pytest.raises(
+            SuperresError, match=rf"^sampler\.steps: must be between 1 and 100, .*, got {steps}$"
+        ):
+            check_steps("sampler.steps", steps, diffusion)

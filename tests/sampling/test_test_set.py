@@ -15,6 +15,7 @@ from superres.core.errors import SuperresError
 from superres.core.storage import Shards, read_manifest
 from superres.degradation.dataset import PairSet
 from superres.model.folder import load_model, save_model
+from superres.sampling.batch import Sampling
 from superres.sampling.test_set import restore_tiles
 from support import tiny_params, write_yaml
 
@@ -55,6 +56,12 @@ def test_every_test_pair_is_restored_by_every_contender(project: Path, tmp_path:
     facts = json.loads((out / "sampling.json").read_text())
     assert (facts["steps"], facts["repeats"], facts["entropies"]) == (4, 2, ["blur", "jpeg"])
     assert facts["model"]["step"] in (3, 6)
+    assert facts["evaluations"] == 4
+
+
+def test_evaluations_are_recorded_with_those_of_guidance() -> None:
+    assert Sampling("heun", 15).evaluations == 29
+    assert Sampling("heun", 15, guidance=0.5).evaluations == 58
 
 
 def test_without_repeats_there_is_no_mean(project: Path, tmp_path: Path) -> None:
@@ -81,7 +88,9 @@ def test_more_steps_than_trained_on_are_refused(project: Path, tmp_path: Path) -
     params = checked(tmp_path, "diffusion", timesteps=4000).sampler.model_copy(
         update={"steps": 101}
     )
-    with pytest.raises(SuperresError, match=r"sampler\.steps: must be at most 100, .*, got 101"):
+    with pytest.raises(
+        SuperresError, match=r"sampler\.steps: must be between 1 and 100, .*, got 101"
+    ):
         restore_tiles(
             params,
             project / "models/best",

@@ -77,8 +77,8 @@ after(Progress, "save", 1)
     ),
     "while it draws": Moment(
         """
-import superres.training.delivery as delivering
-after(delivering, "encode_png", 1)
+import superres.training.previews as previews
+after(previews, "encode_png", 1)
 """,
         12,
     ),
@@ -185,7 +185,7 @@ def test_a_training_ended_at_any_moment_keeps_its_last_state(ends: Ends, name: s
         assert f"train: going on from step {moment.state}\n" in following.output
 
 
-def test_signals_are_told_and_deliver_nothing(ends: Ends) -> None:
+def test_signals_are_reported_and_deliver_nothing(ends: Ends) -> None:
     for name, step in (("at SIGTERM", 13), ("at Ctrl-C", 14)):
         assert f"train: stopped at step {step}; run again to go on" in ends.moments[name].output
 

@@ -13,23 +13,47 @@ import torch
 from trainings import run_training
 
 from superres.core.errors import SuperresError
-from superres.training.batches import Batches, HostBatch, TrainingBatch
 from superres.training.checkpoint import Progress
-from superres.training.objectives import Objective
+from superres.training.data import Batches, HostBatch, TrainingBatch
+from superres.training.objectives import Denoising
 
 
-def test_a_training_leaves_checkpoints_and_curves(project: Path, tmp_path: Path) -> None:
-    out = run_training(project, tmp_path, "a", steps=5, checkpoint_every=2)
+@pytest.fixture(scope="module")
+def finished(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a training that was left in peace, with TensorBoard's in it."""
+    folder, threads = tmp_path_factory.mktemp("finished"), torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("SUPERRES_TENSORBOARD", str(folder / "board"))
+        run_training(project, folder, "a", steps=5, checkpoint_every=2)
+    torch.set_num_threads(threads)
+    return folder
+
+
+def test_a_training_leaves_checkpoints_and_curves(finished: Path) -> None:
+    out = finished / "a" / "models" / "train"
     names = sorted(path.name for path in out.iterdir())
     assert names == ["step-00000002", "step-00000004", "step-00000005"]
     description = json.loads((out / names[-1] / "model.json").read_text())
     assert description["provenance"]["step"] == 5
     assert description["entropies"] == ["blur", "jpeg"]
-    log = pd.read_csv(tmp_path / "a" / "train.csv")
+    log = pd.read_csv(finished / "a" / "train.csv")
     assert list(log["step"]) == [1, 2, 4, 5]
     assert log["val_loss"].notna().sum() == 3
     assert {"loss", "mse", "vb", "gradient_norm", "learning_rate"} <= set(log.columns)
-    assert not list((tmp_path / "a" / "models" / ".progress").iterdir())
+    assert not list((finished / "a" / "models" / ".progress").iterdir())
+
+
+def test_speed_is_no_output_but_can_be_watched(finished: Path) -> None:
+    speed = pd.read_csv(finished / "a" / "train_speed.csv")
+    assert (speed["images_per_second"] > 0).all()
+    assert list(speed["step"]) == list(pd.read_csv(finished / "a" / "train.csv")["step"])
+    assert len(list((finished / "a" / "previews").iterdir())) == 2
+
+
+def test_tensorboard_gets_the_rows(finished: Path) -> None:
+    (events,) = (finished / "board").iterdir()
+    assert b"train/loss_q0" in events.read_bytes()
 
 
 def test_a_loss_that_explodes_ends_the_run_and_keeps_the_last_state(
@@ -83,9 +107,12 @@ def test_other_params_start_afresh_and_say_so(
     other.mkdir(parents=True)
     (other / "state").write_bytes(b"x" * 2**20)
     run_training(project, tmp_path, "a", steps=1)
-    told = capsys.readouterr().err
-    assert "starting afresh; 1 unfinished training(s) of other params, data or code stay in" in told
-    assert "models/.progress (1.0 MiB); delete them there" in told
+    output = capsys.readouterr().err
+    assert (
+        "starting afresh; 1 unfinished training(s) of other params, data or training format stay in"
+        in output
+    )
+    assert "models/.progress (1.0 MiB); delete them there" in output
     assert other.is_dir()
 
 
@@ -94,17 +121,6 @@ def test_a_folder_that_cannot_be_written_is_named(project: Path, tmp_path: Path)
     (tmp_path / "a/models/.progress").write_text("a file where a folder is needed")
     with pytest.raises(SuperresError, match=r"models/\.progress/.*cannot be written"):
         run_training(project, tmp_path, "a", steps=1)
-
-
-def test_two_runs_of_one_training_keep_out_of_each_others_way(tmp_path: Path) -> None:
-    with (
-        Progress(tmp_path, "x").taken(),
-        pytest.raises(SuperresError, match="x: another process is at this training"),
-        Progress(tmp_path, "x").taken(),
-    ):
-        pass
-    with Progress(tmp_path, "x").taken():
-        pass  # free again
 
 
 def test_results_are_copied_where_files_cannot_have_two_names(
@@ -118,7 +134,7 @@ def test_results_are_copied_where_files_cannot_have_two_names(
     assert (out / "step-00000001" / "weights.safetensors").stat().st_nlink == 1
 
 
-def test_a_skipped_step_is_told_counted_and_limited(
+def test_a_skipped_step_is_reported_counted_and_limited(
     project: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -145,43 +161,26 @@ def test_a_skipped_step_is_told_counted_and_limited(
         run_training(project, tmp_path, "b", bad_loss=skip)
 
 
-def test_no_memory_is_told_with_what_fits(
+def test_lack_of_memory_is_reported_with_what_fits(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    terms = Objective.terms
+    terms = Denoising.terms
 
-    def short_of_memory(self: Objective, batch: TrainingBatch, t: torch.Tensor) -> object:
+    def short_of_memory(self: Denoising, batch: TrainingBatch, t: torch.Tensor) -> object:
         if len(batch.high) > 1:
             raise torch.OutOfMemoryError("out of memory")
         return terms(self, batch, t)
 
-    monkeypatch.setattr(Objective, "terms", short_of_memory)
+    monkeypatch.setattr(Denoising, "terms", short_of_memory)
     with pytest.raises(SuperresError, match=r"train\.micro_batches: 4 \(1 in a pass\) fits"):
         run_training(project, tmp_path, "a")
-
-
-def test_speed_is_no_output_but_can_be_watched(project: Path, tmp_path: Path) -> None:
-    run_training(project, tmp_path, "a")
-    speed = pd.read_csv(tmp_path / "a" / "train_speed.csv")
-    assert (speed["images_per_second"] > 0).all()
-    assert list(speed["step"]) == list(pd.read_csv(tmp_path / "a" / "train.csv")["step"])
-    assert len(list((tmp_path / "a" / "previews").iterdir())) == 2
 
 
 def test_tensorboard_is_imported_only_when_asked_for(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    run_training(project, tmp_path, "a")
+    run_training(project, tmp_path, "a", steps=1)
     monkeypatch.setenv("SUPERRES_TENSORBOARD", str(tmp_path / "board"))
     with pytest.raises(SuperresError, match=r"SUPERRES_TENSORBOARD.*pip install tensorboard"):
         run_training(project, tmp_path, "b")
-
-
-def test_tensorboard_gets_the_rows(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SUPERRES_TENSORBOARD", str(tmp_path / "board"))
-    run_training(project, tmp_path, "a")
-    (events,) = (tmp_path / "board").iterdir()
-    assert b"train/loss_q0" in events.read_bytes()

@@ -15,12 +15,8 @@ from safetensors.torch import load_file
 from trainings import workspace
 
 from forking import End, Run, story
-from superres.core.distributed import Processes, connected, on_first
-from superres.core.errors import SuperresError
-from superres.core.launch import processes_wanted
 from support import ROOT, environment, tiny_params
 
-CPU = torch.device("cpu")
 LAST = "models/train/step-00000006"
 TRAIN = tiny_params()["train"]
 ONE_PASS = {"batch": 4, "micro_batches": 2, "fresh_corruptions": 0.5}
@@ -34,7 +30,7 @@ IMPORTANCE = {
 }
 BAD = {**ONE_PASS, "bad_loss": {"action": "skip", "limit": 1, "factor": None}}
 SPOIL = """
-from superres.training.batches import Batches
+from superres.training.data import Batches
 read = Batches.read
 def spoilt(self, first, count):
     batch = read(self, first, count)
@@ -176,50 +172,6 @@ def test_torchruns_processes_end_with_it_and_go_on_in_one(project: Path, tmp_pat
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT
     assert f"train: going on from step {step}\n" in output
-
-
-def test_a_first_process_that_cannot_write_ends_them_all() -> None:
-    """Elsewhere the first is alone; here the others learn of its failure."""
-
-    class Second(Processes):
-        def largest(self, number: int) -> int:
-            return 1
-
-    with pytest.raises(SuperresError, match="the first of the processes has failed"):
-        on_first(Second(1, 2, CPU), lambda: None)
-    with pytest.raises(ZeroDivisionError):
-        on_first(Processes(0, 1, CPU), lambda: 1 / 0)
-
-
-def test_passes_are_dealt_out() -> None:
-    assert [Processes(0, count, CPU).passes(256, 32) for count in (1, 4, 64)] == [32, 8, 1]
-    with pytest.raises(SuperresError, match=r"train\.batch: 8 tiles .* 3 processes"):
-        Processes(0, 3, CPU).passes(8, 1)
-
-
-def test_alone_nothing_is_exchanged() -> None:
-    with connected() as processes:
-        assert (processes.rank, processes.count, processes.sharded) == (0, 1, False)
-        values = torch.arange(4)
-        assert processes.gather(values) is values
-        assert torch.equal(processes.mine(values), values)
-        assert processes.largest(3) == 3
-
-
-@pytest.mark.parametrize("text", ["0", "two", "-1"])
-def test_a_number_of_processes_is_a_number(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setenv("SUPERRES_PROCESSES", text)
-    with pytest.raises(SuperresError, match=f"SUPERRES_PROCESSES: .*{text}"):
-        processes_wanted()
-
-
-def test_one_process_on_a_device_of_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    monkeypatch.delenv("SUPERRES_PROCESSES", raising=False)
-    monkeypatch.delenv("SUPERRES_DEVICE", raising=False)
-    assert processes_wanted() == 4
-    monkeypatch.setenv("SUPERRES_DEVICE", "cuda:1")
-    assert processes_wanted() == 1
 
 
 def test_a_launcher_that_is_not_there_is_named(project: Path, tmp_path: Path) -> None:

@@ -7,16 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from trainings import ALONE, IMPORTANCE, checked, trainer, weights
+from trainings import ALONE, IMPORTANCE, trainer, weights
 
 from superres.core.errors import SuperresError
-from superres.core.tensors import to_pictures
 from superres.model.folder import load_model
 from superres.training.checkpoint import Progress
-from superres.training.objectives import Objective
-from superres.training.optimizer import learning_rate
-from superres.training.previews import GAP, first_tiles, preview
-from superres.training.resuming import resume, state_of
+from superres.training.objectives import make_objective, mean
 from support import tiny_params
 
 
@@ -51,11 +47,11 @@ def test_a_resumed_training_is_the_same_to_the_last_bit(project: Path, tmp_path:
     first = trainer(project, tmp_path)
     first.advance()
     first.advance()
-    Progress(tmp_path / "progress", "x").save(state_of(first, []))
+    Progress(tmp_path / "progress", "x").save(first.state([]))
     state = Progress(tmp_path / "progress", "x").load()
     assert state is not None
     second = trainer(project, tmp_path, seed=0)
-    resume(second, state)
+    second.resume(state)
     second.advance()
     second.advance()
     for name, weight in weights(through).items():
@@ -117,7 +113,7 @@ def test_fp16_finds_its_scale_and_resumes_with_it(project: Path, tmp_path: Path)
     again = trainer(project, tmp_path, precision="fp16")
     made.optimizer.scaler.load_state_dict({**made.optimizer.scaler.state_dict(), "scale": 64.0})
     made.advance()
-    resume(again, state_of(made, []))
+    again.resume(made.state([]))
     assert again.optimizer.scaler.get_scale() == 64
     assert any(not torch.equal(before[name], weight) for name, weight in weights(made).items())
 
@@ -136,12 +132,12 @@ def test_a_checkpoint_of_one_precision_loads_in_another(
         assert weight.dtype == torch.float32
         assert torch.equal(weight, made.averages.classic[name])
     losses = [
-        Objective(loaded, made.params.loss, kind).mean(made.validation, 8)
+        mean(make_objective(loaded, made.params.loss, kind), made.validation, 8)
         for kind in (precision, another)
     ]
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
     other = trainer(project, tmp_path, precision=another)
-    resume(other, state_of(made, []))
+    other.resume(made.state([]))
     other.advance()
     assert other.check() is None
 
@@ -155,23 +151,13 @@ def test_a_window_is_resumed_with_the_rest(project: Path, tmp_path: Path) -> Non
     first.advance()
     assert first.check() is None
     second = trainer(project, tmp_path)
-    resume(second, state_of(first, []))
+    second.resume(first.state([]))
     second.advance()
     second.advance()
     assert second.check() is None
     assert through.check() is None
-    assert second.health.remembered() == through.health.remembered()
+    assert second.health.state() == through.health.state()
     assert second.window.row() == through.window.row()
-
-
-def test_a_preview_shows_input_estimate_and_original(project: Path, tmp_path: Path) -> None:
-    made = trainer(project, tmp_path)
-    tiles = first_tiles(made.validation, 2)
-    grid = preview(made.model, tiles, at_once=2)
-    assert grid.shape == (2 * 32 + GAP, 3 * 32 + 2 * GAP, 3)
-    assert np.array_equal(grid[:32, -32:], to_pictures(made.validation.high)[0])
-    assert np.array_equal(grid[:32:2, :32:2], to_pictures(made.validation.low)[0])
-    assert np.array_equal(grid, preview(made.model, tiles, at_once=2))
 
 
 def test_validation_is_of_the_average_and_leaves_the_weights_alone(
@@ -193,22 +179,7 @@ def test_validation_is_of_the_average_and_leaves_the_weights_alone(
         assert made.validation_loss() != loss
 
 
-def test_a_network_that_is_told_nothing_is_told_nothing(project: Path, tmp_path: Path) -> None:
-    """With everything withheld, neither inputs nor entropies move a gradient."""
-    gradients = []
-    for change in (0.0, 0.3):
-        made = trainer(project, tmp_path, drop={"low": 1.0, "entropies": 1.0})
-        assert made.spec.dropped == ["low", "entropies"]
-        batch = made.batches.at(0, 2, made.device)
-        told = batch._replace(low=batch.low, entropy=batch.entropy + change)
-        t = torch.tensor([3, 70])
-        made.objective.terms(told, t)["loss"].mean().backward()
-        gradients.append(made.weights["out.2.weight"].grad)
-    assert torch.equal(*gradients)
-    assert trainer(project, tmp_path).spec.dropped == []
-
-
-def test_importance_sampling_is_resumed_and_does_not_mind_micro_batches(
+def test_importance_sampling_is_resumed_and_does_not_depend_on_micro_batches(
     project: Path, tmp_path: Path
 ) -> None:
     changes = {"loss": tiny_params()["train"]["loss"] | IMPORTANCE}
@@ -217,28 +188,13 @@ def test_importance_sampling_is_resumed_and_does_not_mind_micro_batches(
     for _ in range(3):
         through.advance()
         divided.advance()
-    ours, theirs = through.timesteps.state(), divided.timesteps.state()
+    ours, theirs = through.objective.timesteps.state(), divided.objective.timesteps.state()
     assert torch.equal(ours["counts"], theirs["counts"])
     assert ours["counts"].sum() == 24
     torch.testing.assert_close(ours["history"], theirs["history"], rtol=1e-3, atol=1e-3)
     resumed = trainer(project, tmp_path, batch=8, **changes)
-    resume(resumed, state_of(through, []))
+    resumed.resume(through.state([]))
     through.advance()
     resumed.advance()
     for name, weight in weights(through).items():
         assert torch.equal(weight, resumed.weights[name]), name
-
-
-def test_learning_rates(tmp_path: Path) -> None:
-    rate = {"peak": 1.0, "warmup_steps": 10, "decay": "cosine", "final_fraction": 0.1}
-
-    def at(step: int, **changes: Any) -> float:
-        params = checked(tmp_path, learning_rate={**rate, "halve_at": [50, 80], **changes})
-        return learning_rate(step, 110, params.train.learning_rate)
-
-    assert at(0) == pytest.approx(0.1)
-    assert at(9) == at(10) == pytest.approx(1.0)
-    assert at(60) == pytest.approx(0.55)
-    assert at(110) == at(500) == pytest.approx(0.1)
-    assert [at(step, decay="step") for step in (49, 50, 79, 80)] == [1, 0.5, 0.5, 0.25]
-    assert at(100, decay="constant") == 1

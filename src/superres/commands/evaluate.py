@@ -10,8 +10,7 @@ from typing import Any
 from superres.core.errors import SuperresError
 from superres.core.storage import write_csv, write_json
 from superres.evaluation.folders import Mismatch, measure_folders, pair_folders
-
-UNITS = {"psnr": "dB", "psnr_y": "dB", "color_shift": "levels", "swd": "levels"}
+from superres.metrics.catalog import FIGURES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 def as_text(summary: dict[str, Any]) -> str:
     """Return the figures for a terminal: a line each, with its interval, then the notes."""
+    units = {figure.name: figure.unit for figure in FIGURES}
     lines = [f"{summary['images']} pictures"]
     for name, value in summary["figures"].items():
         if value is None:
@@ -64,6 +64,6 @@ def as_text(summary: dict[str, Any]) -> str:
             continue
         ends = summary["intervals"].get(name)
         interval = f"  95 %: {ends[0]:.4f} to {ends[1]:.4f}" if ends else ""
-        lines.append(f"{name:12} {value:.4f} {UNITS.get(name, '')}{interval}".rstrip())
+        lines.append(f"{name:12} {value:.4f} {units.get(name, '')}{interval}".rstrip())
     texts = dict.fromkeys(note["text"] for note in summary["notes"])
     return "\n".join([*lines, *(f"note: {text}" for text in texts)])

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from superres.core.errors import SuperresError
-from superres.core.state_dicts import read_state_dict, sha256
+from superres.core.hashing import sha256_of
+from superres.core.state_dicts import read_state_dict
 from superres.diffusion.config import DiffusionParams
 from superres.interop.architecture import Architecture, infer_architecture
 from superres.interop.guided_diffusion import load_guided_diffusion, named_tensors
@@ -21,9 +22,9 @@ from superres.interop.origins import (
     Choices,
     degradation_of,
     diffusion_of,
+    hidden_options,
     label_of,
     origin_of,
-    unseen,
 )
 from superres.model.folder import DESCRIPTION, save_model
 from superres.model.resolver import SuperResolver
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         tensors = named_tensors(read_state_dict(source))
         architecture = infer_architecture(tensors)
         origin = choices.settle("origin", origin_of(architecture))
-        network = load_guided_diffusion(tensors, **unseen(architecture, origin, choices))
+        network = load_guided_diffusion(tensors, **hidden_options(architecture, origin, choices))
     except ValueError as error:
         raise SuperresError(f"{source}: {error}") from error
     degradation = degradation_of(architecture.entropies, origin, choices, str(source))
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         provenance={
             "origin": origin,
             "file": source.name,
-            "sha256": sha256(source),
+            "sha256": sha256_of(source),
             "inferred": _inferred(architecture),
             "given": choices.given,
             "assumed": choices.assumed,

@@ -1,4 +1,4 @@
-"""`superres inspect DIR`: what tiles, pairs or samples a folder holds, and whether it is whole."""
+"""`superres inspect DIR`: what tiles, pairs or samples a folder holds, and if it is complete."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from superres.core.errors import SuperresError
 from superres.core.images import encode_png
+from superres.core.picture_grid import lay_out
 from superres.core.storage import MANIFEST, Shards, read_manifest, write_bytes
 
 BINS = 10
@@ -56,15 +57,8 @@ def contact_sheet(tiles: np.ndarray) -> np.ndarray:
     """
     zoom = max(1, SHOWN // max(tiles.shape[1:3]))
     tiles = tiles.repeat(zoom, axis=1).repeat(zoom, axis=2)
-    count, height, width = tiles.shape[:3]
-    columns = int(np.ceil(np.sqrt(count)))
-    rows = -(-count // columns)
-    size = (rows * (height + SPACE) - SPACE, columns * (width + SPACE) - SPACE, 3)
-    sheet = np.full(size, 255, np.uint8)
-    for place, tile in enumerate(tiles):
-        y, x = (place // columns) * (height + SPACE), (place % columns) * (width + SPACE)
-        sheet[y : y + height, x : x + width] = tile
-    return sheet
+    columns = int(np.ceil(np.sqrt(len(tiles))))
+    return lay_out([list(tiles[i : i + columns]) for i in range(0, len(tiles), columns)], SPACE)
 
 
 def _check(manifest: pd.DataFrame, folder: Path) -> dict[str, np.ndarray]:

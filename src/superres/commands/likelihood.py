@@ -9,8 +9,9 @@ from superres.core.device import pick_device
 from superres.core.errors import SuperresError
 from superres.core.storage import replacing_folder, write_csv
 from superres.degradation.dataset import PairSet
-from superres.explore.likelihood import measure_bits
+from superres.explore.bits_per_dim import measure_bits
 from superres.model.folder import load_model
+from superres.sampling.spacing import check_steps
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,8 +46,7 @@ def run(args: argparse.Namespace) -> int:
     pairs = PairSet(args.tiles, args.pairs, args.split)
     model.check_pairs(pairs.scale, pairs.entropy_names, args.model)
     limit = model.diffusion.timesteps
-    if args.steps > limit:
-        raise SuperresError(f"--steps: must be at most {limit}, the model's, got {args.steps}")
+    check_steps("--steps", args.steps, model.diffusion)
     by_timestep, by_tile = measure_bits(model, pairs, args.count, args.steps, args.batch, args.seed)
     with replacing_folder(args.out) as partial:
         write_csv(partial / "timesteps.csv", by_timestep)

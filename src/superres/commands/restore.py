@@ -15,18 +15,14 @@ from PIL import Image
 
 from superres import __version__
 from superres.core.errors import SuperresError
+from superres.core.images import register_heif
 from superres.core.progress import progress_bar
 from superres.core.terminal import say
 from superres.model.folder import read_spec
 from superres.restoration.entropy_sheet import DELAY, surf
 from superres.restoration.formats import HEIF, as_png, target
 from superres.restoration.metadata import KEY
-from superres.restoration.picture_files import (
-    PictureFile,
-    read_picture,
-    register_heif,
-    write_picture,
-)
+from superres.restoration.picture_files import PictureFile, read_picture, write_picture
 from superres.restoration.planning import Identity, Plan, check_writable, free, identity, plan
 from superres.restoration.restorer import AUTO, MODEL, Restorer, load
 from superres.restoration.tiled import Tiling
@@ -45,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("inputs", nargs="+", metavar="INPUT", help="pictures, folders of them, or globs")
     add("output", metavar="OUTPUT", help="a picture, or a folder for several")
     add("--model", default=MODEL, metavar="DIR", help=f"model folder (default {MODEL})")
-    add("--entropy", choices=[AUTO], help="auto: estimate the strengths that are not given")
-    add("--strengths", metavar="DIR", help="estimator for auto (default beside the model)")
+    add("--entropy", choices=[AUTO], help="auto: estimate the entropies that are not given")
+    add("--entropy-estimator", metavar="DIR", help="estimator for auto (default beside the model)")
     add("--estimate", action="store_true", help="the mean of all fitting pictures, in one step")
     add("--steps", type=int, default=Sampling.steps, help="sampling steps (default %(default)s)")
     samplers, spacings = get_args(SamplerName), get_args(Spacing)
@@ -61,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--seed", type=int, default=0, help="the same seed gives the same picture (default 0)")
     add("--samples", type=int, default=1, metavar="K", help="write K, as NAME-1.png, NAME-2.png ..")
-    add("--surf", action="store_true", help="write grids over strengths to choose from instead")
+    add("--surf", action="store_true", help="write grids over entropies to choose from instead")
     add("--window", type=int, default=Tiling().window, help="px at once (default %(default)s)")
     add("--batch", type=int, default=Tiling().batch, help="windows at once (default %(default)s)")
     add("--device", help="cpu, cuda, cuda:1, ... (default SUPERRES_DEVICE, else a GPU if any)")
@@ -77,7 +73,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, words: Sequence[str]) -
         SuperresError: no model there.
     """
     group = parser.add_argument_group(
-        "strengths", "how strongly the input was corrupted, from 0 to 1; without a flag 0"
+        "entropies", "how strongly the input was corrupted, from 0 to 1; without a flag 0"
     )
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--model", default=MODEL)
@@ -91,8 +87,8 @@ def add_model_arguments(parser: argparse.ArgumentParser, words: Sequence[str]) -
     for name in names:
         flag = f"--{name.replace('_', '-')}"
         if flag in parser._option_string_actions:
-            flag = f"--strength-of{flag[1:]}"
-        group.add_argument(flag, dest=f"strength {name}", type=float, metavar="0..1")
+            flag = f"--entropy-of{flag[1:]}"
+        group.add_argument(flag, dest=f"entropy of {name}", type=float, metavar="0..1")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -109,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     restorer = load(
         args.model,
         device=args.device,
-        strengths=args.strengths,
+        entropy_estimator=args.entropy_estimator,
         window=args.window,
         batch=args.batch,
         precision=args.precision,
@@ -133,7 +129,7 @@ class _Command:
             if args.estimate
             else Sampling(args.sampler, args.steps, args.spacing, temperature=args.temperature)
         )
-        given = {name: getattr(args, f"strength {name}") for name in restorer.corruptions}
+        given = {name: getattr(args, f"entropy of {name}") for name in restorer.corruptions}
         self.given = {name: value for name, value in given.items() if value is not None}
         for name, value in self.given.items():
             if not 0 <= value <= 1:
@@ -185,7 +181,7 @@ class _Command:
         if able != out and able in self.planned:  # a.gif leaves a.png to a.png
             able = out.with_name(f"{out.name}.png")
         outs = self._outputs(source, able)
-        told = self.restorer.told(file.picture, self.given, self.args.entropy)
+        told = self.restorer.entropies(file.picture, self.given, self.args.entropy)
         make = self._surf if self.args.surf else self._sample
         notes = make(file, outs, told, label)
         self.made |= {identity(each): source for each in outs}
@@ -230,7 +226,7 @@ class _Command:
 
     def _size(self, file: PictureFile) -> str:
         if self.args.surf:
-            return "a sheet of strengths"
+            return "a sheet of entropies"
         height, width = (edge * self.restorer.scale for edge in file.picture.size)
         return f"{width} x {height}"
 
@@ -248,7 +244,7 @@ class _Command:
         facts: dict[str, Any] = {
             KEY: __version__,
             "model": {key: provenance[key] for key in IDENTITY if key in provenance},
-            "strengths": told,
+            "entropies": told,
         }
         if self.how is None:
             facts["estimate"] = True

@@ -10,7 +10,7 @@ from superres.core.params import PARAMS_FILE, closest, load_section, read_params
 from superres.data.config import DataParams
 from superres.degradation.config import DegradeParams
 from superres.diffusion.config import DiffusionParams
-from superres.entropy.config import StrengthsParams
+from superres.entropy.config import EntropyParams
 from superres.explore.config import ExploreParams
 from superres.metrics.config import EvaluateParams
 from superres.networks.config import MODEL_PARAMS, ModelParams, UNetParams
@@ -19,8 +19,15 @@ from superres.sampling.config import SamplerParams
 from superres.selection.config import SelectParams
 from superres.training.config import TrainParams
 
+FEWEST_VAL_TILES = 2
+"""`superres.selection.select` has it too, and a test compares what follows from it."""
+
 SSIM_WINDOW = 11
 """Pixels; `superres.metrics.fidelity` has it too, and a test compares them."""
+
+
+RENAMED = {"strengths": "entropy"}
+"""Sections that had another name before."""
 
 
 class Params(NamedTuple):
@@ -34,7 +41,7 @@ class Params(NamedTuple):
     select: SelectParams
     sampler: SamplerParams
     explore: ExploreParams
-    strengths: StrengthsParams
+    entropy: EntropyParams
     evaluate: EvaluateParams
     report: ReportParams
 
@@ -48,12 +55,20 @@ def check_params(path: str | Path = PARAMS_FILE) -> Params:
     sections = Params.__annotations__
     raw = read_params(path)
     faults = [
-        f"{path}: unknown section '{name}'{closest(str(name), list(sections))}"
+        f"{path}: unknown section '{name}'"
+        + (
+            f": it is called '{RENAMED[name]}' now"
+            if name in RENAMED
+            else closest(str(name), list(sections))
+        )
         for name in raw
         if name not in sections
     ]
+    by_old_name = {new for old, new in RENAMED.items() if old in raw and new not in raw}
     loaded: dict[str, Any] = {}
     for name, section in _section_classes().items():
+        if name in by_old_name:
+            continue
         try:
             loaded[name] = load_section(name, section, path)
         except SuperresError as error:
@@ -77,7 +92,7 @@ def _section_classes() -> dict[str, Any]:
         "select": SelectParams,
         "sampler": SamplerParams,
         "explore": ExploreParams,
-        "strengths": StrengthsParams,
+        "entropy": EntropyParams,
         "evaluate": EvaluateParams,
         "report": ReportParams,
     }
@@ -117,6 +132,7 @@ def _conflicts(params: Params) -> list[str]:
             f"select.ema_lengths: must be [] without the averages of train.averaging.power, got "
             f"{params.select.ema_lengths}"
         )
+    faults += _budget_conflicts(params)
     crop = params.evaluate.border_crop
     if tile - 2 * crop < SSIM_WINDOW:
         faults.append(
@@ -128,6 +144,22 @@ def _conflicts(params: Params) -> list[str]:
     if isinstance(params.model, UNetParams):
         faults += _unet_conflicts(params.model)
     return faults + _kind_conflicts(params)
+
+
+def _budget_conflicts(params: Params) -> list[str]:
+    """Return what says that the budget of `select` cannot score its candidates."""
+    budget, sampling = params.select.budget, params.select.steps
+    checkpoints = -(-params.train.steps // params.train.checkpoint_every)
+    candidates = checkpoints * (1 + len(params.select.ema_lengths))
+    if params.select.sampler == "heun":
+        sampling = 2 * sampling - 1
+    least = FEWEST_VAL_TILES * candidates * (2 + sampling)  # the loss and the estimate, the sample
+    if budget is None or budget >= least:
+        return []
+    return [
+        f"select.budget: must be at least {least} to score {candidates} candidates on "
+        f"{FEWEST_VAL_TILES} tiles, got {budget}"
+    ]
 
 
 def _loss_conflicts(params: Params) -> list[str]:

@@ -1,4 +1,4 @@
-"""One training on several processes: who they are, what they exchange, how weights are shared.
+"""One stage on several processes: who they are, what they exchange, how weights are shared.
 
 Everything is torch's own: torchrun starts the processes and names them in the environment,
 gradients are averaged by DistributedDataParallel, or weights divided by FSDP2. One process needs
@@ -13,7 +13,6 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import torch
@@ -25,17 +24,18 @@ from superres.core.device import pick_device
 from superres.core.errors import SuperresError
 
 SHARD_VARIABLE = "SUPERRES_SHARD"
+"""Set, weights are divided among the processes, instead of each holding all of them."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """One process among those of a training.
+    """One process among those of a stage.
 
     Args:
         rank: from 0, the one that writes files.
         count: how many there are.
         device: where this one computes.
-        sharded: whether weights, gradients and averages are divided among them.
+        sharded: whether weights, and all that follows them, are divided among the processes.
     """
 
     rank: int
@@ -48,30 +48,18 @@ class Processes:
         """Whether this is the one that writes files and shows progress."""
         return self.rank == 0
 
-    def passes(self, batch: int, micro_batches: int) -> int:
-        """Return how many forward and backward passes each process makes for a global batch.
-
-        Raises:
-            SuperresError: a batch that cannot be dealt out evenly.
-        """
-        passes = -(-micro_batches // self.count)
-        if batch % (passes * self.count):
-            raise SuperresError(
-                f"train.batch: {batch} tiles cannot be divided among {self.count} processes of "
-                f"{passes} passes each (train.micro_batches {micro_batches})"
-            )
-        return passes
-
     def prepare(self, network: nn.Module, blocks: Iterable[nn.Module]) -> nn.Module:
-        """Return the network as it is to be called, its weights shared with the other processes.
+        """Return a network as it is to be called, its gradients shared with the other processes.
 
         Args:
-            network: all of it.
-            blocks: its parts that are gathered one by one where weights are divided.
+            network: on this process's device.
+            blocks: modules of it, called one after the other; where weights are divided, only
+                one block's are whole at a time.
         """
         if self.sharded:
-            # Loaded where it is needed alone: it takes a second.
-            fully_shard = import_module("torch.distributed.fsdp").fully_shard
+            # Imported here, since it takes a second that others need not wait.
+            from torch.distributed.fsdp import fully_shard  # noqa: PLC0415
+
             # FSDP2 divides contiguous tensors only; activations still are channels last.
             network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
             for block in blocks:
@@ -84,7 +72,7 @@ class Processes:
         return DistributedDataParallel(network, device_ids=ids, gradient_as_bucket_view=True)
 
     def accumulating(self, network: nn.Module, last: bool) -> AbstractContextManager[None]:
-        """Keep gradients to this process for a block, but for the last of a step's passes."""
+        """Keep gradients to this process for a block, except in the last of a step's passes."""
         if isinstance(network, DistributedDataParallel) and not last:
             return network.no_sync()
         if self.sharded:
@@ -98,10 +86,6 @@ class Processes:
         parts = [torch.empty_like(values) for _ in range(self.count)]
         dist.all_gather(parts, values.contiguous())
         return torch.cat(parts, dim=-1)
-
-    def mine(self, values: Tensor) -> Tensor:
-        """Return this process's part of what `gather` returned."""
-        return values.chunk(self.count, dim=-1)[self.rank]
 
     def largest(self, number: int) -> int:
         """Return the largest of the processes' numbers; on the host, without the device."""
@@ -145,33 +129,38 @@ def connected() -> Iterator[Processes]:
 
 
 @torch.no_grad()
-def part(tensor: Tensor) -> Tensor:
-    """Return this process's part of a weight, sharing its memory; all where none is divided."""
+def local_part(tensor: Tensor) -> Tensor:
+    """Return this process's part of a weight, sharing its memory; all of it if not divided."""
     divided: Any = tensor
     return divided.to_local() if _is_divided(tensor) else tensor.detach()
 
 
 @torch.no_grad()
-def whole(values: Tensor, like: Any) -> Tensor:
-    """Return the whole of a tensor whose parts lie as a weight's do; every process must ask."""
+def full_tensor(part: Tensor, like: Any) -> Tensor:
+    """Return the full tensor of which each process has a part, divided as a weight is.
+
+    Every process must call this.
+    """
     if not _is_divided(like):
-        return values
+        return part
     shape, stride = like.shape, like.stride()
     layout = (like.device_mesh, like.placements)
-    return type(like).from_local(values, *layout, shape=shape, stride=stride).full_tensor()
+    return type(like).from_local(part, *layout, shape=shape, stride=stride).full_tensor()
 
 
 @torch.no_grad()
-def parted(values: Tensor, like: Any) -> Tensor:
-    """Return this process's part of a whole tensor, divided as a weight is."""
+def divide(tensor: Tensor, like: Any) -> Tensor:
+    """Return this process's part of a full tensor, divided as a weight is."""
     if not _is_divided(like):
-        return values
-    tensors = import_module("torch.distributed.tensor")
-    return tensors.distribute_tensor(values, like.device_mesh, like.placements).to_local()
+        return tensor
+    # Imported here, since it takes a second that others need not wait.
+    from torch.distributed.tensor import distribute_tensor  # noqa: PLC0415
+
+    return distribute_tensor(tensor, like.device_mesh, like.placements).to_local()
 
 
 def _is_divided(tensor: Tensor) -> bool:
-    """Whether a tensor is a DTensor, whose module takes a second to load."""
+    """Whether a tensor is a DTensor; its module, which takes a second to load, is not asked."""
     return hasattr(tensor, "to_local")
 
 
@@ -195,8 +184,8 @@ def on_first(processes: Processes, write: Callable[[], object]) -> None:
 
 
 @contextmanager
-def taken_by_first(processes: Processes, lock: AbstractContextManager[None]) -> Iterator[None]:
-    """Let the first process take something for all of them, for a block."""
+def entered_by_first(processes: Processes, context: AbstractContextManager[None]) -> Iterator[None]:
+    """Let the first process enter a context, such as a lock, for all of them for a block."""
     with ExitStack() as stack:
-        on_first(processes, lambda: stack.enter_context(lock))
+        on_first(processes, lambda: stack.enter_context(context))
         yield

@@ -1,4 +1,4 @@
-"""Starting the training's processes: an affair of the machine, never of an experiment's params."""
+"""Starting a stage's processes: an affair of the machine, never of an experiment's params."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import shlex
 import signal
 import sys
-from importlib import import_module
 
 import torch
 
@@ -48,7 +47,7 @@ def launch(script: str) -> None:
 def _end_with_launcher() -> None:
     """Let the system kill this process with the one that started it, even one killed itself.
 
-    Left behind, it would train on beside the processes that the next run starts.
+    Left behind, it would work on beside the processes that the next run starts.
     """
     if sys.platform == "linux":
         set_death_signal = 1  # PR_SET_PDEATHSIG
@@ -61,23 +60,28 @@ def _torchrun(count: int, script: str) -> int:
     As the command of that name does, but without its traceback, and with the status that a single
     process would have.
     """
-    # Loaded where they are needed alone: they take a second.
-    torchrun = import_module("torch.distributed.run")
-    elastic = import_module("torch.distributed.elastic.multiprocessing.api")
-    errors = import_module("torch.distributed.elastic.multiprocessing.errors")
+    # Imported here, since they take a second that a single process need not wait.
+    from torch.distributed import run  # noqa: PLC0415
+    from torch.distributed.elastic.multiprocessing.api import SignalException  # noqa: PLC0415
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError  # noqa: PLC0415
+
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as torchrun would, but without its warning
     try:
-        torchrun.main(["--standalone", f"--nproc-per-node={count}", script])
-    except elastic.SignalException as stopped:
+        run.main(["--standalone", f"--nproc-per-node={count}", script])
+    except SignalException as stopped:
         return 128 + stopped.sigval
-    except errors.ChildFailedError as failed:
+    except ChildFailedError as failed:
         status = failed.get_first_failure()[1].exitcode
         return status if status > 0 else 128 - status  # negative: the signal that ended it
     return 0
 
 
 def processes_wanted() -> int:
-    """Return how many processes one machine shall start."""
+    """Return how many processes this machine is to start.
+
+    Raises:
+        SuperresError: `SUPERRES_PROCESSES` is not a positive whole number.
+    """
     text = os.environ.get(PROCESSES_VARIABLE, "")
     if text:
         if not text.isdecimal() or int(text) == 0:

@@ -13,10 +13,13 @@ PAIR_COLUMNS = (
 
 A column `entropy_{name}` follows for each corruption, in the order they were applied in."""
 
+ADDED_COLUMNS: dict[str, str | float] = {}
+"""Of columns that are added to those: what manifests without them are read with."""
+
 DEGRADATION = "degradation.json"
 """Beside the pairs' manifest: `Degradation.to_json()`."""
 
 
 def entropy_columns(names: tuple[str, ...]) -> list[str]:
-    """Return the columns of the strengths of corruptions."""
+    """Return the columns of the entropies of corruptions."""
     return [f"entropy_{name}" for name in names]

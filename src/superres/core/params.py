@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,6 +21,9 @@ class Section(BaseModel):
     """A section of `params.yaml`: unknown or missing keys and loose types are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    renamed: ClassVar[dict[str, str]] = {}
+    """Names that keys had before, and what they are called now: a file that has them gets an error
+    that says so."""
 
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -40,7 +43,7 @@ class _Loader(yaml.SafeLoader):
             name = str(key.value)
             if name in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {name!r} stands twice", key.start_mark
+                    None, None, f"the key {name!r} is duplicated", key.start_mark
                 )
             seen.add(name)
         return super().construct_mapping(node, deep=deep)
@@ -110,7 +113,11 @@ def parse_section(
         return section.model_validate(value)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        faults = [f"{path}: {_explain(name, section, fault)}" for fault in details]
+        faults = [
+            f"{path}: {_explain(name, section, fault)}"
+            for fault in details
+            if not _missing_by_its_old_name(section, fault)
+        ]
         raise SuperresError("\n".join(dict.fromkeys(faults))) from error
 
 
@@ -143,7 +150,11 @@ def _explain(name: str, section: type[BaseModel], fault: ErrorDetails) -> str:
     if kind == "extra_forbidden":
         place = ".".join([name, *(str(part) for part in location[:-1])])
         choices = list(holder.model_fields) if holder else []
-        return f"{place}: unknown key '{location[-1]}'{closest(str(location[-1]), choices)}"
+        hint = closest(str(location[-1]), choices)
+        renamed = holder.renamed if holder and issubclass(holder, Section) else {}
+        if location[-1] in renamed:
+            hint = f": it is called '{renamed[str(location[-1])]}' now"
+        return f"{place}: unknown key '{location[-1]}'{hint}"
     if kind == "missing":
         place = ".".join([name, *(str(part) for part in location[:-1])])
         return f"{place}: missing key '{location[-1]}'"
@@ -155,6 +166,15 @@ def _explain(name: str, section: type[BaseModel], fault: ErrorDetails) -> str:
         wanted = fault["msg"].removeprefix("Input should be ")
         return f"{key}: must be {wanted}, got {got!r}"
     return f"{key}: {fault['msg'].removeprefix('Value error, ')}, got {got!r}"
+
+
+def _missing_by_its_old_name(section: type[BaseModel], fault: ErrorDetails) -> bool:
+    """Whether a missing key is there by its former name, which is a fault itself."""
+    holder = _section_at(section, list(fault["loc"])[:-1])
+    if fault["type"] != "missing" or holder is None or not issubclass(holder, Section):
+        return False
+    old = {new: former for former, new in holder.renamed.items()}
+    return old.get(str(fault["loc"][-1])) in fault["input"]
 
 
 def _bounds(section: type[BaseModel], location: list[int | str]) -> str:

@@ -1,7 +1,8 @@
-"""Grids of small pictures with labels: as PNG for `dvc plots`, as a figure for the page.
+"""Grids of small pictures: bare, with labels as PNG for `dvc plots`, and as a figure for the page.
 
 The PNG holds its labels as text too, so that the page can take it apart and draw it in its own
-colours, with text that stays text.
+colours, with text that stays text. Matplotlib is imported by what draws text alone: training and
+the command line lay out bare grids, and it takes them half a second to start.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CELL_PX = 128
 """Smaller pictures are shown with every pixel repeated, a whole number of times, up to this."""
@@ -24,7 +26,6 @@ MARGIN_PX = 84
 """For the rows' labels and their title."""
 LINE_PX = 24
 DPI = 120
-
 
 KEY = "superres-grid"
 """Of the PNG's text that says what is where."""
@@ -53,6 +54,34 @@ class Labels:
         return LINE_PX + (LINE_PX if self.column_title else 0)
 
 
+def lay_out(
+    rows: Sequence[Sequence[np.ndarray]],
+    gap: int,
+    top: int = 0,
+    left: int = 0,
+    canvas: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return pictures in rows and columns, pixel by pixel, with space between them.
+
+    Args:
+        rows: pictures of one size, uint8, H x W x 3; a row may be shorter than the first.
+        gap: pixels between them.
+        top: pixels above the first row.
+        left: pixels left of the first column.
+        canvas: uint8, what they are laid on, changed in place; None for white that ends where the
+            last pictures do.
+    """
+    high, wide = rows[0][0].shape[:2]
+    if canvas is None:
+        size = (top + len(rows) * (high + gap) - gap, left + len(rows[0]) * (wide + gap) - gap)
+        canvas = np.full((*size, 3), 255, np.uint8)
+    for row, line in enumerate(rows):
+        for column, picture in enumerate(line):
+            y, x = top + row * (high + gap), left + column * (wide + gap)
+            canvas[y : y + high, x : x + wide] = picture
+    return canvas
+
+
 def draw_grid(
     pictures: Sequence[Sequence[np.ndarray]] | np.ndarray,
     row_labels: Sequence[str],
@@ -72,6 +101,9 @@ def draw_grid(
     Raises:
         ValueError: rows or labels that do not match, or pictures of several sizes.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
     rows, columns = len(pictures), len(pictures[0])
     if len(row_labels) != rows or len(column_labels) != columns:
         raise ValueError("as many labels as rows and columns are needed")
@@ -104,8 +136,8 @@ def draw_grid(
     write(centre, 5, column_title, 10, ha="center", va="top")
     write(8, (top + height) / 2, row_title, 10, ha="left", va="center", rotation=90)
     file = io.BytesIO()
-    told = {KEY: json.dumps(asdict(labels)), "Software": None}
-    figure.savefig(file, format="png", metadata=told)
+    metadata = {KEY: json.dumps(asdict(labels)), "Software": None}
+    figure.savefig(file, format="png", metadata=metadata)
     return file.getvalue()
 
 
@@ -117,12 +149,12 @@ def read_grid(png: bytes) -> tuple[list[list[np.ndarray]], Labels] | None:
     """
     with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
         image.load()  # text may stand behind the pixels
-        told = image.info.get(KEY)
+        text = image.info.get(KEY)
         pixels = np.asarray(image.convert("RGB"))
-    if told is None:
+    if text is None:
         return None
     try:
-        labels = Labels(**json.loads(told))
+        labels = Labels(**json.loads(text))
     except TypeError as error:
         raise ValueError(f"labels that are none: {error}") from error
     body = pixels[labels.top_px :, labels.left_px :]
@@ -134,6 +166,8 @@ def read_grid(png: bytes) -> tuple[list[list[np.ndarray]], Labels] | None:
 
 def grid_figure(pictures: Sequence[Sequence[np.ndarray]], labels: Labels) -> Figure:
     """Return the same grid as a figure, its pictures one inch and a third wide."""
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
     high, wide = (edge * labels.zoom for edge in pictures[0][0].shape[:2])
     unit = 4 * POINTS / 3 / wide  # points by pixel of the PNG
     left, top, gap = unit * labels.left_px, 15 * labels.top_px / LINE_PX, unit * GAP_PX

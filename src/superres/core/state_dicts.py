@@ -5,7 +5,6 @@ Nothing in a file is ever run: PyTorch's are read as weights only.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import warnings
@@ -44,7 +43,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
                 warnings.simplefilter("ignore")  # of what comes out as an error anyway
                 value = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file can raise anything while it is read
-        raise SuperresError(f"{path}: {_said(error)}") from error
+        raise SuperresError(f"{path}: {_reason(error)}") from error
     if not isinstance(value, dict):
         raise SuperresError(f"{path}: holds a {type(value).__name__}, not tensors by name")
     foreign = {name: item for name, item in value.items() if not isinstance(item, Tensor)}
@@ -76,12 +75,6 @@ def write_state_dict(path: str | Path, tensors: dict[str, Tensor]) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-
-
-def sha256(path: str | Path) -> str:
-    """Return a file's SHA-256 in hexadecimal digits."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def tensor_faults(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
@@ -123,11 +116,13 @@ def _check_stored(path: Path, name: str, tensor: Tensor) -> None:
         raise SuperresError(f"{path}: {name} claims {tuple(tensor.shape)}, but holds less")
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """Return one line for what a reader raised, without PyTorch's advice to trust the file."""
     text = str(error)
     if found := _FORBIDDEN.search(text):
         return f"would have {found.group(1)} imported, which is refused; wanted are tensors alone"
-    told = isinstance(error, RuntimeError | SafetensorError) and "weights_only" not in text
-    detail = f" ({text.strip().splitlines()[0].partition('. ')[0][:160]})" if told and text else ""
+    precise = isinstance(error, RuntimeError | SafetensorError) and "weights_only" not in text
+    detail = (
+        f" ({text.strip().splitlines()[0].partition('. ')[0][:160]})" if precise and text else ""
+    )
     return f"is no file of tensors by name, or damaged{detail}"

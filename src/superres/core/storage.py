@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from superres.core.errors import SuperresError
+from superres.core.manifests import ADDED_COLUMNS
 
 MANIFEST = "manifest.csv"
 MAX_SHARD_BYTES = 512 * 2**20
@@ -229,7 +230,7 @@ class Shards:
 
 
 def read_manifest(folder: str | Path, columns: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Return `manifest.csv` of a folder.
+    """Return `manifest.csv` of a folder, with those of `columns` that were added later.
 
     Raises:
         SuperresError: no manifest, no row, or a missing column.
@@ -238,6 +239,9 @@ def read_manifest(folder: str | Path, columns: tuple[str, ...] = ()) -> pd.DataF
     if not path.is_file():
         raise SuperresError(f"{path}: not found; the stage that writes {folder} has not run")
     frame = pd.read_csv(path, dtype={"id": str, "source": str, "split": str}, keep_default_na=False)
+    for name in columns:
+        if name in ADDED_COLUMNS and name not in frame.columns:
+            frame[name] = ADDED_COLUMNS[name]
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise SuperresError(f"{path}: lacks the columns {', '.join(missing)}")

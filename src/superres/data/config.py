@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from superres.core.params import Section
 
@@ -23,12 +23,17 @@ class SplitLists(Section):
     test: Patterns
 
 
+def _digits(value: Any) -> Any:
+    """Return a whole number as its digits: on the command line `salt=12` is one."""
+    return str(value) if type(value) is int else value
+
+
 class SplitParams(Section):
     """How photographs (never tiles) are divided into train, val and test."""
 
     val: Share
     test: Share
-    salt: str
+    salt: Annotated[str, BeforeValidator(_digits)]
     """Changing it draws another split; each photograph's place follows from its pixels and this."""
     lists: SplitLists | None
     """Says itself what goes where, instead of the fractions."""

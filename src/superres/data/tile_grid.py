@@ -11,8 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-BT601 = (0.299, 0.587, 0.114)
-"""Weights of R, G and B in luma (ITU-R BT.601)."""
+from superres.core.color import full_luma
 
 
 class Tile(NamedTuple):
@@ -85,7 +84,7 @@ def _sums_of_rows(
 
 
 def _sums_of_strip(strip: np.ndarray) -> np.ndarray:
-    curvature = laplacian(luma(strip)).astype(np.float64)
+    curvature = laplacian(full_luma(strip)).astype(np.float64)
     return np.stack([curvature.sum(axis=0), np.einsum("yx,yx->x", curvature, curvature)])
 
 
@@ -95,16 +94,7 @@ def sharpness(tile: np.ndarray) -> float:
     Blurred and empty tiles have little: a clear sky is near 0, a detailed photograph at 10 and
     more (Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", 2000).
     """
-    return _deviation(laplacian(luma(tile)))
-
-
-def luma(image: np.ndarray) -> np.ndarray:
-    """Return luma, float32, H x W, in 8-bit levels, of uint8 RGB pixels, H x W x 3."""
-    floats = image.astype(np.float32)
-    grey = floats[:, :, 0] * np.float32(BT601[0])
-    for channel in (1, 2):
-        grey += floats[:, :, channel] * np.float32(BT601[channel])
-    return grey
+    return _deviation(laplacian(full_luma(tile)))
 
 
 def laplacian(grey: np.ndarray) -> np.ndarray:

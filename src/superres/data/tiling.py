@@ -17,13 +17,16 @@ from superres.core.manifests import TILE_COLUMNS
 from superres.core.parallel import in_order
 from superres.core.progress import progress_bar
 from superres.core.storage import MANIFEST, ShardWriter, replacing_folder, write_csv
-from superres.data.catalog import Photograph, photograph_table, survey
 from superres.data.config import DataParams
 from superres.data.splitting import SPLITS
+from superres.data.survey import Photograph, photograph_table, survey
 from superres.data.tile_grid import Tile, cut
 
 TILES_AT_ONCE = 64
 """That are copied out of a photograph and written."""
+
+FEWEST_VAL_TILES = 2
+"""Known here, so that `select` does not find it out after the training."""
 
 
 class _Cut(NamedTuple):
@@ -52,7 +55,8 @@ def tile_photographs(
         `photographs`, `megapixels` and `tiles` done, for the notes on timing.
 
     Raises:
-        SuperresError: see `superres.data.catalog.survey`; no sharp training tile.
+        SuperresError: see `superres.data.survey.survey`; no sharp training tile, fewer than two
+            val tiles.
     """
     photographs = survey(params)
     used = [photograph for photograph in photographs if not photograph.reason]
@@ -109,6 +113,12 @@ def _write_tiles(used: list[Photograph], params: DataParams, folder: Path) -> pd
         raise SuperresError(
             f"data.source: {params.source}: every training tile is below data.min_sharpness "
             f"{params.min_sharpness}"
+        )
+    val = columns["split"].count("val")
+    if val < FEWEST_VAL_TILES:
+        raise SuperresError(
+            f"data.split.val: {params.split.val} of the photographs give {val} val tiles, and "
+            f"choosing a checkpoint needs {FEWEST_VAL_TILES}; raise it or bring more photographs"
         )
     return pd.DataFrame(columns)
 

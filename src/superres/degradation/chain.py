@@ -6,18 +6,31 @@ apart from the corruptions themselves, these do not change when a corruption is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from superres.core.errors import SuperresError
+from superres.core.stored_formats import NEWER
 
 if TYPE_CHECKING:
     from superres.degradation.config import DegradeParams
 
 
+KEYS = {"scale": int, "blur_scale": float, "corruptions": list, "random": int, "seed": int}
+STEP_KEYS = {
+    **{"name": str, "kind": str, "distribution": str},
+    **{"low": float, "high": float, "always": bool},
+}
+"""What `degradation.json` holds, and for each corruption."""
+ADDED: dict[str, Any] = {}
+ADDED_TO_STEPS: dict[str, Any] = {}
+"""Of keys that are added to those: what degradations described without them were made with."""
+
+
 @dataclass(frozen=True)
 class Step:
-    """One corruption of a chain, and how its strength is drawn."""
+    """One corruption of a chain, and how its entropy is drawn."""
 
     name: str
     """What its entropy is called."""
@@ -29,12 +42,12 @@ class Step:
     high: float = 1.0
     always: bool = True
     """Whether every picture gets it; otherwise it is one of those that `random` are drawn from,
-    and strength 0 means that it was not applied."""
+    and entropy 0 means that it was not applied."""
 
 
 @dataclass(frozen=True)
 class Degradation:
-    """From a tile to its low-resolution input, given a strength for each corruption.
+    """From a tile to its low-resolution input, given an entropy for each corruption.
 
     `superres.degradation.degrade.degrade` carries it out.
     """
@@ -68,30 +81,36 @@ class Degradation:
         """Return the degradation that `to_json` described.
 
         Raises:
-            SuperresError: a missing or unknown key, a wrong type, a name twice.
+            SuperresError: a missing or unknown key, a wrong type, a duplicated name.
         """
-        _check_keys(
-            "degradation",
-            value,
-            {"scale": int, "blur_scale": float, "corruptions": list, "random": int, "seed": int},
-        )
-        kinds = {"name": str, "kind": str, "distribution": str}
-        for row in value["corruptions"]:
-            keys = {**kinds, "low": float, "high": float, "always": bool}
-            _check_keys("degradation: corruptions", row, keys)
-        steps = tuple(Step(**row) for row in value["corruptions"])
+        value = _checked("degradation", value, KEYS, ADDED)
+        rows = [
+            _checked("degradation: corruptions", row, STEP_KEYS, ADDED_TO_STEPS)
+            for row in value["corruptions"]
+        ]
+        steps = tuple(Step(**row) for row in rows)
         if len({step.name for step in steps}) < len(steps):
             raise SuperresError(
-                f"degradation: a name stands twice in {[step.name for step in steps]}"
+                f"degradation: a name is duplicated in {[step.name for step in steps]}"
             )
         if value["scale"] < 1 or not value["blur_scale"] > 0:
             raise SuperresError("degradation: scale and blur_scale must be above 0")
         return cls(**{**value, "corruptions": steps})
 
 
-def _check_keys(what: str, value: Any, types: dict[str, type]) -> None:
-    if not isinstance(value, dict) or set(value) != set(types):
-        raise SuperresError(f"{what}: wanted the keys {', '.join(types)}, got {value!r}")
+def _checked(
+    what: str, value: Any, types: Mapping[str, type], added: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a mapping with exactly these keys, those that were added later filled in."""
+    wanted = f"{what}: wanted the keys {', '.join(types)}"
+    if not isinstance(value, dict):
+        raise SuperresError(f"{wanted}, got {value!r}")
+    value = {**added, **value}
+    if unknown := [str(key) for key in value if key not in types]:
+        raise SuperresError(f"{wanted}; {', '.join(unknown)}: {NEWER}")
+    if missing := [key for key in types if key not in value]:
+        raise SuperresError(f"{wanted}; {', '.join(missing)} are missing")
     for key, kind in types.items():
         if type(value[key]) is not kind:
             raise SuperresError(f"{what}: {key} must be {kind.__name__}, got {value[key]!r}")
+    return value

@@ -4,8 +4,8 @@ Those of the recipe have DL-Art-School's ranges, where it has any, and the golde
 and blur to its numbers; what it gets wrong is mended (docs/corruptions.md). The others are those of
 Real-ESRGAN (Wang et al. 2021).
 
-Each is `(image, strength, stream, blur_scale) -> (image, strength actually applied)`. Images are
-float32, H x W x 3, in [0, 1]; strengths are in [0, 1]. What a corruption draws (an angle, a field
+Each is `(image, entropy, stream, blur_scale) -> (image, entropy actually applied)`. Images are
+float32, H x W x 3, in [0, 1]; entropies are in [0, 1]. What a corruption draws (an angle, a field
 of noise) comes from the generator that `stream()` makes, always in the same state, so that a
 stronger one does more of the same. It costs as much as blurring a small tile: only those that draw
 call it.
@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import correlate, correlate1d
 
+from superres.core.color import BT601
 from superres.degradation.kernels import (
     anisotropic_kernel,
     gaussian_kernel,
@@ -33,7 +34,7 @@ Corrupted = tuple[np.ndarray, float]
 Stream = Callable[[], np.random.Generator]
 Corruption = Callable[[np.ndarray, float, Stream, float], Corrupted]
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+LUMA = np.array(BT601, np.float32)
 RESAMPLINGS = (
     *(Image.Resampling.NEAREST, Image.Resampling.BOX, Image.Resampling.BILINEAR),
     *(Image.Resampling.BICUBIC, Image.Resampling.LANCZOS),
@@ -45,14 +46,14 @@ def quantise(image: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
-def jpeg_quality(strength: float, low: int, span: int) -> int:
-    """Return `low + floor((1 - strength) * span)`; 1e-9 makes up for the error of floats."""
-    return low + math.floor((1 - strength) * span + 1e-9)
+def jpeg_quality(entropy: float, low: int, span: int) -> int:
+    """Return `low + floor((1 - entropy) * span)`; 1e-9 makes up for the error of floats."""
+    return low + math.floor((1 - entropy) * span + 1e-9)
 
 
 def _encoded(
     image: np.ndarray,
-    strength: float,
+    entropy: float,
     _: Stream,
     __: float,
     *,
@@ -60,14 +61,14 @@ def _encoded(
     span: int,
     file_format: str = "JPEG",
 ) -> Corrupted:
-    """Encode and decode with a quality between `low + span` (strength 0) and `low`."""
-    pixels, quality = Image.fromarray(quantise(image)), jpeg_quality(strength, low, span)
+    """Encode and decode with a quality between `low + span` (entropy 0) and `low`."""
+    pixels, quality = Image.fromarray(quantise(image)), jpeg_quality(entropy, low, span)
     if file_format == "JPEG":
-        return np.asarray(_jpeg_round_trip(pixels, quality), np.float32) / 255, strength
+        return np.asarray(_jpeg_round_trip(pixels, quality), np.float32) / 255, entropy
     file = io.BytesIO()
     pixels.save(file, file_format, quality=quality, method=4)
     with Image.open(file) as decoded:
-        return np.asarray(decoded, np.float32) / 255, strength
+        return np.asarray(decoded, np.float32) / 255, entropy
 
 
 def _jpeg_round_trip(pixels: Image.Image, quality: int) -> Image.Image:
@@ -80,72 +81,70 @@ def _jpeg_round_trip(pixels: Image.Image, quality: int) -> Image.Image:
     return Image.frombytes("RGB", pixels.size, content, "jpeg", "RGB", "")
 
 
-def _gaussian_blur(image: np.ndarray, strength: float, _: Stream, blur_scale: float) -> Corrupted:
-    """Blur with a deviation of `1.5 * strength * blur_scale` pixels, mirrored at the border."""
-    kernel = gaussian_kernel(1.5 * strength * blur_scale)
+def _gaussian_blur(image: np.ndarray, entropy: float, _: Stream, blur_scale: float) -> Corrupted:
+    """Blur with a deviation of `1.5 * entropy * blur_scale` pixels, mirrored at the border."""
+    kernel = gaussian_kernel(1.5 * entropy * blur_scale)
     for axis in (0, 1):
         image = correlate1d(image, kernel, axis=axis, mode="mirror")
-    return image, strength
+    return image, entropy
 
 
 def _anisotropic_blur(
     image: np.ndarray,
-    strength: float,
+    entropy: float,
     stream: Stream,
     blur_scale: float,
     *,
     shapes: tuple[float, float] = (1.0, 1.0),
 ) -> Corrupted:
-    """Blur `1.5 * strength * blur_scale` pixels in one direction, 0.2 to 1 of that across it."""
+    """Blur `1.5 * entropy * blur_scale` pixels in one direction, 0.2 to 1 of that across it."""
     rng = stream()
     angle, ratio = rng.uniform(0, np.pi), rng.uniform(0.2, 1)
     shape = float(np.exp(rng.uniform(*np.log(shapes))))
-    kernel = anisotropic_kernel(1.5 * strength * blur_scale, ratio, angle, shape)
-    return _filtered(image, kernel), strength
+    kernel = anisotropic_kernel(1.5 * entropy * blur_scale, ratio, angle, shape)
+    return _filtered(image, kernel), entropy
 
 
-def _motion_blur(
-    image: np.ndarray, strength: float, stream: Stream, blur_scale: float
-) -> Corrupted:
-    """Blur along a stroke of `4 * strength * blur_scale` pixels in any direction."""
-    kernel = motion_kernel(4 * strength * blur_scale, stream().uniform(0, np.pi))
-    return _filtered(image, kernel), strength
+def _motion_blur(image: np.ndarray, entropy: float, stream: Stream, blur_scale: float) -> Corrupted:
+    """Blur along a stroke of `4 * entropy * blur_scale` pixels in any direction."""
+    kernel = motion_kernel(4 * entropy * blur_scale, stream().uniform(0, np.pi))
+    return _filtered(image, kernel), entropy
 
 
-def _sinc(image: np.ndarray, strength: float, _: Stream, __: float) -> Corrupted:
-    """Cut frequencies off above pi (strength 0, the identity) to pi / 3: ringing beside edges."""
-    if strength == 0:
-        return image, strength
-    return np.clip(_filtered(image, sinc_kernel(np.pi * (1 - 2 / 3 * strength))), 0, 1), strength
+def _sinc(image: np.ndarray, entropy: float, _: Stream, __: float) -> Corrupted:
+    """Cut frequencies off above pi (entropy 0, the identity) to pi / 3: ringing beside edges."""
+    if entropy == 0:
+        return image, entropy
+    return np.clip(_filtered(image, sinc_kernel(np.pi * (1 - 2 / 3 * entropy))), 0, 1), entropy
 
 
 def _noise(
     image: np.ndarray,
-    strength: float,
+    entropy: float,
     stream: Stream,
     _: float,
     *,
     levels: float,
     channels: int = 3,
 ) -> Corrupted:
-    """Add Gaussian noise with a deviation of `strength * levels` 8-bit levels, and clip."""
+    """Add Gaussian noise with a deviation of `entropy * levels` 8-bit levels, and clip."""
     noise = stream().standard_normal((*image.shape[:2], channels), np.float32)
-    return np.clip(image + noise * np.float32(strength * levels / 255), 0, 1), strength
+    return np.clip(image + noise * np.float32(entropy * levels / 255), 0, 1), entropy
 
 
-def _poisson_noise(image: np.ndarray, strength: float, stream: Stream, _: float) -> Corrupted:
-    """Add the noise of counting light: white has a deviation of `strength * 25` levels.
+def _poisson_noise(image: np.ndarray, entropy: float, stream: Stream, _: float) -> Corrupted:
+    """Add the noise of counting light: white has a deviation of `entropy * 25` levels.
 
     Its variance is proportional to the light; a normal distribution stands for Poisson's, so that
     the same field of noise can be scaled.
     """
     noise = stream().standard_normal(image.shape, np.float32) * np.sqrt(image)
-    return np.clip(image + noise * np.float32(strength * 25 / 255), 0, 1), strength
+    return np.clip(image + noise * np.float32(entropy * 25 / 255), 0, 1), entropy
 
 
 def _resampling(
     image: np.ndarray,
-    strength: float,
+    entropy: float,
     stream: Stream,
     _: float,
     *,
@@ -157,7 +156,7 @@ def _resampling(
     smaller = down[rng.integers(len(down))]
     larger = RESAMPLINGS[rng.integers(len(RESAMPLINGS))]
     height, width = image.shape[:2]
-    wanted = 1 + (factor - 1) * strength
+    wanted = 1 + (factor - 1) * entropy
     size = max(1, round(width / wanted)), max(1, round(height / wanted))
     if size == (width, height):
         return image, 0.0
@@ -167,33 +166,33 @@ def _resampling(
     return np.clip(restored, 0, 1), applied
 
 
-def _color_quantization(image: np.ndarray, strength: float, _: Stream, __: float) -> Corrupted:
-    """Round to 256 (strength 0) to 8 levels per channel."""
-    levels = round(2 ** (8 - 5 * strength))
+def _color_quantization(image: np.ndarray, entropy: float, _: Stream, __: float) -> Corrupted:
+    """Round to 256 (entropy 0) to 8 levels per channel."""
+    levels = round(2 ** (8 - 5 * entropy))
     applied = (8 - math.log2(levels)) / 5
     return np.rint(image * (levels - 1)).astype(np.float32) / np.float32(levels - 1), applied
 
 
-def _color_jitter(image: np.ndarray, strength: float, stream: Stream, _: float) -> Corrupted:
+def _color_jitter(image: np.ndarray, entropy: float, stream: Stream, _: float) -> Corrupted:
     """Change brightness and contrast by up to 30 %, and turn hues by up to 18 degrees."""
     rng = stream()
-    turns = rng.choice((-1, 1), 3) * rng.uniform(0.5, 1, 3) * strength
+    turns = rng.choice((-1, 1), 3) * rng.uniform(0.5, 1, 3) * entropy
     brightness, contrast, hue = map(float, turns)
     mean = float((image @ LUMA).mean())
     changed = (image - mean) * (1 + 0.3 * contrast) + mean * (1 + 0.3 * brightness)
-    return np.clip(changed @ _hue_rotation(hue * np.pi / 10), 0, 1), strength
+    return np.clip(changed @ _hue_rotation(hue * np.pi / 10), 0, 1), entropy
 
 
-def _saturation(image: np.ndarray, strength: float, stream: Stream, _: float) -> Corrupted:
+def _saturation(image: np.ndarray, entropy: float, stream: Stream, _: float) -> Corrupted:
     """Weaken or strengthen colours by up to 60 %."""
-    change = float(stream().choice((-1, 1))) * 0.6 * strength
+    change = float(stream().choice((-1, 1))) * 0.6 * entropy
     grey = _grey(image)
-    return np.clip(grey + (image - grey) * np.float32(1 + change), 0, 1), strength
+    return np.clip(grey + (image - grey) * np.float32(1 + change), 0, 1), entropy
 
 
-def _greyscale(image: np.ndarray, strength: float, _: Stream, __: float) -> Corrupted:
-    """Take colours away: none of them at strength 0, all at 1."""
-    return image + (_grey(image) - image) * np.float32(strength), strength
+def _greyscale(image: np.ndarray, entropy: float, _: Stream, __: float) -> Corrupted:
+    """Take colours away: none of them at entropy 0, all at 1."""
+    return image + (_grey(image) - image) * np.float32(entropy), entropy
 
 
 CORRUPTIONS: dict[str, Corruption] = {

@@ -64,6 +64,11 @@ class PairSet:
         count = min(count, len(self))
         return np.linspace(0, len(self) - 1, count).round().astype(int)
 
+    def ids(self, indices: Indices | None = None) -> list[str]:
+        """Return the names of pairs by position in `rows`, of all where none are given."""
+        names = self.rows["id"]
+        return names.tolist() if indices is None else names.iloc[np.asarray(indices)].tolist()
+
     def high(self, indices: Indices) -> np.ndarray:
         """Return tiles by position in `rows`: uint8, N x H x W x 3."""
         return self._tiles.stack(self.rows.iloc[np.asarray(indices)], "tile_shard", "tile_index")
@@ -82,7 +87,7 @@ class PairSet:
         return self._pairs[self._places["shard"][index], int(self._places["index"][index])]
 
     def entropies(self, indices: Indices) -> np.ndarray:
-        """Return the strengths applied: float32, N x len(entropy_names), in [0, 1]."""
+        """Return the entropies applied: float32, N x len(entropy_names), in [0, 1]."""
         return self._entropies[np.asarray(indices)]
 
 

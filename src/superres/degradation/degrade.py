@@ -12,120 +12,96 @@ from superres.core.errors import SuperresError
 from superres.core.seeding import rng
 from superres.degradation.chain import Degradation
 from superres.degradation.corruptions import CORRUPTIONS, quantise
+from superres.degradation.downsampling import DOWNSAMPLINGS
 
 DISTRIBUTIONS: dict[str, Callable[[float], float]] = {
     "uniform": lambda u: u,
     "cosine": lambda u: 1 - math.cos(u * math.pi / 2),
     "fixed": lambda _: 1.0,
 }
-"""What `distribution` may be: a uniform number in [0, 1) to a strength in [0, 1], between the ends
+"""What `distribution` may be: a uniform number in [0, 1) to an entropy in [0, 1], between the ends
 of the range."""
 SMALLEST = 1e-6
-"""Strength of a randomly chosen corruption at least, since 0 says that it was not applied."""
-
-
-def area_downsample(images: np.ndarray, scale: int) -> np.ndarray:
-    """Return the mean of each block of `scale` x `scale` pixels.
-
-    Args:
-        images: uint8, any number of axes, then H x W x 3; `scale` divides H and W.
-        scale: a positive whole number; 1 only converts.
-
-    Returns:
-        float32, ... x H/scale x W/scale x 3, in [0, 1].
-    """
-    *others, height, width, channels = images.shape
-    if height % scale or width % scale:
-        raise ValueError(f"{height} x {width} pixels cannot be divided into blocks of {scale}")
-    exact = np.uint16 if scale <= 16 else np.uint32  # the sum of a white block fits
-    lines = images.reshape(-1, scale, width * channels)
-    columns = lines.sum(axis=1, dtype=exact).reshape(-1, width // scale, scale, channels)
-    means = np.empty((len(lines), width // scale, channels), np.float32)
-    for channel in range(channels):  # so that the innermost loops run over pixels, not over three
-        total = columns[:, :, 0, channel]
-        for column in range(1, scale):
-            total = total + columns[:, :, column, channel]
-        np.divide(total, np.float64(255 * scale**2), out=means[:, :, channel], casting="same_kind")
-    return means.reshape(*others, height // scale, width // scale, channels)
+"""Entropy of a randomly chosen corruption at least, since 0 says that it was not applied."""
 
 
 def draw_entropy(rng: np.random.Generator, distribution: str, low: float, high: float) -> float:
-    """Return a corruption's strength in [low, high], drawn from one of `DISTRIBUTIONS`.
+    """Return a corruption's entropy in [low, high], drawn from one of `DISTRIBUTIONS`.
 
     It has six decimals at most: the manifest holds it as text, and reading it back must give the
-    very strength that was applied.
+    very entropy that was applied.
     """
     unit = DISTRIBUTIONS[distribution](rng.random())
     return min(max(round(low + (high - low) * unit, 6), low), high)
 
 
-def draw_strengths(degradation: Degradation, rng: np.random.Generator) -> dict[str, float]:
-    """Return a strength for each corruption, by name; 0 for those that the draw passes over."""
-    strengths = {
+def draw_entropies(degradation: Degradation, rng: np.random.Generator) -> dict[str, float]:
+    """Return an entropy for each corruption, by name; 0 for those that the draw passes over."""
+    entropies = {
         step.name: draw_entropy(rng, step.distribution, step.low, step.high)
         for step in degradation.corruptions
     }
     chosen = [step.name for step in degradation.corruptions if not step.always]
     if chosen:
         taken = set(rng.choice(chosen, min(degradation.random, len(chosen)), replace=False))
-        strengths |= {
-            name: max(strengths[name], SMALLEST) if name in taken else 0.0 for name in chosen
+        entropies |= {
+            name: max(entropies[name], SMALLEST) if name in taken else 0.0 for name in chosen
         }
-    return strengths
+    return entropies
 
 
 def degrade(
-    degradation: Degradation, tile: np.ndarray, strengths: Mapping[str, float], item: str
+    degradation: Degradation, tile: np.ndarray, entropies: Mapping[str, float], item: str
 ) -> tuple[np.ndarray, dict[str, float]]:
-    """Return the low-resolution input and the strengths actually applied, in `names`' order.
+    """Return the low-resolution input and the entropies actually applied, in `names`' order.
 
     Between corruptions pixels stay float32; they are rounded to 8 bits once, at the end (and
     inside each file format). What a corruption draws for itself follows from (the degradation's
-    seed, the item, its name): other strengths or another picture under the same item get the same
+    seed, the item, its name): other entropies or another picture under the same item get the same
     noise.
 
     Args:
         degradation: scale and corruptions.
         tile: uint8, H x W x 3.
-        strengths: for each of the degradation's `names` and nothing else, a number in [0, 1].
+        entropies: for each of the degradation's `names` and nothing else, a number in [0, 1].
         item: identity of the input, such as the pair's id.
 
     Returns:
-        uint8, H/scale x W/scale x 3, and a strength in [0, 1] by name, of six decimals at most
+        uint8, H/scale x W/scale x 3, and an entropy in [0, 1] by name, of six decimals at most
         where a corruption could not be applied just as strongly as asked.
 
     Raises:
         SuperresError: a kind of corruption that this version does not know.
     """
-    return corrupt(degradation, area_downsample(tile, degradation.scale), strengths, item)
+    return corrupt(degradation, DOWNSAMPLINGS["area"](tile, degradation.scale), entropies, item)
 
 
 def corrupt(
-    degradation: Degradation, image: np.ndarray, strengths: Mapping[str, float], item: str
+    degradation: Degradation, image: np.ndarray, entropies: Mapping[str, float], item: str
 ) -> tuple[np.ndarray, dict[str, float]]:
     """Return what `degrade` does of a tile that is downsampled already.
 
     Args:
         degradation: its corruptions are applied, its scale is not.
         image: float32, h x w x 3, in [0, 1]; not changed.
-        strengths: as for `degrade`.
+        entropies: as for `degrade`.
         item: as for `degrade`.
     """
     names = degradation.names
-    if set(strengths) != set(names):
-        raise ValueError(f"strengths are for {list(strengths)}, wanted {list(names)}")
+    if set(entropies) != set(names):
+        raise ValueError(f"entropies are for {list(entropies)}, wanted {list(names)}")
     applied = {}
     for step in degradation.corruptions:
-        strength = float(strengths[step.name])
-        if not 0 <= strength <= 1:
-            raise ValueError(f"the strength of {step.name} must be in [0, 1], got {strength}")
+        entropy = float(entropies[step.name])
+        if not 0 <= entropy <= 1:
+            raise ValueError(f"the entropy of {step.name} must be in [0, 1], got {entropy}")
         if step.kind not in CORRUPTIONS:
             known = ", ".join(CORRUPTIONS)
             raise SuperresError(f"degradation: unknown kind {step.kind!r}, known: {known}")
-        if strength == 0 and not step.always:
+        if entropy == 0 and not step.always:
             applied[step.name] = 0.0
             continue
         stream = partial(rng, degradation.seed, "corrupt", item, step.name)
-        image, exactly = CORRUPTIONS[step.kind](image, strength, stream, degradation.blur_scale)
-        applied[step.name] = strength if exactly == strength else round(exactly, 6)
+        image, exactly = CORRUPTIONS[step.kind](image, entropy, stream, degradation.blur_scale)
+        applied[step.name] = entropy if exactly == entropy else round(exactly, 6)
     return quantise(image), applied

@@ -1,4 +1,4 @@
-"""The `degrade` stage: every tile gets its low-resolution inputs, their strengths recorded."""
+"""The `degrade` stage: every tile gets its low-resolution inputs, their entropies recorded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from superres.core.storage import (
 )
 from superres.degradation.chain import Degradation
 from superres.degradation.config import DegradeParams
-from superres.degradation.degrade import area_downsample, corrupt, draw_strengths
+from superres.degradation.degrade import corrupt, draw_entropies
+from superres.degradation.downsampling import DOWNSAMPLINGS
 
 MAX_BATCH_BYTES = 2**24
 MAX_BATCH_TILES = 64
@@ -50,7 +51,7 @@ class _Inputs(NamedTuple):
     lows: np.ndarray
     """uint8, N x H/scale x W/scale x 3."""
     applied: np.ndarray
-    """float64, N x corruptions: the strengths."""
+    """float64, N x corruptions: the entropies."""
 
 
 def degrade_tiles(
@@ -58,11 +59,11 @@ def degrade_tiles(
 ) -> dict[str, Any]:
     """Write the low-resolution inputs of every tile.
 
-    Training tiles get `params.variants` inputs each, val and test tiles one. Strengths are drawn
+    Training tiles get `params.variants` inputs each, val and test tiles one. Entropies are drawn
     from (seed, tile's id, variant), so neither order nor the number of workers matters.
 
     `pairs_folder` gets `{split}-00000.npy` (uint8), `manifest.csv` (`PAIR_COLUMNS` and the
-    strengths applied) and `degradation.json`. It is replaced only when all is done.
+    entropies applied) and `degradation.json`. It is replaced only when all is done.
 
     Returns:
         `pairs` and `megapixels` (a tile counts once per input), for the notes on timing.
@@ -96,9 +97,9 @@ def degrade_tiles(
     }
 
 
-def strengths_of(degradation: Degradation, tile_id: str, variant: int) -> dict[str, float]:
-    """Return the strength of each corruption, by name, for one input of one tile."""
-    return draw_strengths(degradation, rng(degradation.seed, "degrade", tile_id, variant))
+def entropies_of(degradation: Degradation, tile_id: str, variant: int) -> dict[str, float]:
+    """Return the entropy of each corruption, by name, for one input of one tile."""
+    return draw_entropies(degradation, rng(degradation.seed, "degrade", tile_id, variant))
 
 
 def pair_id(tile_id: str, variant: int) -> str:
@@ -117,24 +118,25 @@ def _degrade_batch(tiles: _Tiles, degradation: Degradation, tiles_folder: Path) 
     """Return the inputs of some tiles; a worker reads the tiles itself."""
     shards = Shards(tiles_folder)
     places = zip(tiles.shards, tiles.positions, strict=True)
-    smaller = area_downsample(np.stack([shards[place] for place in places]), degradation.scale)
+    downsample = DOWNSAMPLINGS["area"]
+    smaller = downsample(np.stack([shards[place] for place in places]), degradation.scale)
     lows = np.empty((sum(tiles.variants), *smaller.shape[1:]), np.uint8)
     applied = np.empty((len(lows), len(degradation.corruptions)))
     place = 0
     for name, image, variants in zip(tiles.ids, smaller, tiles.variants, strict=True):
         for variant in range(variants):
-            strengths = strengths_of(degradation, name, variant)
-            low, exactly = corrupt(degradation, image, strengths, pair_id(name, variant))
+            entropies = entropies_of(degradation, name, variant)
+            low, exactly = corrupt(degradation, image, entropies, pair_id(name, variant))
             lows[place], applied[place] = low, list(exactly.values())
             place += 1
     return _Inputs(lows, applied)
 
 
 def _write_inputs(splits: np.ndarray, batches: Iterator[_Inputs], folder: Path) -> pd.DataFrame:
-    """Write the shards and return where each input is and, by its number, each strength of it."""
+    """Write the shards and return where each input is and, by its number, each entropy of it."""
     shards: list[str] = []
     indices: list[int] = []
-    strengths = []
+    entropies = []
     with ExitStack() as stack, progress_bar(len(splits), "degrade", "input") as bar:
         writers = {
             split: stack.enter_context(ShardWriter(folder, split)) for split in np.unique(splits)
@@ -146,9 +148,9 @@ def _write_inputs(splits: np.ndarray, batches: Iterator[_Inputs], folder: Path) 
                 names, places = writers[these[begin]].extend(lows[begin:end])
                 shards += names
                 indices += places
-            strengths.append(applied)
+            entropies.append(applied)
             bar.update(len(lows))
-    return pd.DataFrame(np.concatenate(strengths)).assign(shard=shards, index=indices)
+    return pd.DataFrame(np.concatenate(entropies)).assign(shard=shards, index=indices)
 
 
 def _manifest(

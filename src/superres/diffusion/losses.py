@@ -6,15 +6,11 @@ Sources: Ho et al. 2020, section 3.4; Nichol & Dhariwal 2021, sections 3.1 and 3
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
+from superres.diffusion.process import Denoiser, GaussianDiffusion
 from superres.diffusion.variational import Levels, mean_over_pixels, variational_term
-
-if TYPE_CHECKING:
-    from superres.diffusion.process import Denoiser, GaussianDiffusion
 
 LOSSES = ("mse", "rescaled_mse", "kl", "rescaled_kl")
 WEIGHTINGS = ("prediction", "x0")

@@ -8,10 +8,13 @@ between draws, and every kind of device draws the same bits. Box and Muller make
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+Draw = Callable[[], Tensor]
+"""A source of noise: returns fresh standard normal noise of the images' shape."""
 
 ROUNDS = 20
 ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
@@ -56,32 +59,72 @@ class ItemNoise:
         seeds: one 64-bit seed per item (`superres.core.seeding.derive_seed`).
         shape: (C, H, W) of one item.
         device: where the noise is drawn; the values differ between devices by rounding alone.
+        rows: the first row that is wanted, and the one after the last; by default all of them. They
+            are what is drawn there for all rows, but for rounding, without drawing the rest.
     """
 
     def __init__(
-        self, seeds: Sequence[int], shape: Sequence[int], device: torch.device | str = "cpu"
+        self,
+        seeds: Sequence[int],
+        shape: Sequence[int],
+        device: torch.device | str = "cpu",
+        rows: tuple[int, int] | None = None,
     ) -> None:
         words = torch.tensor([[_signed(seed), _signed(seed >> 32)] for seed in seeds])
         key = words.to(device, torch.int32)
         self._key = (key[:, :1], key[:, 1:])
         self._shape = tuple(shape)
-        self._pairs = torch.arange(-(-math.prod(shape) // 2), dtype=torch.int32, device=device)
+        self._rows = rows
+        # Elements of an item's first half are the cosines of pairs, those of the second the sines.
+        self._pairs = -(-math.prod(shape) // 2)
+        self._all_pairs = None if rows else self._pair_numbers(0, self._pairs)
         self._draws = 0
 
     def __call__(self) -> Tensor:
-        """Return the next draw of every item, (B, C, H, W), float32."""
-        count = torch.full_like(self._pairs[:1], self._draws)
+        """Return the next draw of every item, (B, C, H or rows, W), float32."""
+        count = torch.full((1,), self._draws, dtype=torch.int32, device=self._key[0].device)
         self._draws += 1
-        left, right = threefry(self._key, (self._pairs, count))
-        # 24 bits each, all that a float32 holds; the radius' uniform is never 0.
-        radius = _upper_bits(left).add_(1).mul_(2**-24).log_().mul_(-2).sqrt_()
-        angle = _upper_bits(right).mul_(2**-24 * 2 * math.pi)
-        del left, right
-        pairs = angle.shape[1]
+        return self._of_all(count) if self._rows is None else self._of_rows(count, *self._rows)
+
+    def _of_all(self, count: Tensor) -> Tensor:
+        assert self._all_pairs is not None
+        radius, angle = _polar(self._key, self._all_pairs, count)
+        pairs = self._pairs
         normal = angle.new_empty(len(angle), 2 * pairs)
         torch.cos(angle, out=normal[:, :pairs]).mul_(radius)
         torch.sin(angle, out=normal[:, pairs:]).mul_(radius)
         return normal[:, : math.prod(self._shape)].reshape(-1, *self._shape)
+
+    def _of_rows(self, count: Tensor, top: int, bottom: int) -> Tensor:
+        channels, height, width = self._shape
+        pairs = self._pairs
+        normal = torch.empty(
+            len(self._key[0]), channels, (bottom - top) * width, device=count.device
+        )
+        for channel in range(channels):
+            begin, end = ((channel * height + row) * width for row in (top, bottom))
+            at = 0
+            for first, last, wave in (
+                (begin, min(end, pairs), torch.cos),
+                (max(begin, pairs) - pairs, end - pairs, torch.sin),
+            ):
+                if first < last:
+                    radius, angle = _polar(self._key, self._pair_numbers(first, last), count)
+                    normal[:, channel, at : at + last - first] = radius.mul_(wave(angle))
+                    at += last - first
+        return normal.view(-1, channels, bottom - top, width)
+
+    def _pair_numbers(self, first: int, last: int) -> Tensor:
+        return torch.arange(first, last, dtype=torch.int32, device=self._key[0].device)
+
+
+def _polar(key: tuple[Tensor, Tensor], pairs: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """Return Box and Muller's radius and angle of pairs, each (B, number of pairs), float32."""
+    left, right = threefry(key, (pairs, count))
+    # 24 bits each, all that a float32 holds; the radius' uniform is never 0.
+    radius = _upper_bits(left).add_(1).mul_(2**-24).log_().mul_(-2).sqrt_()
+    angle = _upper_bits(right).mul_(2**-24 * 2 * math.pi)
+    return radius, angle
 
 
 def _upper_bits(words: Tensor) -> Tensor:

@@ -8,15 +8,11 @@ velocity prediction, Salimans & Ho 2022. Images are (B, C, H, W) in about [-1, 1
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-
-from superres.diffusion.losses import loss_terms
-from superres.sampling.spacing import Spacing, choose_timesteps
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 """(x_t, timesteps as the network was trained to see them) -> raw output, C or 2C channels."""
@@ -100,33 +96,6 @@ class GaussianDiffusion:
     def learns_variance(self) -> bool:
         """Whether the network's output has a second half for the variance."""
         return not self.variance.startswith("fixed")
-
-    def table(self, name: str) -> np.ndarray:
-        """Return one of the float64 tables, shape (T,), for inspection."""
-        return self._tables[name].cpu().numpy()
-
-    def respaced(self, steps: Spacing, spacing: str = "linear") -> GaussianDiffusion:
-        """Return the process over fewer timesteps with the same marginals.
-
-        The betas are re-derived so that each kept step has its original cumulative alpha.
-
-        Args:
-            steps: how many to keep.
-            spacing: how they are spread; see `superres.sampling.spacing.choose_timesteps`.
-
-        Raises:
-            ValueError: an unknown spacing, or a number of steps that it cannot give.
-        """
-        kept = choose_timesteps(self.alphas_cumprod, steps, spacing)
-        cumulative = self.alphas_cumprod[kept]
-        before = np.concatenate([[1.0], cumulative[:-1]])
-        return GaussianDiffusion(
-            1 - cumulative / before,
-            self.prediction,
-            self.variance,
-            [self.timestep_map[step] for step in kept],
-            self.model_timesteps_scale,
-        )
 
     def to(self, device: torch.device | str) -> GaussianDiffusion:
         """Move the tables to a device, in place, so that no step copies anything; return self."""
@@ -233,24 +202,6 @@ class GaussianDiffusion:
         low, high = self.at("posterior_log_variance", t, x_t), self.at("log_beta", t, x_t)
         return torch.lerp(low, high, fraction)
 
-    def loss_terms(
-        self,
-        denoiser: Denoiser,
-        x0: Tensor,
-        t: Tensor,
-        noise: Tensor,
-        **options: Any,
-    ) -> dict[str, Tensor]:
-        """Return per-sample terms, each (B,); see `superres.diffusion.losses.loss_terms`."""
-        return loss_terms(self, denoiser, x0, t, noise, **options)
-
-    def sample(self, denoiser: Denoiser, shape: Sequence[int], **options: Any) -> Tensor:
-        """Draw samples; takes the options of `superres.sampling.samplers.sample`.
-
-        The samplers are looked up when called: training must not depend on their source.
-        """
-        return import_module("superres.sampling.samplers").sample(self, denoiser, shape, **options)
-
 
 def _tables(betas: np.ndarray, variance: str) -> dict[str, np.ndarray]:
     cumulative = np.cumprod(1 - betas)
@@ -268,7 +219,6 @@ def _tables(betas: np.ndarray, variance: str) -> dict[str, np.ndarray]:
         "recip": np.sqrt(1 / cumulative),
         "recip_m1": np.sqrt(1 / cumulative - 1),
         "alphas_cumprod": cumulative,
-        "alphas_cumprod_before": before,
         "posterior_variance": posterior,
         "posterior_log_variance": np.log(clipped),
         "posterior_x0": betas * np.sqrt(before) / (1 - cumulative),

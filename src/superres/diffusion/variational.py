@@ -7,14 +7,13 @@ section 3.3.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from superres.diffusion.process import Clip, Denoiser, GaussianDiffusion
-    from superres.sampling.trajectory import Draw
+from superres.diffusion.noise import Draw
+from superres.diffusion.process import Clip, Denoiser, GaussianDiffusion
 
 EDGE = 0.999
 """Where the reference's outermost bins begin."""
@@ -43,7 +42,7 @@ class BitsPerDim(NamedTuple):
     total: Tensor
     """Sum of `terms` and `prior`, (B,), bits per dimension."""
     prior: Tensor
-    """What x_T still tells of x0, (B,), bits per dimension."""
+    """What x_T still says of x0, (B,), bits per dimension."""
     terms: Tensor
     """The bound's term of each timestep, (B, T), bits per dimension; t = 0 is the decoder's."""
     x0_mse: Tensor
@@ -64,7 +63,7 @@ def bits_per_dim(
     """Return the bound on the bits per dimension of images, with one evaluation per timestep.
 
     Args:
-        diffusion: the process; `respaced` for a bound in fewer evaluations.
+        diffusion: the process; over fewer timesteps, a looser bound in fewer evaluations.
         denoiser: the network.
         x0: what is diffused, (B, C, H, W).
         draw: source of noise of that shape, drawn once per timestep, the noisiest first.

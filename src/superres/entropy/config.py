@@ -1,4 +1,4 @@
-"""The `strengths` section: the estimator of corruption strengths."""
+"""The `entropy` section: the estimator of corruption entropies."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pydantic import Field
 from superres.core.params import Section
 
 
-class StrengthsParams(Section):
-    """Read by the `strengths` stage alone; no other stage waits for it."""
+class EntropyParams(Section):
+    """Read by the `entropy` stage alone; no other stage waits for it."""
 
     channels: Annotated[int, Field(ge=8, le=512)]
     """Width of the network."""
@@ -24,6 +24,6 @@ class StrengthsParams(Section):
     shifted: Annotated[float, Field(ge=0, le=1)]
     """Share of the steps on inputs cut off their JPEG grid, as cropped pictures are."""
     caution: Annotated[float, Field(ge=1, le=100)]
-    """How many times as much telling of too much counts as telling of too little, when a strength
+    """How many times as much telling of too much counts as telling of too little, when an entropy
     is chosen from what a picture leaves open. It changes nothing that is learned."""
     seed: Annotated[int, Field(ge=0)]

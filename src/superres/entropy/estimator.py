@@ -1,6 +1,6 @@
-"""An estimator of corruption strengths on disk, and in memory.
+"""An estimator of corruption entropies on disk, and in memory.
 
-Its folder holds `weights.safetensors` and `strengths.json`: the corruptions it knows, in order, how
+Its folder holds `weights.safetensors` and `entropy.json`: the corruptions it knows, in order, how
 its inputs were degraded, the network's width and how cautious it is. Nothing else is needed to use
 it.
 """
@@ -22,11 +22,15 @@ from torch import Tensor
 
 from superres.core.errors import SuperresError
 from superres.core.params import Section
+from superres.core.state_dicts import tensor_faults
 from superres.core.storage import replacing_folder, write_json
-from superres.entropy.network import CELL, LEVELS, StrengthNetwork, cells_of, posterior
+from superres.entropy.network import CELL, LEVELS, EntropyNetwork, cells_of, posterior
 
 WEIGHTS = "weights.safetensors"
-DESCRIPTION = "strengths.json"
+DESCRIPTION = "entropy.json"
+
+OLD_DESCRIPTION, OLD_FORMAT = "strengths.json", "superres-strengths-2"
+"""What estimators were described in when entropies were called strengths; nothing else differs."""
 
 PATCH = 32 * CELL
 """Edge of the parts that a larger picture is looked at in, in pixels of the input."""
@@ -36,13 +40,13 @@ MAX_PATCHES = 64
 
 
 CANDIDATES = 101
-"""Strengths that may be told, evenly from 0 to 1."""
+"""Estimates that may be given, evenly from 0 to 1."""
 
 
 class EstimatorSpec(Section):
     """Everything about an estimator but its weights."""
 
-    format: Literal["superres-strengths-2"]
+    format: Literal["superres-entropy-1"]
     entropies: list[str]
     """Names in the order of the network's outputs."""
     degradation: dict[str, Any]
@@ -52,7 +56,7 @@ class EstimatorSpec(Section):
     """See `least_harm`."""
 
 
-class StrengthEstimator:
+class EntropyEstimator:
     """Says how strongly pictures were corrupted.
 
     Args:
@@ -60,44 +64,47 @@ class StrengthEstimator:
         network: built from it; by default a new one.
     """
 
-    def __init__(self, spec: EstimatorSpec, network: StrengthNetwork | None = None) -> None:
+    def __init__(self, spec: EstimatorSpec, network: EntropyNetwork | None = None) -> None:
         self.spec = spec
-        self.network = network or StrengthNetwork(len(spec.entropies), spec.channels)
+        self.network = network or EntropyNetwork(len(spec.entropies), spec.channels)
 
     @torch.no_grad()
     def estimate(self, low: Tensor) -> dict[str, float]:
-        """Return a strength in [0, 1] for each corruption, of 2 decimals.
+        """Return an entropy in [0, 1] for each corruption, of 2 decimals.
 
         Args:
             low: one picture in [-1, 1], (1, 3, h, w); of a large one, parts spread over it.
         """
+        if not self.spec.entropies:
+            return {}
         patches = _patches(low)
         votes = sum(self.network(patch) for patch in patches)
         log_probabilities = posterior(votes, sum(map(cells_of, patches)))[0]
-        told = least_harm(log_probabilities.exp(), self.spec.caution).tolist()
+        estimates = least_harm(log_probabilities.exp(), self.spec.caution).tolist()
         return {
-            name: round(value, 2) for name, value in zip(self.spec.entropies, told, strict=True)
+            name: round(value, 2)
+            for name, value in zip(self.spec.entropies, estimates, strict=True)
         }
 
     def check_model(self, entropies: Sequence[str], degradation: dict[str, Any]) -> None:
-        """Refuse a model that means something else by its strengths.
+        """Refuse a model that means something else by its entropies.
 
         Raises:
             SuperresError: saying what differs.
         """
         if self.spec.entropies != list(entropies) or self.spec.degradation != degradation:
             raise SuperresError(
-                f"the estimator of strengths is for {self.spec.degradation}, the model for "
-                f"{degradation}; strengths must be given by hand"
+                f"the estimator of entropies is for {self.spec.degradation}, the model for "
+                f"{degradation}; entropies must be given by hand"
             )
 
 
 def least_harm(probabilities: Tensor, caution: float) -> Tensor:
-    """Return the strengths to tell that are expected to spoil a restored picture least.
+    """Return the estimates that are expected to spoil a restored picture least.
 
-    What a corruption does grows faster than its strength (a blur's effect with its deviation's
-    square), so harm is the squared difference between the strengths' squares. A model that is told
-    of more blur than there was draws halos, one that is told of less leaves some blur: the former
+    What a corruption does grows faster than its entropy (a blur's effect with its deviation's
+    square), so harm is the squared difference between the entropies' squares. A model
+    conditioned on more blur than there was draws halos, on less it leaves some blur: the former
     counts `caution` times.
 
     Args:
@@ -107,13 +114,13 @@ def least_harm(probabilities: Tensor, caution: float) -> Tensor:
     Returns:
         Multiples of 0.01 in [0, 1], of the shape (...).
     """
-    told = torch.linspace(0, 1, CANDIDATES)
-    excess = told[:, None].square() - torch.linspace(0, 1, LEVELS).square()
+    estimates = torch.linspace(0, 1, CANDIDATES)
+    excess = estimates[:, None].square() - torch.linspace(0, 1, LEVELS).square()
     harm = torch.where(excess > 0, caution, 1.0) * excess.square()
-    return told[(probabilities @ harm.T).argmin(dim=-1)]
+    return estimates[(probabilities @ harm.T).argmin(dim=-1)]
 
 
-def save_estimator(folder: str | Path, estimator: StrengthEstimator) -> None:
+def save_estimator(folder: str | Path, estimator: EntropyEstimator) -> None:
     """Write an estimator's folder, all or nothing."""
     tensors = {name: t.contiguous() for name, t in estimator.network.state_dict().items()}
     with replacing_folder(folder) as partial:
@@ -121,26 +128,38 @@ def save_estimator(folder: str | Path, estimator: StrengthEstimator) -> None:
         write_json(partial / DESCRIPTION, estimator.spec.model_dump())
 
 
-def load_estimator(folder: str | Path) -> StrengthEstimator:
+def load_estimator(folder: str | Path) -> EntropyEstimator:
     """Return the estimator of a folder.
 
     Raises:
         SuperresError: a missing, damaged or foreign file.
     """
     path = Path(folder) / DESCRIPTION
+    if not path.is_file() and (Path(folder) / OLD_DESCRIPTION).is_file():
+        path = Path(folder) / OLD_DESCRIPTION
     if not path.is_file():
         raise SuperresError(
-            f"{folder}: no estimator of strengths there (no {DESCRIPTION}); the stage `strengths` "
+            f"{folder}: no estimator of entropies there (no {DESCRIPTION}); the stage `entropy` "
             "writes one"
         )
     try:
-        spec = EstimatorSpec.model_validate(json.loads(path.read_text(encoding="utf-8")))
-        estimator = StrengthEstimator(spec)
-        estimator.network.load_state_dict(load_file(Path(folder) / WEIGHTS))
-    except (OSError, ValueError, ValidationError, SafetensorError, RuntimeError) as error:
+        spec = EstimatorSpec.model_validate(_upgraded(json.loads(path.read_text(encoding="utf-8"))))
+        estimator = EntropyEstimator(spec)
+        weights = load_file(Path(folder) / WEIGHTS)
+    except (OSError, ValueError, ValidationError, SafetensorError) as error:
         raise SuperresError(f"{folder}: not readable: {str(error).splitlines()[0]}") from error
+    if faults := tensor_faults(weights, estimator.network.state_dict()):
+        raise SuperresError(f"{folder}: not readable: {WEIGHTS}: {'; '.join(faults)}")
+    estimator.network.load_state_dict(weights)
     estimator.network.eval().requires_grad_(False)
     return estimator
+
+
+def _upgraded(description: Any) -> Any:
+    """Return a description in today's format."""
+    if isinstance(description, dict) and description.get("format") == OLD_FORMAT:
+        return {**description, "format": "superres-entropy-1"}
+    return description
 
 
 def _patches(low: Tensor) -> list[Tensor]:

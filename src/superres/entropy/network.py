@@ -1,4 +1,4 @@
-"""A small network that says which strengths of corruption a picture speaks for."""
+"""A small network that says which entropies of corruption a picture speaks for."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ CELL = 8
 """Pixels of the input per cell and direction; JPEG's blocks have as many."""
 
 LEVELS = 17
-"""Strengths that are told apart, evenly from 0 to 1; 0 and 1 are among them."""
+"""Entropies that are distinguished, evenly from 0 to 1; 0 and 1 are among them."""
 
 # ITU-R BT.601 as JPEG has it: luma and two colour differences of RGB.
 _COLOURS = ((0.299, 0.587, 0.114), (-0.1687, -0.3313, 0.5), (0.5, -0.4187, -0.0813))
 _HALVES = ((0, 0), (0, CELL // 2), (CELL // 2, 0), (CELL // 2, CELL // 2))
 
 
-class StrengthNetwork(nn.Module):
-    """Says for each cell of a picture which strengths of each corruption it speaks for.
+class EntropyNetwork(nn.Module):
+    """Says for each cell of a picture which entropies of each corruption it speaks for.
 
     It sees the logarithms of cosine coefficients: how fine detail fades is what blur leaves, and
     which coefficients are nothing is what JPEG leaves. Blocks half a cell away show the edges
@@ -52,8 +52,9 @@ class StrengthNetwork(nn.Module):
             nn.Dropout(dropout),
             nn.Conv2d(channels, channels, 1),
             nn.SiLU(),
-            nn.Conv2d(channels, corruptions * LEVELS, 1),
         )
+        if corruptions:  # else it is never asked, and PyTorch warns of a convolution to no channels
+            self.body.append(nn.Conv2d(channels, corruptions * LEVELS, 1))
 
     def forward(self, low: Tensor) -> Tensor:
         """Return the sum of all cells' votes, (B, corruptions, LEVELS).

@@ -1,4 +1,4 @@
-"""The `strengths` stage: an estimator of corruption strengths learned from the pairs' inputs."""
+"""The `entropy` stage: an estimator of corruption entropies learned from the pairs' inputs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,18 @@ from superres.core.seeding import derive_seed, rng
 from superres.core.storage import write_json
 from superres.core.tensors import to_signal
 from superres.degradation.dataset import PairSet
-from superres.entropy.config import StrengthsParams
-from superres.entropy.estimator import EstimatorSpec, StrengthEstimator, save_estimator
-from superres.entropy.network import CELL, LEVELS, StrengthNetwork, cells_of, posterior
+from superres.entropy.config import EntropyParams
+from superres.entropy.estimator import EntropyEstimator, EstimatorSpec, save_estimator
+from superres.entropy.network import CELL, LEVELS, EntropyNetwork, cells_of, posterior
+
+STREAM = "strengths"
+"""Part of the names that random draws have; another word would draw other numbers."""
+
+NO_CORRUPTIONS = "no corruptions: there is nothing to estimate"
 
 
-def learn_strengths(
-    params: StrengthsParams,
+def train_estimator(
+    params: EntropyParams,
     tiles: str | Path,
     pairs: str | Path,
     out: str | Path,
@@ -36,7 +41,8 @@ def learn_strengths(
         tiles: folder of tiles.
         pairs: folder of pairs.
         out: the estimator's folder.
-        report: JSON with the errors of each strength, and those of always saying 0 or 0.5.
+        report: JSON with the errors of each entropy, and those of always saying 0 or 0.5; a note
+            where the inputs have no corruptions.
 
     Returns:
         Facts for the timing table.
@@ -46,18 +52,22 @@ def learn_strengths(
     """
     train = PairSet(tiles, pairs, "train")
     device = pick_device()
-    torch.manual_seed(derive_seed(params.seed, "strengths", "weights"))
+    torch.manual_seed(derive_seed(params.seed, STREAM, "weights"))
     spec = EstimatorSpec(
-        format="superres-strengths-2",
+        format="superres-entropy-1",
         entropies=list(train.entropy_names),
         degradation=train.degradation.to_json(),
         channels=params.channels,
         caution=params.caution,
     )
-    network = StrengthNetwork(len(spec.entropies), params.channels, params.dropout).to(device)
-    if spec.entropies:
-        _train(network, params, train, device)
-    estimator = StrengthEstimator(spec, network.eval().cpu())
+    if not spec.entropies:
+        save_estimator(out, EntropyEstimator(spec))
+        write_json(report, {"note": NO_CORRUPTIONS})
+        print(f"entropy: {NO_CORRUPTIONS}")
+        return {"inputs": 0}
+    network = EntropyNetwork(len(spec.entropies), params.channels, params.dropout).to(device)
+    _train(network, params, train, device)
+    estimator = EntropyEstimator(spec, network.eval().cpu())
     save_estimator(out, estimator)
     errors = {split: _errors(estimator, PairSet(tiles, pairs, split)) for split in ("val", "test")}
     write_json(report, errors)
@@ -65,18 +75,18 @@ def learn_strengths(
 
 
 def _train(
-    network: StrengthNetwork, params: StrengthsParams, train: PairSet, device: torch.device
+    network: EntropyNetwork, params: EntropyParams, train: PairSet, device: torch.device
 ) -> None:
     network.train()
     optimizer = AdamW(
         network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay
     )
-    with progress_bar(params.steps, "strengths", "step") as bar:
+    with progress_bar(params.steps, "entropy", "step") as bar:
         for step in range(params.steps):
             for group in optimizer.param_groups:
                 group["lr"] = params.learning_rate * _rate(step, params.steps)
-            draws = rng(params.seed, "strengths", step)
-            torch.manual_seed(derive_seed(params.seed, "strengths", "dropout", step))
+            draws = rng(params.seed, STREAM, step)
+            torch.manual_seed(derive_seed(params.seed, STREAM, "dropout", step))
             items = draws.integers(0, len(train), params.batch)
             low = _turned(to_signal(train.low(items), device), draws)
             if draws.random() < params.shifted:
@@ -90,14 +100,14 @@ def _train(
             bar.update()
 
 
-def shares(strengths: Tensor) -> Tensor:
-    """Return how strengths in [0, 1], (...), are shared by the two levels beside each.
+def shares(entropies: Tensor) -> Tensor:
+    """Return how entropies in [0, 1], (...), are shared by the two levels beside each.
 
     Returns:
-        Of the shape (..., LEVELS); sums are 1, and the levels' means are the strengths.
+        Of the shape (..., LEVELS); sums are 1, and the levels' means are the entropies.
     """
-    levels = torch.arange(LEVELS, device=strengths.device)
-    return (1 - (strengths[..., None] * (LEVELS - 1) - levels).abs()).clamp_min(0)
+    levels = torch.arange(LEVELS, device=entropies.device)
+    return (1 - (entropies[..., None] * (LEVELS - 1) - levels).abs()).clamp_min(0)
 
 
 def _rate(step: int, steps: int) -> float:
@@ -125,18 +135,18 @@ def _shifted(low: Tensor, draws: np.random.Generator) -> Tensor:
     return low[..., down : down + height - CELL, across : across + width - CELL]
 
 
-def _errors(estimator: StrengthEstimator, pairs: PairSet) -> dict[str, Any]:
-    """Return by strength the mean and root-mean-square error, the bias, and what guesses give."""
+def _errors(estimator: EntropyEstimator, pairs: PairSet) -> dict[str, Any]:
+    """Return by entropy the mean and root-mean-square error, the bias, and what guesses give."""
     names = estimator.spec.entropies
     items = np.arange(len(pairs))
     said = [
         estimator.estimate(to_signal(pairs.low(items[item : item + 1])))
         for item in range(len(items))
     ]
-    told = pairs.entropies(items)
+    applied = pairs.entropies(items)
     errors = {}
     for column, name in enumerate(names):
-        truth = told[:, column].astype(np.float64)
+        truth = applied[:, column].astype(np.float64)
         error = np.array([one[name] for one in said]) - truth
         errors[name] = {
             "mean_absolute": round(float(np.abs(error).mean()), 4),
@@ -145,4 +155,4 @@ def _errors(estimator: StrengthEstimator, pairs: PairSet) -> dict[str, Any]:
             "mean_absolute_of_0": round(float(np.abs(truth).mean()), 4),
             "mean_absolute_of_0.5": round(float(np.abs(0.5 - truth).mean()), 4),
         }
-    return {"pictures": len(items), "strengths": errors}
+    return {"pictures": len(items), "entropies": errors}

@@ -6,52 +6,35 @@ without a counterpart or of another size is a mismatch; with any, nothing is mea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from superres.core.device import pick_device
 from superres.core.errors import SuperresError
 from superres.core.images import SUFFIXES, read_image
 from superres.core.progress import counting, progress_bar
-from superres.evaluation.spreading import spread
-from superres.evaluation.summary import summarize
-from superres.evaluation.writing import how_compared
+from superres.evaluation.measure import Instruments, PictureSet, measure_contender, spread
+from superres.evaluation.measuring_networks import absence_notes, feature_notes, open_lpips
+from superres.evaluation.outputs import how_compared
+from superres.metrics.aggregation import summarize
+from superres.metrics.catalog import FeatureSettings
 from superres.metrics.config import BootstrapParams, KidParams, SwdParams
-from superres.metrics.feature_files import describe_cached
 from superres.metrics.features import LAYER
-from superres.metrics.fidelity import SSIM_WINDOW, compare
-from superres.metrics.inception import PREPROCESSING, load_inception
+from superres.metrics.fidelity import SSIM_WINDOW
+from superres.metrics.inception import PREPROCESSING, Inception, load_inception
 from superres.metrics.intervals import bootstrap_intervals
-from superres.metrics.lpips import distances
-from superres.metrics.perception import (
-    Perception,
-    absent,
-    feature_figures,
-    feature_notes,
-    open_lpips,
-)
-from superres.metrics.swd import (
-    SMALLEST_LEVEL,
-    descriptors,
-    level_sizes,
-    sliced_distances,
-)
-from superres.metrics.weights import WeightsMissing, by_hand, find_weights
+from superres.metrics.swd import SMALLEST_LEVEL
+from superres.metrics.weights import Weights, WeightsMissing, by_hand, find_weights
 
 RESTORED = "restored"
 """What the folder is called among the contenders: it is the only one."""
 
 SWD = SwdParams(patches_per_tile=128, max_patches=65536, projections=512, seed=0)
-KID = KidParams(subsets=100, subset_size=1000, seed=2020)
-NEIGHBOURS = 3
+SETTINGS = FeatureSettings(KidParams(subsets=100, subset_size=1000, seed=2020), neighbours=3)
 BOOTSTRAP = BootstrapParams(resamples=1000, seed=0)
-
-_FOLDERS: tuple[Literal["restored", "original"], ...] = ("restored", "original")
 
 
 class Mismatch(SuperresError):  # noqa: N818 - it names the folders' state
@@ -64,6 +47,8 @@ class Pair(NamedTuple):
     name: str
     restored: Path
     original: Path
+    size: tuple[int, int]
+    """Height and width of both, in pixels."""
 
 
 class Measured(NamedTuple):
@@ -88,10 +73,12 @@ def pair_folders(restored: Path, original: Path, border_crop: int) -> list[Pair]
         f"{second[n]}: no picture '{n}' in {restored}" for n in sorted(second.keys() - first)
     ]
     names = sorted(first.keys() & second.keys())
-    pairs = [Pair(name, first[name], second[name]) for name in names]
-    check = partial(_fault, border_crop=border_crop)
-    with progress_bar(len(pairs), "check", "picture") as bar:
-        faults += [fault for fault in counting(spread(check, pairs), bar) if fault]
+    check = partial(_check, border_crop=border_crop)
+    paths = [(name, first[name], second[name]) for name in names]
+    with progress_bar(len(names), "check", "picture") as bar:
+        checked = list(counting(spread(check, paths), bar))
+    pairs = [one for one in checked if isinstance(one, Pair)]
+    faults += [one for one in checked if isinstance(one, str)]
     if faults:
         raise Mismatch("\n".join([*faults, f"mismatches: {len(faults)}; nothing was measured"]))
     return pairs
@@ -107,20 +94,37 @@ def measure_folders(pairs: list[Pair], border_crop: int) -> Measured:
     Raises:
         SuperresError: weights that are given by a path which is wrong.
     """
-    with progress_bar(len(pairs), "measure", "picture") as bar:
-        rows = list(counting(spread(partial(_compare, border_crop=border_crop), pairs), bar))
-    sizes = {row.pop("size") for row in rows}
-    per_image = pd.DataFrame(rows)
+    sizes = {pair.size for pair in pairs}
+    names = [pair.name for pair in pairs]
     lpips, lpips_notes = open_lpips([RESTORED], min(map(min, sizes)))
-    if lpips is not None:
-        read = zip(*(_read(pairs, which) for which in _FOLDERS), strict=True)
-        with progress_bar(len(pairs), "lpips", "picture") as bar:
-            per_image["lpips"] = list(counting(distances(lpips, read), bar))
+    opened, reason = _open_inception(pairs)
+    no_swd = _why_no_swd(sizes)
+    instruments = Instruments(
+        border_crop, SETTINGS, SWD if no_swd is None else None, lpips=lpips, inception=opened
+    )
+    pictures = PictureSet(names, lambda number: read_image(pairs[number].original))
+    with progress_bar(instruments.passes * len(pairs), "measure", "picture") as bar:
+        found = measure_contender(
+            lambda number: read_image(pairs[number].restored), pictures, instruments, bar
+        )
+    per_image = pd.DataFrame(
+        [{"name": name, **row} for name, row in zip(names, found.rows, strict=True)]
+    )
     table = per_image.rename(columns={"name": "id"}).assign(contender=RESTORED)
     table["source"] = table["id"]
-    swd, notes = _swd(pairs, sizes)
-    perception, inception = _perception(pairs)
-    metrics, found = summarize(table, swd, perception.figures)
+    swd = pd.DataFrame({"contender": RESTORED, "swd": found.swd})
+    metrics, mean_notes = summarize(table, swd, {RESTORED: found.sets})
+    if opened is not None and found.originals is not None:
+        weights = opened[1]
+        notes = feature_notes([RESTORED], found.originals, SETTINGS, weights.name)
+        inception = {"weights": weights.name, "sha256": weights.sha256}
+        inception |= {"layer": LAYER, "preprocessing": PREPROCESSING}
+    else:
+        notes, inception = absence_notes([RESTORED], reason), {}
+    notes += lpips_notes
+    if no_swd is not None:
+        text = f"SWD is not computed: {no_swd}."
+        notes.append({"metric": "swd", "contenders": [RESTORED], "text": text})
     summary = {
         "figures": metrics[RESTORED],
         "images": len(pairs),
@@ -130,13 +134,33 @@ def measure_folders(pairs: list[Pair], border_crop: int) -> Measured:
             **how_compared(per_image.columns),
             "swd": SWD.model_dump(),
             "inception": inception,
-            "kid": KID.model_dump(),
-            "precision_recall": {"neighbours": NEIGHBOURS},
+            "kid": SETTINGS.kid.model_dump(),
+            "precision_recall": {"neighbours": SETTINGS.neighbours},
             "intervals": {"share": 0.95, "drawn": "pictures"} | BOOTSTRAP.model_dump(),
         },
-        "notes": [*perception.notes, *lpips_notes, *notes, *found],
+        "notes": [*notes, *mean_notes],
     }
     return Measured(summary, per_image)
+
+
+def _open_inception(pairs: list[Pair]) -> tuple[tuple[Inception, Weights] | None, str]:
+    """Return the network and its weights, or None and why not."""
+    if len(pairs) < 2:
+        return None, "one picture has no distribution."
+    try:
+        weights = find_weights()
+    except WeightsMissing as error:
+        return None, f"{error}. By hand: {by_hand()}."
+    return (load_inception(weights.path).to(pick_device()), weights), ""
+
+
+def _why_no_swd(sizes: set[tuple[int, int]]) -> str | None:
+    """Return why the pictures have no pyramid levels in common, or None where they have."""
+    if len(sizes) > 1:
+        return "the pictures differ in size"
+    if min(next(iter(sizes))) < SMALLEST_LEVEL:
+        return f"the pictures are smaller than {SMALLEST_LEVEL} pixels"
+    return None
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
@@ -154,72 +178,20 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _fault(pair: Pair, border_crop: int) -> str | None:
-    """Return what keeps a pair from being measured, or None."""
+def _check(paths: tuple[str, Path, Path], border_crop: int) -> Pair | str:
+    """Return a pair, or what keeps it from being measured."""
+    name, restored, original = paths
     try:
         (height, width), (rows, columns) = (
-            read_image(path).shape[:2] for path in (pair.restored, pair.original)
+            read_image(path).shape[:2] for path in (restored, original)
         )
     except SuperresError as error:
         return str(error)
     if (height, width) != (rows, columns):
-        return f"{pair.restored}: {width} x {height} pixels, its original is {columns} x {rows}"
+        return f"{restored}: {width} x {height} pixels, its original is {columns} x {rows}"
     if min(height, width) - 2 * border_crop < SSIM_WINDOW:
         return (
-            f"{pair.restored}: {width} x {height} pixels; SSIM needs {SSIM_WINDOW} x {SSIM_WINDOW} "
+            f"{restored}: {width} x {height} pixels; SSIM needs {SSIM_WINDOW} x {SSIM_WINDOW} "
             f"within a border of {border_crop}"
         )
-    return None
-
-
-def _compare(pair: Pair, border_crop: int) -> dict[str, Any]:
-    restored, original = read_image(pair.restored), read_image(pair.original)
-    figures = compare(restored, original, border_crop)
-    return {"name": pair.name, **figures, "size": restored.shape[:2]}
-
-
-def _swd(
-    pairs: list[Pair], sizes: set[tuple[int, int]]
-) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-    """Return the distance by level, empty with a note where the pictures have no common levels."""
-    reason = None
-    if len(sizes) > 1:
-        reason = "the pictures differ in size"
-    elif min(next(iter(sizes))) < SMALLEST_LEVEL:
-        reason = f"the pictures are smaller than {SMALLEST_LEVEL} pixels"
-    if reason:
-        text = f"SWD is not computed: {reason}."
-        note = {"metric": "swd", "contenders": [RESTORED], "text": text}
-        return pd.DataFrame({"contender": [], "level_px": [], "swd": []}), [note]
-    names = [pair.name for pair in pairs]
-    first, second = (descriptors(_read(pairs, which), names, SWD) for which in _FOLDERS)
-    distances = sliced_distances(second, first, SWD)
-    levels = level_sizes(min(next(iter(sizes))))
-    return pd.DataFrame({"contender": RESTORED, "level_px": levels, "swd": distances}), []
-
-
-def _perception(pairs: list[Pair]) -> tuple[Perception, dict[str, Any]]:
-    """Return FID and its like, or notes on why not, and how they were computed."""
-    if len(pairs) < 2:
-        return absent([RESTORED], "one picture has no distribution."), {}
-    try:
-        weights = find_weights()
-    except WeightsMissing as error:
-        return absent([RESTORED], f"{error}. By hand: {by_hand()}."), {}
-    network = load_inception(weights.path).to(pick_device())
-    names = [pair.name for pair in pairs]
-    with progress_bar(2 * len(pairs), "features", "picture") as bar:
-        restored, original = (
-            describe_cached(network, weights, partial(_read, pairs, which), names, bar)
-            for which in _FOLDERS
-        )
-    figures = feature_figures(original, restored, KID, NEIGHBOURS)
-    notes = feature_notes([RESTORED], original, KID, NEIGHBOURS, weights.name)
-    how = {"weights": weights.name, "sha256": weights.sha256}
-    how |= {"layer": LAYER, "preprocessing": PREPROCESSING}
-    return Perception({RESTORED: figures}, notes), how
-
-
-def _read(pairs: list[Pair], which: Literal["restored", "original"]) -> Iterator[np.ndarray]:
-    """Yield the restored or the original pictures, each read when its turn comes."""
-    return (read_image(getattr(pair, which)) for pair in pairs)
+    return Pair(name, restored, original, (height, width))

@@ -7,7 +7,6 @@ says what they describe: a reference of other tiles or of other params is refuse
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,18 +18,20 @@ import numpy as np
 
 from superres.core.device import pick_device
 from superres.core.errors import SuperresError
+from superres.core.hashing import text_digest
 from superres.core.progress import counting, progress_bar
 from superres.core.storage import Shards, read_manifest, replacing_folder, rows_of_split, write_json
 from superres.metrics.config import FeaturesParams
 from superres.metrics.feature_files import (
-    features_key,
+    features_digest,
     load_array,
     load_features,
     save_features,
 )
-from superres.metrics.features import LAYER, FeatureSet, describe_pictures
+from superres.metrics.feature_sets import FeatureSet
+from superres.metrics.features import LAYER, describe_pictures
 from superres.metrics.inception import PREPROCESSING, load_inception
-from superres.metrics.swd import descriptors, level_sizes
+from superres.metrics.swd import Patches, level_sizes
 from superres.metrics.weights import (
     RECORD,
     Weights,
@@ -79,16 +80,21 @@ def write_reference(
     def originals() -> Iterator[np.ndarray]:
         return (shards[name, int(index)] for name, index in places)
 
+    device = pick_device()
+    patches = Patches(ids, params.swd)
+    digest = features_digest(weights, device) if isinstance(weights, Weights) else None
     with progress_bar(len(ids), "reference", "tile") as bar:
-        levels = descriptors(counting(originals(), bar), ids, params.swd)
+        for tile, name in zip(counting(originals(), bar), ids, strict=True):
+            patches.add(tile, name)
+            if digest is not None:
+                digest.add(tile, name)
     sizes = level_sizes(min(shards[places[0]].shape[:2]))
     inception: dict[str, Any] = {"state": weights if isinstance(weights, str) else THERE}
     features = None
     if isinstance(weights, Weights) and len(ids) < 2:
         inception = {"state": TOO_FEW}
-    elif isinstance(weights, Weights):
-        device = pick_device()
-        key = features_key(originals(), ids, weights, device)
+    elif isinstance(weights, Weights) and digest is not None:
+        key = digest.hexdigest()
         inception |= {
             "weights": weights.name,
             "sha256": weights.sha256,
@@ -102,8 +108,8 @@ def write_reference(
             with progress_bar(len(ids), "features", "tile") as bar:
                 features = describe_pictures(network, counting(originals(), bar), ids)
     with replacing_folder(folder) as out:
-        for size, patches in zip(sizes, levels, strict=True):
-            np.save(out / _level_file(size), patches, allow_pickle=False)
+        for size, level in zip(sizes, patches.levels, strict=True):
+            np.save(out / _level_file(size), level, allow_pickle=False)
         if features is not None:
             save_features(features, out)
         write_json(out / DESCRIPTION, _description(params, ids, sizes) | {"inception": inception})
@@ -165,10 +171,9 @@ def _read_description(path: Path) -> dict[str, Any]:
 
 
 def _description(params: FeaturesParams, ids: Sequence[str], sizes: list[int]) -> dict[str, Any]:
-    joined = "\n".join(sorted(ids)).encode()
     return {
         "tiles": len(ids),
-        "ids": hashlib.blake2b(joined, digest_size=16).hexdigest(),
+        "ids": text_digest("\n".join(sorted(ids))),
         "levels": sizes,
         "swd": params.swd.model_dump(),
     }

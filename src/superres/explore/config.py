@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -26,17 +26,19 @@ class CurveParams(Section):
     def _steps_differ(self) -> Self:
         twice = [count for count in self.steps if self.steps.count(count) > 1]
         if twice:
-            raise ValueError(f"steps: {twice[0]} stands twice")
+            raise ValueError(f"steps: {twice[0]} is duplicated")
         return self
 
 
 class ExploreParams(Section):
     """Read by the `explore` stage."""
 
+    renamed: ClassVar = {"strengths": "entropies"}
+
     tiles: Annotated[int, Field(ge=1, le=1024)]
     """Test tiles that the curves are measured on, spread evenly from sharpest to dullest."""
-    strengths: Annotated[list[Unit], Field(min_length=1, max_length=9)]
-    """Entropies told to the model along both axes of the strength grid."""
+    entropies: Annotated[list[Unit], Field(min_length=1, max_length=9)]
+    """Entropies that the model is conditioned on along both axes of the entropy grid."""
     samples: Annotated[int, Field(ge=2, le=64)]
     """Samples of one tile that the uncertainty map is made of."""
     grid_steps: Steps
@@ -54,12 +56,12 @@ class ExploreParams(Section):
     seed: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
-    def _nothing_stands_twice(self) -> Self:
+    def _nothing_is_duplicated(self) -> Self:
         ways = [f"{curve.sampler} {curve.spacing}" for curve in self.curves]
         for key, values in (("curves", ways), ("sizes", self.sizes)):
             twice = [value for value in values if list(values).count(value) > 1]
             if twice:
-                raise ValueError(f"{key}: {twice[0]} stands twice")
+                raise ValueError(f"{key}: {twice[0]} is duplicated")
         if 1 not in self.sizes:
             raise ValueError(f"sizes: must have 1, the training tile, among them: {self.sizes}")
         return self

@@ -1,4 +1,4 @@
-"""What a model makes of one tile: told other strengths, and sampled several times."""
+"""What a model makes of one tile: given other entropies, and sampled several times."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ GAIN = 8
 
 
 def grid_cells(trial: Trial) -> int:
-    """Return how many restorations the strength grid has."""
-    return len(trial.params.strengths) ** min(2, len(trial.test.entropy_names))
+    """Return how many restorations the entropy grid has."""
+    return len(trial.params.entropies) ** min(2, len(trial.test.entropy_names))
 
 
-def strength_grid(trial: Trial, advance: Advance) -> tuple[bytes, str]:
-    """Return a PNG of a tile restored as if corrupted by each pair of strengths, and its caption.
+def entropy_grid(trial: Trial, advance: Advance) -> tuple[bytes, str]:
+    """Return a PNG of a tile restored as if corrupted by each pair of entropies, and its caption.
 
-    Rows tell the model the first entropy, columns the second; the others keep what was truly
-    applied, and the noise is the same everywhere.
+    Rows condition the model on the first entropy, columns on the second; the others keep what was
+    truly applied, and the noise is the same everywhere.
     """
-    strengths, names = trial.params.strengths, trial.test.entropy_names
-    down = strengths if len(names) > 0 else [0.0]
-    across = strengths if len(names) > 1 else [0.0]
+    entropies, names = trial.params.entropies, trial.test.entropy_names
+    down = entropies if len(names) > 0 else [0.0]
+    across = entropies if len(names) > 1 else [0.0]
     restored = restore_as_if(trial, advance)
     picture = draw_grid(
         restored.reshape(len(down), len(across), *restored.shape[1:]),
@@ -38,22 +38,22 @@ def strength_grid(trial: Trial, advance: Advance) -> tuple[bytes, str]:
     source = trial.test.rows["source"].iloc[trial.shown]
     caption = (
         f"A test tile ({source}) restored in {trial.params.grid_steps} steps of {SAMPLER} at "
-        f"temperature 1, told other strengths than were applied "
-        f"({trial.strengths_of(trial.shown)}); the noise is the same everywhere."
+        f"temperature 1, conditioned on other entropies than were applied "
+        f"({trial.entropies_of(trial.shown)}); the noise is the same everywhere."
     )
     return picture, caption
 
 
 def restore_as_if(trial: Trial, advance: Advance) -> np.ndarray:
     """Return the grid's restorations, row by row: uint8, N x H x W x 3."""
-    strengths, planes = trial.params.strengths, min(2, len(trial.test.entropy_names))
-    told = trial.test.entropies([trial.shown]).repeat(grid_cells(trial), axis=0)
+    levels, planes = trial.params.entropies, min(2, len(trial.test.entropy_names))
+    entropies = trial.test.entropies([trial.shown]).repeat(grid_cells(trial), axis=0)
     # The first plane changes slowest: rows of the grid.
-    for plane, values in enumerate(np.meshgrid(*[strengths] * planes, indexing="ij")):
-        told[:, plane] = values.ravel()
-    items = np.full(len(told), trial.shown)
+    for plane, values in enumerate(np.meshgrid(*[levels] * planes, indexing="ij")):
+        entropies[:, plane] = values.ravel()
+    items = np.full(len(entropies), trial.shown)
     how = Sampling(SAMPLER, trial.params.grid_steps)
-    return trial.restore(trial.test.low(items), told, trial.ids(items), how, advance)
+    return trial.restore(trial.test.low(items), entropies, trial.ids(items), how, advance)
 
 
 def uncertainty(trial: Trial, advance: Advance) -> tuple[bytes, str]:
@@ -62,8 +62,8 @@ def uncertainty(trial: Trial, advance: Advance) -> tuple[bytes, str]:
     items = np.full(count, trial.shown)
     ids = [f"{name}/{number}" for number, name in enumerate(trial.ids(items))]
     how = Sampling(SAMPLER, trial.params.grid_steps)
-    told = trial.test.entropies(items)
-    samples = trial.restore(trial.test.low(items), told, ids, how, advance)
+    entropies = trial.test.entropies(items)
+    samples = trial.restore(trial.test.low(items), entropies, ids, how, advance)
     spread = deviation(samples)
     scale = trial.test.scale
     shown = {"input": trial.test.low([trial.shown])[0].repeat(scale, axis=0).repeat(scale, axis=1)}

@@ -10,7 +10,7 @@ from superres.core.storage import replacing_folder, write_bytes, write_csv, writ
 from superres.explore import picture_sizes as sizes
 from superres.explore import sampling_curves as curves
 from superres.explore.config import ExploreParams
-from superres.explore.entropy_grid import grid_cells, strength_grid, uncertainty
+from superres.explore.entropy_grid import entropy_grid, grid_cells, uncertainty
 from superres.explore.trial import Trial
 from superres.sampling.samplers import evaluations
 
@@ -24,7 +24,7 @@ def explore(
 ) -> dict[str, Any]:
     """Try a model on a few test tiles and write pictures and figures of that to a folder.
 
-    `out` gets `strengths.png`, `uncertainty.png`, `sizes.png`, `steps.csv`, `sizes.csv` and
+    `out` gets `entropies.png`, `uncertainty.png`, `sizes.png`, `steps.csv`, `sizes.csv` and
     `explore.json`: the pictures' captions and `notes` on what was left out. The same inputs give
     the same bytes; what time it took is therefore not among them.
 
@@ -41,17 +41,17 @@ def explore(
     total = count_evaluations(trial, subjects)
     with replacing_folder(out) as partial, progress_bar(total, "explore", "evaluation") as bar:
         # Pictures first: what a device does once, at the beginning, is not to be in the times.
-        strengths, strengths_caption = strength_grid(trial, bar.update)
+        entropies, entropies_caption = entropy_grid(trial, bar.update)
         samples, samples_caption = uncertainty(trial, bar.update)
         steps, notes, times = curves.step_curves(trial, bar.update)
         larger = sizes.compare_sizes(trial, subjects, bar.update)
-        write_bytes(partial / "strengths.png", strengths)
+        write_bytes(partial / "entropies.png", entropies)
         write_bytes(partial / "uncertainty.png", samples)
         write_bytes(partial / "sizes.png", larger.picture)
         write_csv(partial / curves.TABLE, steps)
         write_csv(partial / sizes.TABLE, larger.table)
         pictures = {
-            "strengths.png": strengths_caption,
+            "entropies.png": entropies_caption,
             "uncertainty.png": samples_caption,
             "sizes.png": larger.caption,
         }

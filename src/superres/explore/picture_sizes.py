@@ -48,8 +48,8 @@ class Scene:
     """uint8, H x H x 3."""
     low: np.ndarray
     """uint8, H/scale x H/scale x 3."""
-    told: np.ndarray
-    """The strengths applied, K."""
+    entropies: np.ndarray
+    """The entropies applied, K."""
 
 
 @dataclass(frozen=True)
@@ -118,32 +118,32 @@ def compare_sizes(trial: Trial, subjects: Subjects, advance: Advance) -> Sizes:
 def make_scene(trial: Trial, region: Region) -> Scene:
     """Return a region's picture, degraded as its pairs were, as one.
 
-    The strengths are those recorded for one of its tiles, the first that is near the middle of
+    The entropies are those recorded for one of its tiles, the first that is near the middle of
     what there is.
     """
     items = region.items.ravel()
     original = assemble(trial.test.high(items).reshape(*region.items.shape, *_shape(trial)))
     recorded = trial.test.entropies(items)
-    # As text has it, not as float32 rounds it: the strengths that the tile's own input was made of.
+    # As text has it, not as float32 rounds it: the entropies that the tile's own input was made of.
     columns = [f"entropy_{name}" for name in trial.test.entropy_names]
     exact = trial.test.rows[columns].iloc[items[near_middle(recorded).argmax()]]
-    strengths = dict(zip(trial.test.entropy_names, map(float, exact), strict=True))
-    low, applied = degrade(trial.test.degradation, original, strengths, trial.ids(items)[0])
-    told = np.array(list(applied.values()), np.float32)
-    return Scene(region.source, trial.ids(items), original, low, told)
+    drawn = dict(zip(trial.test.entropy_names, map(float, exact), strict=True))
+    low, applied = degrade(trial.test.degradation, original, drawn, trial.ids(items)[0])
+    entropies = np.array(list(applied.values()), np.float32)
+    return Scene(region.source, trial.ids(items), original, low, entropies)
 
 
 def sampled(trial: Trial, scene: Scene, size: int, advance: Advance) -> np.ndarray:
     """Return a scene with a sample in every window of `size` x `size` tiles: uint8, H x H x 3."""
-    low, told, ids, places = _cut(trial, scene, size)
+    low, entropies, ids, places = _cut(trial, scene, size)
     how = Sampling(SAMPLER, trial.params.grid_steps)
-    return _lay(trial.restore(low, told, ids, how, advance), places, scene, trial.tile_px)
+    return _lay(trial.restore(low, entropies, ids, how, advance), places, scene, trial.tile_px)
 
 
 def estimated(trial: Trial, scene: Scene, size: int, advance: Advance) -> np.ndarray:
     """Return a scene with the estimate in every window of `size` x `size` tiles."""
-    low, told, ids, places = _cut(trial, scene, size)
-    return _lay(trial.estimate(low, told, ids, advance), places, scene, trial.tile_px)
+    low, entropies, ids, places = _cut(trial, scene, size)
+    return _lay(trial.estimate(low, entropies, ids, advance), places, scene, trial.tile_px)
 
 
 def _shape(trial: Trial) -> tuple[int, int, int]:
@@ -153,7 +153,7 @@ def _shape(trial: Trial) -> tuple[int, int, int]:
 def _cut(
     trial: Trial, scene: Scene, size: int
 ) -> tuple[np.ndarray, np.ndarray, list[str], list[tuple[int, int]]]:
-    """Return a scene's input in windows, what the model is told, identities, and their places."""
+    """Return a scene's input in windows, their entropies, identities, and places."""
     step = trial.tile_px // trial.test.scale
     edge = scene.low.shape[0] // step
     places = windows(edge, size)
@@ -164,18 +164,18 @@ def _cut(
         ]
     )
     ids = [f"{scene.ids[row * edge + column]}/{size}" for row, column in places]
-    return low, np.repeat(scene.told[np.newaxis], len(places), axis=0), ids, places
+    return low, np.repeat(scene.entropies[np.newaxis], len(places), axis=0), ids, places
 
 
 def _lay(
     pictures: np.ndarray, places: list[tuple[int, int]], scene: Scene, tile_px: int
 ) -> np.ndarray:
     """Return windows laid where they belong; where they overlap, the later one is seen."""
-    whole = np.empty_like(scene.original)
+    laid = np.empty_like(scene.original)
     for picture, (row, column) in zip(pictures, places, strict=True):
         top, left = row * tile_px, column * tile_px
-        whole[top : top + len(picture), left : left + len(picture)] = picture
-    return whole
+        laid[top : top + len(picture), left : left + len(picture)] = picture
+    return laid
 
 
 def _measure(
@@ -222,8 +222,8 @@ def _draw(
     shown = {"input": scene.low.repeat(scale, axis=0).repeat(scale, axis=1)}
     shown |= {f"in windows of {one}": restored["", one][0] for one in sorted({1, edge})}
     shown["original"] = scene.original
-    strengths = zip(trial.test.entropy_names, scene.told, strict=True)
-    applied = ", ".join(f"{name} {value:.2f}" for name, value in strengths) or "nothing"
+    pairs = zip(trial.test.entropy_names, scene.entropies, strict=True)
+    applied = ", ".join(f"{name} {value:.2f}" for name, value in pairs) or "nothing"
     caption = (
         f"{edge} x {edge} neighbouring test tiles ({scene.source}) as one picture, degraded as one "
         f"({applied}) and restored in {trial.params.grid_steps} steps of {SAMPLER}: in windows of "

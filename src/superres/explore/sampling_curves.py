@@ -35,7 +35,7 @@ def step_curves(trial: Trial, advance: Advance) -> tuple[pd.DataFrame, list[str]
     `psnr` (dB) and `ssim`, `swd` (8-bit levels), and `tiles`, of which they are.
     """
     test, ids = trial.test, trial.ids(trial.items)
-    low, told, originals = (
+    low, entropies, originals = (
         test.low(trial.items),
         test.entropies(trial.items),
         test.high(trial.items),
@@ -44,7 +44,7 @@ def step_curves(trial: Trial, advance: Advance) -> tuple[pd.DataFrame, list[str]
     rows, closeness, times = [], [], Times()
     for how in ways(trial):
         begin = time.perf_counter()
-        restored = trial.restore(low, told, ids, how, advance)
+        restored = trial.restore(low, entropies, ids, how, advance)
         spent = 1000 * (time.perf_counter() - begin) / len(ids)
         times.setdefault(f"{how.sampler} {how.spacing}", {})[str(how.steps)] = round(spent, 2)
         pairs = list(zip(restored, originals, strict=True))

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from superres.core.device import pick_device
-from superres.core.errors import SuperresError
 from superres.core.tensors import to_pictures
 from superres.data.tile_grid import sharpness
 from superres.degradation.dataset import PairSet
@@ -16,12 +15,13 @@ from superres.explore.config import ExploreParams
 from superres.model.folder import load_model
 from superres.sampling.batch import Batch, Sampling
 from superres.sampling.samplers import evaluations
+from superres.sampling.spacing import check_steps
 
 SAMPLER = "ddpm"
 """What everything but the curves is sampled with."""
 
 Advance = Callable[[int], object]
-"""Told how many network evaluations of single tiles have just been made."""
+"""Called with the number of network evaluations of single tiles that have just been made."""
 
 
 class Trial:
@@ -29,8 +29,8 @@ class Trial:
 
     Attributes:
         items: positions of test tiles spread evenly from the sharpest to the dullest, rising.
-        shown: position of the tile that the grids show: of those whose strengths are near the
-            middle, so that telling the model less and more can both be seen, the one whose input
+        shown: position of the tile that the grids show: of those whose entropies are near the
+            middle, so that conditioning on less and on more can both be seen, the one whose input
             has most detail left.
 
     Args:
@@ -50,7 +50,7 @@ class Trial:
         self.model = load_model(model_folder, pick_device())
         self.test = PairSet(tiles, pairs, "test")
         self.model.check_pairs(self.test.scale, self.test.entropy_names, model_folder)
-        self._check_steps(model_folder)
+        self._check_steps()
         rows = self.test.rows.sort_values(["sharpness", "id"], ascending=[False, True])
         order = rows.index.to_numpy()
         places = np.linspace(0, len(order) - 1, min(params.tiles, len(order)))
@@ -62,9 +62,9 @@ class Trial:
 
     def ids(self, items: Sequence[int] | np.ndarray) -> list[str]:
         """Return the names of test pairs by position."""
-        return list(self.test.rows["id"].iloc[np.asarray(items)])
+        return self.test.ids(items)
 
-    def strengths_of(self, item: int) -> str:
+    def entropies_of(self, item: int) -> str:
         """Return what was truly applied to a test tile, in words."""
         values = zip(self.test.entropy_names, self.test.entropies([item])[0], strict=True)
         return ", ".join(f"{name} {value:.2f}" for name, value in values) or "nothing"
@@ -72,7 +72,7 @@ class Trial:
     def restore(
         self,
         low: np.ndarray,
-        told: np.ndarray,
+        entropies: np.ndarray,
         ids: Sequence[str],
         how: Sampling,
         advance: Advance,
@@ -81,62 +81,57 @@ class Trial:
 
         Args:
             low: uint8, N x h x w x 3: tiles or larger.
-            told: entropies told to the model, N x K.
+            entropies: what the model is conditioned on, N x K.
             ids: an identity per input; equal ones get equal noise.
             how: sampler, spacing, steps.
-            advance: told of every evaluation.
+            advance: called with the number of evaluations made.
 
         Returns:
             uint8, N x H x W x 3.
         """
         restored = []
-        for batch, tiles in self._batches(low, told, ids):
+        for batch, tiles in self._batches(low, entropies, ids):
 
             def watch(done: int, *_: object, tiles: int = tiles) -> None:
-                before = max(0, evaluations(how.sampler, done - 1))
+                before = evaluations(how.sampler, done - 1)
                 advance(tiles * (evaluations(how.sampler, done) - before))
 
             restored.append(to_pictures(batch.sample(how, watch=watch)))
         return np.concatenate(restored)
 
     def estimate(
-        self, low: np.ndarray, told: np.ndarray, ids: Sequence[str], advance: Advance
+        self, low: np.ndarray, entropies: np.ndarray, ids: Sequence[str], advance: Advance
     ) -> np.ndarray:
         """Return the posterior's mean for each input, of one evaluation; see `restore`."""
         restored = []
-        for batch, tiles in self._batches(low, told, ids):
+        for batch, tiles in self._batches(low, entropies, ids):
             restored.append(to_pictures(batch.estimate()))
             advance(tiles)
         return np.concatenate(restored)
 
     def _batches(
-        self, low: np.ndarray, told: np.ndarray, ids: Sequence[str]
+        self, low: np.ndarray, entropies: np.ndarray, ids: Sequence[str]
     ) -> Iterator[tuple[Batch, int]]:
         """Yield batches of about the same area, each with its area in tiles."""
         area = (low.shape[1] * self.test.scale // self.tile_px) ** 2
         size = max(1, self.params.batch // area)
         for first in range(0, len(low), size):
             some = slice(first, first + size)
-            batch = Batch(self.model, low[some], told[some], ids[some], self.params.seed)
+            batch = Batch(self.model, low[some], entropies[some], ids[some], self.params.seed)
             yield batch, area * len(batch.low)
 
-    def _check_steps(self, model_folder: str | Path) -> None:
-        limit = self.model.diffusion.timesteps
+    def _check_steps(self) -> None:
         steps = {"grid_steps": self.params.grid_steps}
         steps |= {
             f"curves.{number}.steps": max(curve.steps)
             for number, curve in enumerate(self.params.curves)
         }
         for key, value in steps.items():
-            if value > limit:
-                raise SuperresError(
-                    f"params.yaml: explore.{key}: must be at most {limit}, the timesteps that "
-                    f"{model_folder} was trained on, got {value}"
-                )
+            check_steps(f"params.yaml: explore.{key}", value, self.model.diffusion)
 
 
 def near_middle(entropies: np.ndarray) -> np.ndarray:
-    """Return which rows of strengths (N x K) lie within 0.25 of the middle, or are the nearest."""
+    """Return which rows of entropies (N x K) lie within 0.25 of the middle, or are the nearest."""
     distances = np.abs(entropies - 0.5).max(axis=1, initial=0.0).clip(min=0.25)
     return np.asarray(distances == distances.min())
 

@@ -1,10 +1,10 @@
 """Reading from a state dict's names and shapes which U-Net it belongs to.
 
 Names and shapes are those of guided-diffusion's `UNetModel`, which DL-Art-School shares. What they
-do not tell (heads, the order of the attention's channels, the groups of the norms) is asked for.
+do not show (heads, the order of the attention's channels, the groups of the norms) is asked for.
 
-Damaged files shall be told apart from foreign ones, and their faults be named; so whatever several
-tensors tell is decided by their majority, and comparing names and shapes comes afterwards.
+Damaged files shall be distinguished from foreign ones, and their faults named; so whatever several
+tensors show is decided by their majority, and comparing names and shapes comes afterwards.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True)
 class Architecture:
-    """What tensors tell about their network; see `UNetParams` for the words."""
+    """What tensors show of their network; see `UNetParams` for the names."""
 
     channels: int
     channel_mult: tuple[int, ...]
@@ -69,7 +69,7 @@ def norm_widths(tensors: Mapping[str, Tensor]) -> frozenset[int]:
 
 
 def infer_architecture(tensors: Mapping[str, Tensor]) -> Architecture:
-    """Return what a state dict tells about its network.
+    """Return what a state dict shows of its network.
 
     Args:
         tensors: by name, without prefix; only names and shapes are looked at.
@@ -114,7 +114,7 @@ def infer_architecture(tensors: Mapping[str, Tensor]) -> Architecture:
 
 
 class _Evidence:
-    """The shapes by name, and which modules stand where.
+    """The shapes by name, and which modules are where.
 
     A level takes `span` = blocks + 1 places: on the way down, its residual blocks and what halves
     the resolution, after the stem at place 0; on the way up, its residual blocks, the last of
@@ -136,7 +136,7 @@ class _Evidence:
         return _majority(vote for vote in votes if vote > 0)
 
     def spans(self) -> tuple[int, int]:
-        """Return blocks + 1 and the number of levels; (0, 0) where nothing tells."""
+        """Return blocks + 1 and the number of levels; (0, 0) where nothing shows them."""
         marks = [i for (way, i, _), held in self.modules.items() if way == "input" and "op" in held]
         marks += [i + 1 for i in self._upsamplers()]
         for way in ("input", "output"):
@@ -147,7 +147,7 @@ class _Evidence:
         return 0, 0
 
     def widths(self, span: int, levels: int) -> list[int]:
-        """Return the channels of each level; empty where a level tells nothing."""
+        """Return the channels of each level; empty where a level does not show them."""
         widths = []
         for level in range(levels):
             begin = 1 + level * span

@@ -91,7 +91,7 @@ def named_tensors(state_dict: Mapping[str, Any]) -> dict[str, Tensor]:
 
     Raises:
         ValueError: no mapping, an empty one, entries that are no dense floating tensors, or a name
-            that stands twice.
+            that is duplicated.
     """
     if not isinstance(state_dict, Mapping):
         raise ValueError(f"a state dict maps names to tensors; got {type(state_dict).__name__}")
@@ -106,7 +106,7 @@ def named_tensors(state_dict: Mapping[str, Any]) -> dict[str, Tensor]:
         raise ValueError(f"entries that are not weights by name: {listed(foreign)}")
     tensors = {_PREFIX.sub("", name): tensor for name, tensor in state_dict.items()}
     if len(tensors) < len(state_dict):
-        raise ValueError("some tensors stand there twice, with and without 'module.'")
+        raise ValueError("some tensors are duplicated, with and without 'module.'")
     return tensors
 
 

@@ -1,6 +1,6 @@
 """What the origin of weights suggests where their tensors show nothing.
 
-Every choice is noted, so that it can be told, kept with the model and changed.
+Every choice is noted, so that it can be printed, kept with the model and changed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def origin_of(architecture: Architecture) -> str:
     return "dl-art-school" if classes is None and entropies else "guided-diffusion"
 
 
-def unseen(architecture: Architecture, origin: str, choices: Choices) -> dict[str, Any]:
+def hidden_options(architecture: Architecture, origin: str, choices: Choices) -> dict[str, Any]:
     """Return the arguments that `load_guided_diffusion` asks for."""
     attends = bool(architecture.attention) or architecture.middle_attention
     per_head = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import os
 import socket
@@ -13,6 +12,7 @@ import urllib.request
 from pathlib import Path
 
 from superres.core.errors import SuperresError
+from superres.core.hashing import sha256_of
 from superres.core.progress import progress_bar
 
 CONNECT_S = 5.0
@@ -68,12 +68,6 @@ def download(url: str, target: Path, digits: str) -> None:
     with part.open("rb") as file:
         os.fsync(file.fileno())
     part.replace(target)
-
-
-def sha256_of(path: Path) -> str:
-    """Return a file's SHA-256, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fetch(url: str, part: Path) -> None:

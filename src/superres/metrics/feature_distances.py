@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from superres.metrics.config import KidParams
-from superres.metrics.features import Array, FeatureSet
+from superres.metrics.feature_sets import Array, FeatureSet
 
 _ROWS_AT_ONCE = 1024  # of a matrix of distances: memory
 
@@ -86,23 +86,33 @@ def _discrepancy(one: Array, other: Array) -> float:
     return within / (size * (size - 1)) - 2 * float(kernel(one, other).mean())
 
 
-def precision_recall(
-    original: FeatureSet, restored: FeatureSet, neighbours: int
-) -> tuple[float, float]:
-    """Return precision and recall of Kynkäänniemi et al. 2019 (arXiv 1904.06991), equations 1, 2.
+def precision(original: FeatureSet, restored: FeatureSet, neighbours: int) -> float:
+    """Return the share of restored features in the originals' manifold.
 
-    A set's manifold is the union of balls around its features, each reaching to the feature's
-    `neighbours`-th nearest neighbour in the set. Precision is the share of restored features in the
-    originals' manifold (do they look right?), recall the share of original features in that of the
-    restored ones (is all variety there?). The paper uses VGG-16, here it is Inception.
+    It says whether they look right.
+
+    Kynkäänniemi et al. 2019 (arXiv 1904.06991), equations 1, 2. A set's manifold is the union of
+    balls around its features, each reaching to the feature's `neighbours`-th nearest neighbour in
+    the set. The paper uses VGG-16, here it is Inception.
 
     Raises:
-        ValueError: a set does not hold more than `neighbours` features.
+        ValueError: the originals do not hold more than `neighbours` features.
     """
     originals, others = original.held.astype(np.float64), restored.held.astype(np.float64)
-    precision = _share_within(others, originals, _radii(originals, neighbours))
-    recall = _share_within(originals, others, _radii(others, neighbours))
-    return precision, recall
+    return _share_within(others, originals, _radii(originals, neighbours))
+
+
+def recall(original: FeatureSet, restored: FeatureSet, neighbours: int) -> float:
+    """Return the share of original features in the restored ones' manifold.
+
+    It says whether all variety is there.
+
+    See `precision`.
+
+    Raises:
+        ValueError: the restored set does not hold more than `neighbours` features.
+    """
+    return precision(restored, original, neighbours)
 
 
 def _radii(features: Array, neighbours: int) -> Array:

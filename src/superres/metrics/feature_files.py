@@ -17,15 +17,11 @@ import torch
 from tqdm import tqdm
 
 from superres.core.errors import SuperresError
+from superres.core.hashing import PicturesDigest
 from superres.core.progress import counting
 from superres.core.storage import replacing_folder
-from superres.metrics.features import (
-    LAYER,
-    FeatureSet,
-    content_key,
-    describe_pictures,
-    feature_set,
-)
+from superres.metrics.feature_sets import FeatureSet, feature_set
+from superres.metrics.features import LAYER, describe_pictures
 from superres.metrics.inception import PREPROCESSING, Inception
 from superres.metrics.weights import Weights, cache_folder
 
@@ -66,16 +62,17 @@ def load_array(path: Path) -> np.ndarray:
         raise SuperresError(f"{path}: not readable; run the stage reference: {error}") from error
 
 
-def features_key(
-    pictures: Iterable[np.ndarray], ids: Sequence[str], weights: Weights, device: torch.device
-) -> str:
-    """Return what a set's features are found by; devices round differently, so theirs is part."""
-    return content_key(pictures, ids, weights.sha256, PREPROCESSING, LAYER, device.type)
+def features_digest(weights: Weights, device: torch.device) -> PicturesDigest:
+    """Return a digest that a set's features are found by, its pictures and names to be added.
+
+    Devices round differently, so theirs is part of it.
+    """
+    return PicturesDigest(weights.sha256, PREPROCESSING, LAYER, device.type)
 
 
 def describe_cached(
     network: Inception,
-    weights: Weights,
+    key: str,
     pictures: Callable[[], Iterable[np.ndarray]],
     ids: Sequence[str],
     bar: tqdm,
@@ -84,13 +81,12 @@ def describe_cached(
 
     Args:
         network: on the device that computes.
-        weights: the network's.
-        pictures: gives the pictures, uint8, H x W x 3; called twice.
+        key: of `features_digest`, once all pictures were added.
+        pictures: gives the pictures, uint8, H x W x 3; called where the cache lacks their features.
         ids: their names.
         bar: moved by one for each picture.
     """
-    device = next(network.parameters()).device
-    folder = cache_folder() / "features" / features_key(pictures(), ids, weights, device)
+    folder = cache_folder() / "features" / key
     try:
         features = load_features(folder, len(ids))
     except SuperresError:

@@ -7,74 +7,15 @@ figures of a set are means over its tiles.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
-from skimage.metrics import structural_similarity
 
+from superres.core.color import studio_luma
 from superres.core.errors import SuperresError
 
 PEAK = 255
 SSIM_WINDOW = 11
 """Edge in pixels of the window that a Gaussian of deviation 1.5 gets when cut at 3.5 deviations."""
-
-# BT.601 weights for R, G, B in 0..1 and the offset of black, in 8-bit levels of "studio" luma.
-LUMA_WEIGHTS = np.array([65.481, 128.553, 24.966])
-LUMA_BLACK = 16.0
-
-Degrade = Callable[[np.ndarray], np.ndarray]
-"""A tile (uint8, H x W x 3) to its low-resolution input, with the strengths of that tile."""
-
-
-def measure_tile(
-    restored: np.ndarray,
-    original: np.ndarray,
-    low: np.ndarray,
-    degrade: Degrade,
-    border_crop: int = 0,
-) -> dict[str, float]:
-    """Return every fidelity figure of one restored tile.
-
-    Args:
-        restored: uint8, H x W x 3.
-        original: uint8, of the same shape.
-        low: the input that `restored` was made from, uint8, h x w x 3.
-        degrade: what made `low` of the original, with the same strengths.
-        border_crop: pixels left out at each edge for PSNR and SSIM of the tile itself; the other
-            figures are of the whole tile.
-
-    Returns:
-        What `compare` returns, and `lr_psnr` in dB.
-
-    Raises:
-        SuperresError: what `border_crop` leaves is too small for SSIM.
-    """
-    figures = compare(restored, original, border_crop)
-    return {**figures, "lr_psnr": psnr(degrade(restored), low)}
-
-
-def compare(restored: np.ndarray, original: np.ndarray, border_crop: int = 0) -> dict[str, float]:
-    """Return the figures that need nothing but the two pictures (uint8, H x W x 3).
-
-    Returns:
-        `psnr`, `psnr_y` in dB (infinite for equal images), `ssim`, `ssim_y` in [-1, 1],
-        `color_shift_r`, `_g`, `_b` and their mean `color_shift` in 8-bit levels.
-
-    Raises:
-        SuperresError: what `border_crop` leaves is too small for SSIM.
-    """
-    inner, inner_original = crop(restored, border_crop), crop(original, border_crop)
-    shift = color_shift(restored, original)
-    return {
-        "psnr": psnr(inner, inner_original),
-        "psnr_y": psnr_y(inner, inner_original),
-        "ssim": ssim(inner, inner_original),
-        "ssim_y": ssim_y(inner, inner_original),
-        "color_shift": float(shift.mean()),
-        "color_shift_r": float(shift[0]),
-        "color_shift_g": float(shift[1]),
-        "color_shift_b": float(shift[2]),
-    }
 
 
 def crop(tile: np.ndarray, border: int) -> np.ndarray:
@@ -103,11 +44,6 @@ def psnr(restored: np.ndarray, original: np.ndarray) -> float:
     return math.inf if error == 0 else float(10 * np.log10(PEAK**2 / error))
 
 
-def luma(tile: np.ndarray) -> np.ndarray:
-    """Return BT.601 luma of an sRGB tile: float64, H x W, in 16..235, not rounded."""
-    return np.asarray(LUMA_BLACK + tile.astype(np.float64) @ LUMA_WEIGHTS / PEAK)
-
-
 def psnr_y(restored: np.ndarray, original: np.ndarray) -> float:
     """Return PSNR of BT.601 luma, in dB, infinite for equal luma.
 
@@ -115,7 +51,7 @@ def psnr_y(restored: np.ndarray, original: np.ndarray) -> float:
     rounded to 8 bits (MATLAB's `rgb2ycbcr` of an 8-bit picture does round, which moves the figure
     by hundredths of a dB).
     """
-    return psnr(luma(restored), luma(original))
+    return psnr(studio_luma(restored), studio_luma(original))
 
 
 def ssim(restored: np.ndarray, original: np.ndarray) -> float:
@@ -139,7 +75,7 @@ def ssim_y(restored: np.ndarray, original: np.ndarray) -> float:
     Raises:
         SuperresError: the images are smaller than the window.
     """
-    return _structure(luma(restored), luma(original), channel_axis=None)
+    return _structure(studio_luma(restored), studio_luma(original), channel_axis=None)
 
 
 def _structure(restored: np.ndarray, original: np.ndarray, channel_axis: int | None) -> float:
@@ -149,6 +85,9 @@ def _structure(restored: np.ndarray, original: np.ndarray, channel_axis: int | N
             f"SSIM needs at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels after evaluate.border_crop, "
             f"got {original.shape[1]} x {original.shape[0]}"
         )
+    # Here, since it takes half a second that reading the catalog of figures need not spend.
+    from skimage.metrics import structural_similarity  # noqa: PLC0415
+
     return float(
         structural_similarity(
             original,
@@ -171,6 +110,16 @@ def color_shift(restored: np.ndarray, original: np.ndarray) -> np.ndarray:
     _check_shapes(restored, original)
     difference = restored.astype(np.float64) - original
     return np.asarray(difference.mean(axis=(0, 1)))
+
+
+def channel_shift(restored: np.ndarray, original: np.ndarray, channel: int) -> float:
+    """Return `color_shift` of one channel (0 to 2), in 8-bit levels."""
+    return float(color_shift(restored, original)[channel])
+
+
+def mean_color_shift(restored: np.ndarray, original: np.ndarray) -> float:
+    """Return the mean of `color_shift` over the three channels, in 8-bit levels."""
+    return float(color_shift(restored, original).mean())
 
 
 def _check_shapes(restored: np.ndarray, original: np.ndarray) -> None:

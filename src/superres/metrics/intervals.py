@@ -9,18 +9,20 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from superres.evaluation.summary import comparable, figures_in
+from superres.metrics.aggregation import GAIN, comparable, figures_in, with_gain
 from superres.metrics.bootstrap import interval, resampled_means
 from superres.metrics.config import BootstrapParams
 
-GAIN = "psnr_over_bicubic"
+GAIN_KEY = "psnr_over_bicubic"
 """The key of a contender's mean PSNR minus bicubic's."""
 
 Intervals = dict[str, dict[str, list[float]]]
 
 
 def bootstrap_intervals(per_tile: pd.DataFrame, params: BootstrapParams) -> Intervals:
-    """Return 95 % intervals, `[low, high]`, by contender and figure (means over tiles, and `GAIN`).
+    """Return 95 % intervals, `[low, high]`, by contender and figure.
+
+    Figures are the means over tiles and `GAIN_KEY`.
 
     A figure that has no mean has no interval; tiles that its mean leaves out are left out here too.
 
@@ -33,7 +35,8 @@ def bootstrap_intervals(per_tile: pd.DataFrame, params: BootstrapParams) -> Inte
     tables = {name: comparable(per_tile, name)[0] for name in figures_in(per_tile)}
     if "bicubic" in tables["psnr"]:
         psnr = tables["psnr"]
-        tables[GAIN] = psnr.drop(columns="bicubic").sub(psnr["bicubic"], axis=0)
+        gains = with_gain(per_tile).pivot(index="id", columns="contender", values=GAIN)
+        tables[GAIN_KEY] = gains.loc[psnr.index, psnr.columns.drop("bicubic")]
     alike: dict[tuple[str, ...], list[str]] = {}  # figures of the same tiles share the resamples
     for name, table in tables.items():
         if not table.empty:

@@ -6,8 +6,7 @@ published: torchvision's AlexNet, and the linear weights of the package `lpips`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import groupby, islice
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -117,29 +116,56 @@ def load_lpips(alexnet: Path, linear: Path) -> Lpips:
     return network.requires_grad_(False).eval()
 
 
-def distances(network: Lpips, pictures: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[float]:
-    """Yield the distance of each restored picture to its original, in order.
+class Distances:
+    """Distances of restored pictures, which pass one by one, to their originals.
 
-    Full float32 even on GPUs that round the inputs of convolutions to 10 bits if they are let to.
+    Those of one size that follow each other are computed together, in full float32 even on GPUs
+    that round the inputs of convolutions to 10 bits if they are let to.
 
     Args:
         network: on the device that computes.
-        pictures: restored and original, uint8, H x W x 3, of any sizes from `SMALLEST_PX` on; those
-            of one size that follow each other are computed together.
-
-    Raises:
-        ValueError: two shapes that differ.
     """
-    for (restored, original), alike in groupby(pictures, lambda p: (p[0].shape, p[1].shape)):
-        if restored != original:
-            raise ValueError(f"shapes differ: {restored} and {original}")
-        at_once = max(1, BATCH_PX // (restored[0] * restored[1]))
-        while batch := list(islice(alike, at_once)):
-            first, second = (_stacked(side, network) for side in zip(*batch, strict=True))
-            with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-                yield from network(first, second).tolist()
+
+    def __init__(self, network: Lpips) -> None:
+        self._network = network
+        self._waiting: list[tuple[np.ndarray, np.ndarray]] = []
+        self._found: list[float] = []
+
+    def add(self, restored: np.ndarray, original: np.ndarray) -> None:
+        """Take in a picture and its original: uint8, H x W x 3, edges from `SMALLEST_PX` on.
+
+        Raises:
+            ValueError: two shapes that differ.
+        """
+        if restored.shape != original.shape:
+            raise ValueError(f"shapes differ: {restored.shape} and {original.shape}")
+        if self._waiting and self._waiting[0][0].shape != restored.shape:
+            self._compute()
+        self._waiting.append((restored, original))
+        if len(self._waiting) >= BATCH_PX // (restored.shape[0] * restored.shape[1]):
+            self._compute()
+
+    def finish(self) -> list[float]:
+        """Return the distances of all pictures that have passed, in order."""
+        self._compute()
+        return self._found
+
+    def _compute(self) -> None:
+        if not self._waiting:
+            return
+        first, second = map(self._stacked, zip(*self._waiting, strict=True))
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+            self._found += self._network(first, second).tolist()
+        self._waiting = []
+
+    def _stacked(self, pictures: tuple[np.ndarray, ...]) -> Tensor:
+        device = next(self._network.parameters()).device
+        return torch.from_numpy(np.stack(pictures)).to(device).permute(0, 3, 1, 2)
 
 
-def _stacked(pictures: tuple[np.ndarray, ...], network: Lpips) -> Tensor:
-    device = next(network.parameters()).device
-    return torch.from_numpy(np.stack(pictures)).to(device).permute(0, 3, 1, 2)
+def distances(network: Lpips, pictures: Iterable[tuple[np.ndarray, np.ndarray]]) -> list[float]:
+    """Return the distance of each restored picture to its original, in order; see `Distances`."""
+    passing = Distances(network)
+    for restored, original in pictures:
+        passing.add(restored, original)
+    return passing.finish()

@@ -83,7 +83,7 @@ def tiles_used(ids: Sequence[str], params: SwdParams) -> list[str]:
     """Return the ids, sorted, that are described: all, or `max_patches` of them drawn by id.
 
     Raises:
-        ValueError: no id, or one that stands twice.
+        ValueError: no id, or one that is duplicated.
     """
     if not ids:
         raise ValueError("a set without tiles has no distribution")
@@ -108,20 +108,46 @@ def descriptors(
     Returns:
         One float32 array per level, finest first: P x (7 * 7 * C), the rows ordered by id.
     """
-    used = {name: row for row, name in enumerate(tiles_used(ids, params))}
-    count = patches_per_tile(len(used), params)
-    result: list[np.ndarray] = []
+    patches = Patches(ids, params)
     for tile, name in zip(tiles, ids, strict=True):
-        if name not in used:
-            continue
+        patches.add(tile, name)
+    return patches.levels
+
+
+class Patches:
+    """Patches of every pyramid level of a set of tiles that pass one by one, in any order.
+
+    Args:
+        ids: of all tiles that will pass, each once.
+        params: see `descriptors`.
+
+    Attributes:
+        levels: one float32 array per level, finest first: P x (7 * 7 * C), the rows ordered by id;
+            complete once every tile has passed.
+
+    Raises:
+        ValueError: no id, or one that is duplicated.
+    """
+
+    def __init__(self, ids: Sequence[str], params: SwdParams) -> None:
+        self._rows = {name: row for row, name in enumerate(tiles_used(ids, params))}
+        self._count = patches_per_tile(len(self._rows), params)
+        self._seed = params.seed
+        self.levels: list[np.ndarray] = []
+
+    def add(self, tile: np.ndarray, name: str) -> None:
+        """Take the patches of a tile (uint8, H x W x C, of one size), if its id was drawn."""
+        if name not in self._rows:
+            return
         pyramid = laplacian_pyramid(tile)
-        if not result:
-            width = PATCH * PATCH * tile.shape[2]
-            result = [np.empty((len(used) * count, width), np.float32) for _ in pyramid]
-        first = used[name] * count
-        for number, (level, out) in enumerate(zip(pyramid, result, strict=True)):
-            out[first : first + count] = _patches(level, count, params.seed, name, number)
-    return result
+        if not self.levels:
+            shape = (len(self._rows) * self._count, PATCH * PATCH * tile.shape[2])
+            self.levels = [np.empty(shape, np.float32) for _ in pyramid]
+        first = self._rows[name] * self._count
+        for number, (level, out) in enumerate(zip(pyramid, self.levels, strict=True)):
+            out[first : first + self._count] = _patches(
+                level, self._count, self._seed, name, number
+            )
 
 
 def _patches(level: np.ndarray, count: int, seed: int, name: str, number: int) -> np.ndarray:

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from superres.core.errors import SuperresError
+from superres.core.hashing import sha256_of
 from superres.core.storage import write_json
-from superres.metrics.download import DownloadError, download, sha256_of
+from superres.metrics.download import DownloadError, download
 from superres.metrics.inception import load_inception
 from superres.metrics.lpips import load_lpips
 

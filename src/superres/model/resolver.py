@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from superres.core.errors import SuperresError
 from superres.core.precision import PRECISIONS, Computing, evaluated
 from superres.diffusion.preconditioning import EXTRA_CHANNELS, wiener
-from superres.diffusion.process import Clip, Denoiser, GaussianDiffusion
+from superres.diffusion.prediction import drive, posterior_mean
+from superres.diffusion.process import GaussianDiffusion
 from superres.diffusion.schedule import make_betas
 from superres.diffusion.variational import Levels
 from superres.model.signal_space import SIGNALS, Signal
@@ -71,7 +72,7 @@ class SuperResolver:
             raise SuperresError(f"model or diffusion params: {error}") from error
         assert isinstance(built, nn.Module)
         self.network: nn.Module = built
-        self.prepare = built.prepare
+        self.prepare, self.lighten = built.prepare, built.lighten
         self.sees_log_noise = built.sees_log_noise
         self.size_multiple = built.size_multiple
         self.device = torch.device("cpu")
@@ -130,10 +131,26 @@ class SuperResolver:
         """Return the height and width of the restored pictures."""
         return low.shape[-2] * self.spec.scale, low.shape[-1] * self.spec.scale
 
-    def signal(self, low: Tensor) -> Signal:
-        """Return what is diffused for pictures that are restored from these, (B, 3, h, w)."""
+    def signal(self, low: Tensor, conditions: Callable[[], Any] | None = None) -> Signal:
+        """Return what is diffused for pictures that are restored from these, (B, 3, h, w).
+
+        Args:
+            low: low-resolution pictures in [-1, 1].
+            conditions: returns what `Signal.needs` of the network's conditions; none where nothing
+                is needed.
+        """
         settings = self.spec.diffusion
-        return SIGNALS[settings.target](settings, low, self.size(low), tuple)
+        return SIGNALS[settings.target](settings, low, self.size(low), conditions or tuple)
+
+    @property
+    def channels(self) -> int:
+        """C of what is diffused."""
+        return SIGNALS[self.spec.diffusion.target].channels
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What the signal needs of the network's conditions, by name; see `Signal.needs`."""
+        return SIGNALS[self.spec.diffusion.target].needs
 
     def check_pairs(self, scale: int, entropies: Sequence[str], folder: str | Path) -> None:
         """Refuse inputs of another scale or with other entropies than the model knows.
@@ -150,28 +167,6 @@ class SuperResolver:
     def parameters(self) -> int:
         """Return the number of weights."""
         return sum(weight.numel() for weight in self.network.parameters())
-
-    # What follows forwards to `condition` and `signal`, until all callers use those.
-
-    def denoiser(self, low: Tensor, entropy: Tensor) -> Denoiser:
-        """Return `condition(low, entropy)`."""
-        return self.condition(low, entropy)
-
-    def encode(self, high: Tensor, low: Tensor) -> Tensor:
-        """Return `Conditioned.encode`."""
-        return self.signal(low).encode(high)
-
-    def decode(self, x: Tensor, low: Tensor) -> Tensor:
-        """Return `Conditioned.decode`."""
-        return self.signal(low).decode(x)
-
-    def levels(self, high: Tensor) -> Levels:
-        """Return `Conditioned.levels`, which do not depend on the input yet."""
-        return self.signal(high).levels(high)
-
-    def clip(self, low: Tensor) -> Clip:
-        """Return `Conditioned.clip`."""
-        return self.signal(low).clip
 
 
 class Conditioned:
@@ -195,9 +190,32 @@ class Conditioned:
         self._low = drop_low(low, drop.get("low", False))
         self._entropy = drop_entropies(entropy, drop.get("entropies", False))
         self._size = model.size(low)
-        signal = SIGNALS[model.spec.diffusion.target]
-        self._signal = signal(model.spec.diffusion, low, self._size, lambda: self.conditions)
-        self.shape = (len(low), signal.channels, *self._size)
+        self._given = low, entropy
+        self._signal = model.signal(low, lambda: self.conditions)
+        self.shape = (len(low), model.channels, *self._size)
+
+    def lightened(self) -> Conditioned:
+        """Return the same, to be kept for many evaluations of the denoiser and nothing else.
+
+        What the network's `lighten` leaves of its conditions takes half of the memory or less.
+        """
+        lighter = Conditioned(self._model, *self._given)
+        lighter.conditions = self._model.lighten(self.conditions)
+        return lighter
+
+    def without(self, drop: Sequence[str]) -> Conditioned:
+        """Return the same model and pictures with conditions withheld from the network.
+
+        Raises:
+            ValueError: a condition that training never withheld.
+        """
+        self._model.check_droppable(drop)
+        return Conditioned(self._model, *self._given, drop)
+
+    @property
+    def diffusion(self) -> GaussianDiffusion:
+        """The process that the network was trained on."""
+        return self._model.diffusion
 
     @cached_property
     def conditions(self) -> tuple[Any, ...]:
@@ -261,7 +279,5 @@ class Conditioned:
         """
         if (mean := self._signal.mean()) is not None:
             return mean
-        x = draw()
-        diffusion = self._model.diffusion
-        last = torch.full((len(x),), diffusion.timesteps - 1, device=x.device)
-        return self.decode(diffusion.p_mean_variance(self, x, last, self.clip).x0)
+        sampler = posterior_mean(self._model.diffusion, draw(), self._signal.clip)
+        return self.decode(drive(sampler, self))

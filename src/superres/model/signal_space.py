@@ -33,6 +33,8 @@ class Signal(Protocol):
 
     channels: ClassVar[int]
     """C of what is diffused."""
+    needs: ClassVar[tuple[str, ...]]
+    """Names of those of the network's conditions, each (B, c, H, W), that it is made with."""
 
     def __init__(
         self,
@@ -66,6 +68,7 @@ class PictureSignal:
     """The picture itself; see `Signal`."""
 
     channels: ClassVar[int] = 3
+    needs: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -100,6 +103,7 @@ class ResidualSignal:
     """The scaled difference from the upsampled low-resolution picture; see `Signal`."""
 
     channels: ClassVar[int] = 3
+    needs: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -145,6 +149,7 @@ class ScaledLumaSignal:
     """
 
     channels: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ("mean", "log_deviation")
 
     def __init__(
         self,

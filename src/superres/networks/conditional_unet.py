@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
@@ -50,6 +52,10 @@ class SuperResUNet(UNet):
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return the upsampled pictures, the entropies and the label; see `Network`."""
         return upsample(low, size), entropy, label
+
+    def lighten(self, conditions: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the conditions as they are."""
+        return conditions
 
     def forward(  # type: ignore[override]
         self,

@@ -1,4 +1,4 @@
-"""Telling a network less: what stands for a condition that is dropped.
+"""What a network sees in the place of a condition that is dropped.
 
 Networks trained with dropped conditions can be guided (`superres.sampling.guidance`), and restore
 pictures whose corruption nobody knows.

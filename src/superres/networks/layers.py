@@ -104,7 +104,7 @@ class Upsample(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """Two normalised convolutions, told the timestep in between, around a skip connection.
+    """Two normalised convolutions around a skip connection, conditioned on the timestep in between.
 
     Args:
         channels: input channels.
@@ -155,13 +155,13 @@ class ResBlock(nn.Module):
             hidden, x = convolution(F.avg_pool2d(hidden, 2)), F.avg_pool2d(x, 2)
         else:
             hidden = convolution(hidden)
-        told = self.emb_layers(embedding)[:, :, None, None].to(hidden.dtype)
+        projected = self.emb_layers(embedding)[:, :, None, None].to(hidden.dtype)
         norm, _, dropout, convolution = self.out_layers
         if self.scale_shift:
-            scale, shift = told.chunk(2, dim=1)
+            scale, shift = projected.chunk(2, dim=1)
             hidden = torch.addcmul(shift, norm(hidden), 1 + scale)
         else:
-            hidden = norm(hidden + told)
+            hidden = norm(hidden + projected)
         hidden = convolution(dropout(activate(hidden)))
         return _sum(hidden, self.skip_connection(x))
 
@@ -193,13 +193,13 @@ class AttentionBlock(nn.Module):
         """(B, C, H, W) -> the same shape."""
         batch, channels, height, width = x.shape
         tokens = self.norm(x).permute(0, 2, 3, 1).reshape(batch, height * width, channels)
-        told = F.linear(tokens, self.qkv.weight[:, :, 0], self.qkv.bias)
+        projected = F.linear(tokens, self.qkv.weight[:, :, 0], self.qkv.bias)
         # Channels last and channels innermost, as the kernels of attention want their heads:
         # from here to the sum, everything is a view.
         if self.order == "heads_first":
-            parts = told.view(batch, -1, self.heads, 3, channels // self.heads).unbind(3)
+            parts = projected.view(batch, -1, self.heads, 3, channels // self.heads).unbind(3)
         else:
-            parts = told.view(batch, -1, 3, self.heads, channels // self.heads).unbind(2)
+            parts = projected.view(batch, -1, 3, self.heads, channels // self.heads).unbind(2)
         query, key, value = (part.transpose(1, 2) for part in parts)
         mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2)
         tokens = F.linear(

@@ -12,7 +12,7 @@ diffuse what a regression leaves; that it is luma alone and of unit variance is 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
@@ -104,6 +104,13 @@ class MeanDenoiser(nn.Module):
             coarse,
             entropy,
         )
+
+    def lighten(self, conditions: tuple[Any, ...]) -> MeanConditions:
+        """Return the features alone, in half precision."""
+        said = MeanConditions(*conditions)
+        nothing = said.mean.new_empty(0)
+        fine, coarse = (part.to(torch.bfloat16) for part in (said.fine, said.coarse))
+        return MeanConditions(nothing, nothing, fine, coarse, said.entropy)
 
     def forward(self, x: Tensor, log_noise: Tensor, *conditions: Tensor) -> Tensor:
         """Predict what the diffusion wants.
@@ -215,10 +222,13 @@ class ResidualDenoiser(nn.Module):
         waves = log_noise[:, None].float() * self.frequencies
         told = 2 * conditions.entropy - 1
         embedding = self.embed(torch.cat([waves.sin(), waves.cos(), told], 1))
-        hidden = self.stem(F.pixel_unshuffle(x, self.scale)) + conditions.fine
+        hidden = self.stem(F.pixel_unshuffle(x, self.scale))
+        hidden = hidden + conditions.fine.to(hidden.dtype)
         hidden = _run(self.before, hidden, embedding, recompute)
-        deep = _run(self.middle, self.down(hidden) + conditions.coarse, embedding, recompute)
-        hidden = hidden + F.pixel_shuffle(self.up(deep), 2)
+        coarse = self.down(hidden)
+        coarse = coarse + conditions.coarse.to(coarse.dtype)
+        coarse = _run(self.middle, coarse, embedding, recompute)
+        hidden = hidden + F.pixel_shuffle(self.up(coarse), 2)
         hidden = _run(self.after, hidden, embedding, recompute)
         output = F.pixel_shuffle(self.out(hidden), self.scale)
         return output[..., :height, :width].contiguous()

@@ -45,6 +45,9 @@ class Network(Protocol):
             label: classes, (B,), or None for no class in particular.
         """
 
+    def lighten(self, conditions: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return what `__call__` needs of conditions, in less memory where that is possible."""
+
     def __call__(self, x: Tensor, timesteps: Tensor, *conditions: Any) -> Tensor:
         """Predict.
 

@@ -1,11 +1,13 @@
-"""What differs from one machine or run to the next: hashes, versions, hardware, times.
+"""Where and how fast a run was made: hashes, versions, hardware, times.
 
-The stage's outs hold none of it, or DVC would take every run for a change. It goes to `run.html`
-and `run.md`; see `superres.reporting.run_page`.
+They differ from one machine or run to the next, so the stage's outs hold none of it, or DVC would
+take every run for a change. `run.html` is the page with all of that inside, `run.md` the same as
+Markdown.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -19,10 +21,16 @@ from typing import Any
 import yaml
 
 from superres.core.errors import SuperresError
+from superres.core.stage import TIMING
+from superres.core.storage import write_text
+from superres.reporting.formatting import duration
+from superres.reporting.rendering import html_templates, render_markdown
 
 PACKAGES = ("superres", "torch", "numpy", "scipy", "pandas", "pillow", "scikit-image", "dvc")
 COUNTED = ("images", "pairs", "inputs", "tiles", "photographs")
 """What a stage may have counted; the first of them makes its rate."""
+BEGIN, END = "<!--run-->", "<!--/run-->"
+"""What stands between these in the page is replaced; no text of a page can hold them, escaped."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,7 @@ class StageTime:
     rate: float | None
     """Images per second; of stages that count them."""
     rest: str
-    """What else the stage noted."""
+    """What else the stage recorded."""
 
     @property
     def spent(self) -> str:
@@ -62,22 +70,79 @@ class LockedOut:
     size: int
 
 
+def write_run(reports: Path = Path("reports"), lock: Path = Path("dvc.lock")) -> dict[str, Any]:
+    """Write `run.html` and `run.md`: times, machine, versions and hashes; return what they say.
+
+    Raises:
+        SuperresError: there is no page, or the lock or the times are not what they should be.
+    """
+    content = run_content(_timings(reports / TIMING.name), lock)
+    path = reports / "index.html"
+    try:
+        page = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise SuperresError(f"{path}: cannot be read: {error}; run the stage report") from error
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise SuperresError(f"{path}: not a page of this version; run the stage report")
+    inside = html_templates().get_template("run.html.jinja").render(content)
+    write_text(reports / "run.html", before + inside + after)
+    write_text(reports / "run.md", render_markdown(content, "run.md.jinja"))
+    return content
+
+
+def run_content(timings: dict[str, Any], lock: Path) -> dict[str, Any]:
+    """Return what both files say.
+
+    Raises:
+        SuperresError: the lock is not one.
+    """
+    times, outs = stage_times(timings), locked_outs(lock)
+    ran = {row.stage for row in times}
+    return {
+        "times": times,
+        "total": duration(sum(row.seconds for row in times)),
+        "elsewhere": list(dict.fromkeys(row.stage for row in outs if row.stage not in ran)),
+        "hardware": hardware(),
+        "versions": versions(),
+        "outs": outs,
+    }
+
+
+def _timings(path: Path) -> dict[str, Any]:
+    """Return the contents of `timing.json`; nothing where no stage ran here.
+
+    Raises:
+        SuperresError: it is not what the stages write.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        timings = json.loads(path.read_text(encoding="utf-8"))
+        if all("seconds" in facts for facts in timings.values()):
+            return timings
+    except (ValueError, AttributeError, TypeError) as error:
+        raise SuperresError(f"{path}: cannot be read: {error}") from error
+    raise SuperresError(f"{path}: lacks the seconds of a stage; delete it")
+
+
 def stage_times(timings: dict[str, Any]) -> list[StageTime]:
     """Return the contents of `timing.json` as rows."""
     rows = []
-    for stage, noted in timings.items():
-        rest = dict(noted)
+    for stage, recorded in timings.items():
+        rest = dict(recorded)
         seconds = float(rest.pop("seconds"))
         kind = next((name for name in COUNTED if name in rest), "images")
         images = rest.pop(kind, None)
         rate = images / seconds if images and seconds > 0 else None
-        told = ", ".join(f"{key.replace('_', ' ')} {_told(value)}" for key, value in rest.items())
-        rows.append(StageTime(stage, seconds, images, kind, rate, told))
+        others = (f"{key.replace('_', ' ')} {_as_text(value)}" for key, value in rest.items())
+        rows.append(StageTime(stage, seconds, images, kind, rate, ", ".join(others)))
     return rows
 
 
-def _told(value: Any) -> str:
-    """Return a noted value as text, of a table of numbers the range."""
+def _as_text(value: Any) -> str:
+    """Return a recorded value as text, of a table of numbers the range."""
     if isinstance(value, dict) and value:
         numbers = list(_numbers(value))
         return f"{min(numbers)} to {max(numbers)}" if numbers else ""
@@ -90,16 +155,6 @@ def _numbers(value: dict[str, Any]) -> Iterator[float]:
             yield from _numbers(item)
         elif isinstance(item, int | float):
             yield item
-
-
-def duration(seconds: float) -> str:
-    """Return a time as one says it: `0.4 s`, `58 s`, `12 min 5 s`, `3 h 2 min`."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if not minutes:
-        return f"{rest} s"
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def locked_outs(lock: Path) -> list[LockedOut]:

@@ -5,35 +5,25 @@ Without script it shows the same figures and some tiles; the viewer of all tiles
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
-from superres.core.params import PARAMS_FILE, read_params
 from superres.core.storage import write_bytes, write_text
-from superres.reporting import gain_figures as gains
-from superres.reporting import remarks as leavings
-from superres.reporting import reproducing, tables
-from superres.reporting import tile_cards as pictures
-from superres.reporting import viewer as tiles
-from superres.reporting import wording as words
+from superres.reporting import summary, tables, tile_cards
 from superres.reporting.config import ReportParams
-from superres.reporting.inlining import policy, script_json
-from superres.reporting.markdown import render_markdown
-from superres.reporting.plots import draw_plots
+from superres.reporting.figures import draw_plots
+from superres.reporting.formatting import signed
+from superres.reporting.origin import Origin
+from superres.reporting.rendering import (
+    html_templates,
+    policy,
+    read_asset,
+    render_markdown,
+    script_json,
+)
 from superres.reporting.run import Run, read_run
-from superres.reporting.templates import environment, read
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Which preset a run's params are nearest to, and where they differ from it."""
-
-    preset: str
-    differences: list[reproducing.Difference]
 
 
 def write_report(
@@ -49,88 +39,64 @@ def write_report(
     """
     run = read_run(data, reports)
     page = reports / "index.html"
-    text, twin = render_page(run, params, origin), render_markdown(told(run, params, origin))
-    overview = pictures.overview(run)
+    text, twin = (
+        render_page(run, params, origin),
+        render_markdown(shared_content(run, params, origin)),
+    )
+    overview = tile_cards.overview(run)
     write_text(page, text)
     write_text(reports / "report.md", twin)
     write_bytes(reports / "restored.png", overview)
-    return f"{words.verdict(run)}\nreport: {page}"
+    return f"{summary.verdict(run)}\nreport: {page}"
 
 
-def read_origin(params: Path = PARAMS_FILE, presets: Path = reproducing.PRESETS) -> Origin:
-    """Return where the params come from.
-
-    Raises:
-        SuperresError: params or presets that cannot be read.
-    """
-    return Origin(*reproducing.nearest_preset(read_params(params), presets))
-
-
-def told(run: Run, params: ReportParams, origin: Origin) -> dict[str, Any]:
-    """Return what the page and its Markdown twin both say."""
+def shared_content(run: Run, params: ReportParams, origin: Origin) -> dict[str, Any]:
+    """Return what the page and its Markdown twin both show."""
     return {
         "title": params.title,
-        "verdict": words.verdict(run),
-        "trade_off": words.TRADE_OFF,
-        "facts": words.facts(run),
+        "verdict": summary.verdict(run),
+        "trade_off": summary.TRADE_OFF,
+        "facts": summary.facts(run),
         "table": tables.contender_table(run),
+        "arrows": tables.ARROWS,
+        "directions": tables.SENTENCES,
         "tiles": run.tiles,
         "rough": any(note.get("metric") == "intervals" for note in run.notes),
-        "by_photograph": _by_photograph(run),
+        "by_photograph": tables.photograph_table(run),
         "left_out": run.photographs[run.photographs["status"] != "used"].to_dict("records"),
-        "remarks": leavings.remarks(run),
+        "remarks": summary.remarks(run),
         "origin": origin,
     }
 
 
 def render_page(run: Run, params: ReportParams, origin: Origin) -> str:
     """Return the page's HTML; the same run gives the same bytes."""
-    shown = tiles.shown_tiles(run, params)
+    shown = tile_cards.shown_tiles(run, params)
     width = params.zoom * shown[0].pictures[0].width
-    css = read("page.css") + read("viewer.css") + f":root {{ --w: {width}px; }}\n"
-    script = read("viewer.js")
+    css = read_asset("page.css") + read_asset("viewer.css") + f":root {{ --w: {width}px; }}\n"
+    script = read_asset("viewer.js")
     return (
-        environment()
+        html_templates()
         .get_template("page.html.jinja")
         .render(
-            **told(run, params, origin),
+            **shared_content(run, params, origin),
             css=Markup(css),
             script=Markup(script),
             policy=Markup(policy(css, script)),
-            viewer=Markup(script_json(tiles.viewer_data(shown))),
+            viewer=Markup(script_json(tile_cards.viewer_data(shown))),
             zoom=params.zoom,
             small=width <= 200,
             shown=len(shown),
             limited=len(shown) < min(params.tiles, run.tiles),
-            cards=[shown[place] for place in tiles.spread(len(shown), tiles.STATIC)],
-            signed=gains.signed,
+            cards=[shown[place] for place in tile_cards.evenly(len(shown), tile_cards.STATIC)],
+            signed=signed,
             levels=tables.level_table(run),
             plots=draw_plots(run),
-            explored=pictures.explored(run),
+            explored=tile_cards.explored(run),
             photographs=run.photographs.to_dict("records"),
             made=_flat(run.sampling) + _flat(run.measured, "measured."),
         )
     )
-
-
-def _by_photograph(run: Run) -> list[dict[str, Any]]:
-    """Return tiles and mean PSNR gains of each test photograph, the largest gain first."""
-    estimate = gains.tile_gains(run.per_tile, "estimate").set_index("id")
-    estimate["model"] = gains.tile_gains(run.per_tile, "model").set_index("id")["gain"]
-    # A tile that one of them has exactly has no finite gain.
-    estimate = estimate.replace([np.inf, -np.inf], np.nan)
-    groups = estimate.groupby("source")
-    table = groups[["gain", "model"]].mean().assign(tiles=groups.size()).reset_index()
-    table = table.sort_values(["gain", "source"], ascending=[False, True])
-    return [
-        {
-            "source": source,
-            "tiles": count,
-            "estimate": gains.signed(float(gain)),
-            "model": gains.signed(float(model)),
-        }
-        for source, gain, model, count in table.itertuples(index=False)
-    ]
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -143,8 +143,8 @@ def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
 def _explored(folder: Path) -> tuple[dict[str, str], list[str]]:
     """Return captions by picture, and notes."""
     path = folder / "explore.json"
-    told = _read_json(path, dict)
-    captions, notes = told.get("pictures"), told.get("notes")
+    content = _read_json(path, dict)
+    captions, notes = content.get("pictures"), content.get("notes")
     if not isinstance(captions, dict) or not isinstance(notes, list):
         raise SuperresError(f"{path}: lacks 'pictures' or 'notes'; run the stage explore")
     for name in captions:

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 COLORS = {
@@ -68,6 +69,12 @@ STYLE: Any = {  # rc_context takes no dict[str, ...], only one of its own litera
 
 WIDTH_IN = 5.0
 """Every figure is this wide, 360 points: 10-point text is legible on a telephone and on a desk."""
+
+
+def new_figure(height_in: float) -> tuple[Figure, Axes]:
+    """Return a figure of the common width and its axes."""
+    figure = Figure(figsize=(WIDTH_IN, height_in))
+    return figure, figure.add_subplot()
 
 
 def styled() -> Any:

@@ -1,101 +1,25 @@
-"""The tables of figures: a column per figure, a row per contender, the best in bold."""
+"""The tables: figures by contender, SWD by level, gains by photograph; the best in bold."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
+
+import numpy as np
 
 from superres.core.errors import SuperresError
-from superres.reporting.gain_figures import signed
+from superres.metrics.aggregation import GAIN, with_gain
+from superres.metrics.catalog import TABLE_FIGURES, Figure, SetFigure, figure_named
+from superres.reporting.formatting import signed
 from superres.reporting.run import Run
-from superres.reporting.wording import evaluations, labels
+from superres.reporting.summary import evaluations, labels
 
-
-@dataclass(frozen=True)
-class Column:
-    """One figure of the table of contenders."""
-
-    key: str
-    title: str
-    unit: str
-    digits: int
-    better: Literal["higher", "lower", "nearer zero"]
-    meaning: str
-
-
-COLUMNS = (
-    Column("psnr", "PSNR", "dB", 2, "higher", "Peak signal-to-noise ratio over RGB, of 8 bits."),
-    Column(
-        "swd",
-        "SWD",
-        "levels",
-        2,
-        "lower",
-        "Sliced Wasserstein distance between 7 × 7 px patches of the restored and of the original "
-        "tiles, mean over the levels of a Laplacian pyramid: whether fine detail is there in the "
-        "right amount, wherever it lies.",
-    ),
-    Column(
-        "lpips",
-        "LPIPS",
-        "",
-        3,
-        "lower",
-        "Distance in the features of AlexNet, weighted as people judged pictures (version 0.1).",
-    ),
-    Column("ssim", "SSIM", "", 3, "higher", "Structural similarity, Gaussian window of 11 px."),
-    Column("psnr_y", "PSNR-Y", "dB", 2, "higher", "PSNR of BT.601 luma (16 to 235)."),
-    Column("ssim_y", "SSIM-Y", "", 3, "higher", "SSIM of BT.601 luma."),
-    Column(
-        "lr_psnr",
-        "LR-PSNR",
-        "dB",
-        2,
-        "higher",
-        "The restored tile degraded again, against its input: whether it stays true to it.",
-    ),
-    Column(
-        "color_shift",
-        "colour",
-        "levels",
-        2,
-        "nearer zero",
-        "Mean of restored minus original over all pixels and channels: drift of colour.",
-    ),
-    Column(
-        "fid",
-        "FID",
-        "",
-        2,
-        "lower",
-        "Fréchet distance of the 2048 pooled features of the 2015 Inception network.",
-    ),
-    Column(
-        "kid",
-        "KID",
-        "",
-        4,
-        "lower",
-        "Kernel distance of the same features, mean and deviation of subsets.",
-    ),
-    Column(
-        "precision",
-        "precision",
-        "",
-        3,
-        "higher",
-        "Share of restored tiles among the originals’ neighbours in those features: do they look "
-        "like photographs?",
-    ),
-    Column(
-        "recall",
-        "recall",
-        "",
-        3,
-        "higher",
-        "Share of originals among the restored tiles’ neighbours: is their variety there?",
-    ),
-)
+ARROWS = {"higher": "↑", "lower": "↓", "nearer zero": "→ 0"}
+"""Of the column's head: which way is better."""
+SENTENCES = {
+    "higher": "Higher is better.",
+    "lower": "Lower is better.",
+    "nearer zero": "Nearer to zero is better.",
+}
 
 
 def contender_table(run: Run) -> dict[str, Any]:
@@ -104,16 +28,18 @@ def contender_table(run: Run) -> dict[str, Any]:
     The best of a column is marked as it reads: contenders that show the same digits share it. A
     cell has its `interval`, or an empty text.
     """
-    columns = [c for c in COLUMNS if any(m.get(c.key) is not None for m in run.metrics.values())]
+    columns = [
+        c for c in TABLE_FIGURES if any(m.get(c.name) is not None for m in run.metrics.values())
+    ]
     names, costs = labels(run.sampling), evaluations(run.sampling)
-    best = {column.key: _best(column, run.metrics) for column in columns}
+    best = {column.name: _best(column, run.metrics) for column in columns}
     rows = []
     for contender in (name for name in names if name in run.metrics):
         cells = []
         for column in columns:
-            text = _cell(column, run.metrics[contender].get(column.key))
+            text = _cell(column, run.metrics[contender].get(column.name))
             interval = _spread(column, run, contender)
-            cells.append({"text": text, "best": text in best[column.key], "interval": interval})
+            cells.append({"text": text, "best": text in best[column.name], "interval": interval})
         cost = costs.get(contender)
         rows.append(
             {"key": contender, "label": names[contender], "evaluations": cost, "cells": cells}
@@ -127,7 +53,7 @@ def level_table(run: Run) -> dict[str, Any]:
     Raises:
         SuperresError: `swd.csv` lacks a contender or a level of one.
     """
-    column = next(column for column in COLUMNS if column.key == "swd")
+    column = figure_named("swd")
     table = run.swd.pivot_table(index="contender", columns="level_px", values="swd")
     table = table.reindex(list(run.metrics))[sorted(table.columns, reverse=True)]
     if table.isna().any(axis=None):
@@ -141,6 +67,28 @@ def level_table(run: Run) -> dict[str, Any]:
             cells = [{"text": t, "best": t == b} for t, b in zip(texts, best, strict=True)]
             rows.append({"key": key, "label": name, "cells": cells})
     return {"sizes": [int(size) for size in table.columns], "rows": rows}
+
+
+def photograph_table(run: Run) -> list[dict[str, Any]]:
+    """Return tiles and mean PSNR gains of each test photograph, the largest gain first."""
+    rows = with_gain(run.per_tile)
+    # A tile that one of them has exactly has no finite gain.
+    rows[GAIN] = rows[GAIN].replace([np.inf, -np.inf], np.nan)
+    of_estimate, of_model = (
+        rows[rows["contender"] == name].set_index("id") for name in ("estimate", "model")
+    )
+    groups = of_estimate.assign(model=of_model[GAIN]).groupby("source")
+    table = groups[[GAIN, "model"]].mean().assign(tiles=groups.size()).reset_index()
+    table = table.sort_values([GAIN, "source"], ascending=[False, True])
+    return [
+        {
+            "source": source,
+            "tiles": count,
+            "estimate": signed(float(gain)),
+            "model": signed(float(model)),
+        }
+        for source, gain, model, count in table.itertuples(index=False)
+    ]
 
 
 def plain_table(run: Run) -> str:
@@ -158,8 +106,8 @@ def plain_table(run: Run) -> str:
     )
 
 
-def _best(column: Column, metrics: dict[str, dict[str, float | None]]) -> set[str]:
-    values = [value for m in metrics.values() if (value := m.get(column.key)) is not None]
+def _best(column: Figure, metrics: dict[str, dict[str, float | None]]) -> set[str]:
+    values = [value for m in metrics.values() if (value := m.get(column.name)) is not None]
     orders = {"higher": lambda v: -v, "lower": lambda v: v, "nearer zero": abs}
     best = min(values, key=orders[column.better])
     texts = {_cell(column, best)}
@@ -167,7 +115,7 @@ def _best(column: Column, metrics: dict[str, dict[str, float | None]]) -> set[st
     return texts | {_cell(column, -best)} if column.better == "nearer zero" else texts
 
 
-def _cell(column: Column, value: float | None) -> str:
+def _cell(column: Figure, value: float | None) -> str:
     if value is None:
         return "–"
     if column.better == "nearer zero":
@@ -175,10 +123,11 @@ def _cell(column: Column, value: float | None) -> str:
     return f"{value:.{column.digits}f}"
 
 
-def _spread(column: Column, run: Run, contender: str) -> str:
-    """Return a figure's interval; of KID, which has none, its deviation over subsets."""
-    ends = run.intervals.get(contender, {}).get(column.key)
+def _spread(column: Figure, run: Run, contender: str) -> str:
+    """Return a figure's interval, or its deviation where that is known instead."""
+    ends = run.intervals.get(contender, {}).get(column.name)
     if ends is not None:
         return " to ".join(_cell(column, end) for end in ends)
-    deviation = run.metrics[contender].get("kid_std")
-    return f"± {_cell(column, deviation)}" if column.key == "kid" and deviation is not None else ""
+    key = column.deviation if isinstance(column, SetFigure) else ""
+    deviation = run.metrics[contender].get(key)
+    return f"± {_cell(column, deviation)}" if deviation is not None else ""

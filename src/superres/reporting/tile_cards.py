@@ -1,4 +1,4 @@
-"""A test tile in every version, and pictures of many tiles."""
+"""Test tiles in every version, pictures of many of them, and what the page's viewer reads."""
 
 from __future__ import annotations
 
@@ -14,15 +14,23 @@ from markupsafe import Markup
 from PIL import Image
 
 from superres.core.errors import SuperresError
-from superres.core.picture_grid import Labels, draw_grid, grid_figure, read_grid
+from superres.core.picture_grid import draw_grid, grid_figure, read_grid
+from superres.metrics.aggregation import GAIN, with_gain
 from superres.metrics.baselines import upsample
-from superres.reporting.inlining import png_uri, webp_uri
+from superres.reporting.config import ReportParams
+from superres.reporting.formatting import signed
+from superres.reporting.rendering import png_uri, webp_uri
 from superres.reporting.run import Run
 from superres.reporting.style import render_svg, styled
-from superres.reporting.wording import labels
+from superres.reporting.summary import labels
 
 SHOWN = ("estimate", "mean", "model")
 """Restorations shown between bicubic and the original, from the smoothest to the most detailed."""
+STATIC = 12
+"""Tiles shown in every version at once where the page is printed or scripts are off."""
+PROBED = 5
+_NO_GAIN = 9999.0
+"""Stands for an infinite gain in dB, which JSON does not know: one of the two tiles was exact."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ def overview(run: Run) -> bytes:
     They are spread over the photographs and over the sharper half of the tiles of each, a choice
     that knows nothing of the results.
     """
-    rows = [list(_versions(run, _test_row(run, pair)).values()) for pair in _spread(run, 6)]
+    rows = [list(_versions(run, _test_row(run, pair)).values()) for pair in _evenly_sharp(run, 6)]
     rows[:] = [[_enlarged(picture, row[-1].shape) for picture in row] for row in rows]
     names = _names(run)
     shown = ["input", "bicubic", *(names[name] for name in _contenders(run)), "original"]
@@ -111,7 +119,10 @@ def explored(run: Run) -> list[Explored]:
     found = []
     for number, (name, caption) in enumerate(run.explored.items()):
         content, (width, height) = _read_png(run.explore_folder / name)
-        grid = _grid(run.explore_folder / name, content)
+        try:
+            grid = read_grid(content)
+        except ValueError as error:
+            raise SuperresError(f"{run.explore_folder / name}: {error}") from error
         if grid is None:
             found.append(Explored(caption, None, Picture(png_uri(content), width, height, "")))
             continue
@@ -122,14 +133,7 @@ def explored(run: Run) -> list[Explored]:
     return found
 
 
-def _grid(path: Path, content: bytes) -> tuple[list[list[np.ndarray]], Labels] | None:
-    try:
-        return read_grid(content)
-    except ValueError as error:
-        raise SuperresError(f"{path}: {error}") from error
-
-
-def _spread(run: Run, count: int) -> list[str]:
+def _evenly_sharp(run: Run, count: int) -> list[str]:
     order = run.test.sort_values(["sharpness", "id"], ascending=[False, True])
     order = order[
         order["sharpness"].groupby(order["source"]).transform("median") <= order["sharpness"]
@@ -195,3 +199,82 @@ def _read_png(path: Path) -> tuple[bytes, tuple[int, int]]:
             return content, image.size
     except (OSError, ValueError) as error:
         raise SuperresError(f"{path}: not a PNG picture: {error}") from error
+
+
+def shown_tiles(run: Run, params: ReportParams) -> list[TileCard]:
+    """Return test tiles spread evenly from the estimate's largest gain to its smallest.
+
+    They are `params.tiles`, or as many as fit into `params.max_megabytes`.
+
+    Raises:
+        SuperresError: a tile of `per_tile.csv` is not among the pairs or the samples.
+    """
+    gains = with_gain(run.per_tile)
+    gains = gains[gains["contender"] == "estimate"].sort_values(
+        [GAIN, "id"], ascending=[False, True], na_position="last"
+    )
+    ids = list(gains["id"])
+    made: dict[str, TileCard] = {}
+
+    def cards(count: int) -> list[TileCard]:
+        wanted = [ids[place] for place in evenly(len(ids), count)]
+        made.update({pair: tile_card(run, pair) for pair in wanted if pair not in made})
+        return [made[pair] for pair in wanted]
+
+    count, limit = min(params.tiles, len(ids)), params.max_megabytes * 10**6
+    # A few tiles tell how many might fit, so that not all of a large test set are encoded.
+    probe = [_size(card) for card in cards(min(PROBED, count))]
+    count = max(1, min(count, int(1.1 * limit * len(probe) / sum(probe))))
+    while count > 1 and sum(map(_size, cards(count))) > limit:
+        count = max(1, min(count - 1, int(0.97 * count)))
+    return cards(count)
+
+
+def evenly(length: int, count: int) -> list[int]:
+    """Return `count` places among `length`, or all of them, evenly from the first to the last."""
+    places = np.linspace(0, length - 1, min(count, length)).round().astype(int)
+    return [int(place) for place in np.unique(places)]
+
+
+def viewer_data(cards: list[TileCard]) -> dict[str, Any]:
+    """Return what the viewer's script reads, as plain values.
+
+    The first `STATIC` tiles of an even spread stand in the page as cards already, and their
+    pictures are read from there.
+    """
+    static = evenly(len(cards), STATIC)
+    names = [label for label, _ in cards[0].gains]
+    versions = [(picture.key, picture.label) for picture in cards[0].pictures]
+    return {
+        "versions": [{"key": key, "label": label} for key, label in versions],
+        "contenders": names,
+        "size": [cards[0].pictures[0].width, cards[0].pictures[0].height],
+        "tiles": [
+            _viewer_tile(card, static.index(place) if place in static else None)
+            for place, card in enumerate(cards)
+        ],
+    }
+
+
+def _viewer_tile(card: TileCard, static: int | None) -> dict[str, Any]:
+    pictures = {} if static is not None else {p.key: p.uri for p in card.pictures}
+    return {
+        "source": card.source,
+        "x": card.x,
+        "y": card.y,
+        "sharpness": card.sharpness,
+        "entropies": [f"{name} {value}" for name, value in card.entropies],
+        "gains": [{"value": _finite(gain), "text": signed(gain)} for _, gain in card.gains],
+        "details": {p.key: p.detail for p in card.pictures},
+        "card": static,
+        "pictures": pictures,
+    }
+
+
+def _finite(gain: float) -> float | None:
+    """Return a gain as a number that JSON has; None where both are exact."""
+    return None if math.isnan(gain) else round(max(-_NO_GAIN, min(_NO_GAIN, gain)), 4)
+
+
+def _size(card: TileCard) -> int:
+    return sum(len(picture.uri) for picture in card.pictures)

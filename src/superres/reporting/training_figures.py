@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from superres.reporting.figures import new_figure
-from superres.reporting.style import COLORS, MARKERS, WIDTH_IN
+from superres.reporting.style import COLORS, MARKERS, WIDTH_IN, new_figure
 
 Curve = tuple[str, str, str, str]
 """Column, label, colour and line of a curve."""

@@ -1,4 +1,4 @@
-"""A sheet of one part of a picture, restored as if corrupted by each of several strengths."""
+"""A sheet of one part of a picture, restored as if corrupted by each of several entropies."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import uniform_filter
 
 from superres.core.errors import SuperresError
+from superres.core.picture_grid import lay_out
 from superres.core.progress import progress_bar
 from superres.restoration.picture import Picture
 from superres.restoration.restorer import Restorer
 from superres.sampling.batch import Sampling
 
-STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+ENTROPIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 PART = 64
 """Edge of the part that is shown, in pixels of the input."""
 
@@ -27,20 +28,20 @@ GAP, MARGIN, TEXT = 4, 64, 12
 def surf(
     restorer: Restorer,
     picture: Picture,
-    told: Mapping[str, float],
+    entropies: Mapping[str, float],
     how: Sampling | None,
     seed: int,
     label: str = "surf",
 ) -> Picture:
-    """Return the picture's part with most detail, restored with a grid of strengths.
+    """Return the picture's part with most detail, restored with a grid of entropies.
 
-    Rows tell the model its first corruption, columns the second; others are as told. The noise is
-    the same everywhere.
+    Rows condition the model on its first corruption, columns on the second; others are as given.
+    The noise is the same everywhere.
 
     Args:
         restorer: the model.
         picture: the input.
-        told: strengths of the corruptions beyond the second.
+        entropies: those of the corruptions beyond the second.
         how: how to sample; None for the estimate.
         seed: of the noise.
         label: of the progress bar.
@@ -50,23 +51,23 @@ def surf(
     """
     names = restorer.corruptions
     if not names:
-        raise SuperresError("the model knows no corruptions, so there are no strengths to choose")
+        raise SuperresError("the model knows no corruptions, so there are no entropies to choose")
     part = most_detailed(picture, PART)
-    across = STRENGTHS if len(names) > 1 else (told[names[0]],)
+    across = ENTROPIES if len(names) > 1 else (entropies[names[0]],)
     rows = []
-    total = restorer.windows(part, how) * len(STRENGTHS) * len(across)
+    total = restorer.windows(part, how) * len(ENTROPIES) * len(across)
     with progress_bar(total, label, "window", leave=False, delay=DELAY) as bar:
-        for down in STRENGTHS:
+        for down in ENTROPIES:
             row = []
             for value in across:
-                there = {**told, names[0]: down}
+                there = {**entropies, names[0]: down}
                 if len(names) > 1:
                     there[names[1]] = value
                 restored = restorer.run(part, there, how, seed, watch=bar.update)
                 row.append(_shown(restored))
             rows.append(row)
     columns = [f"{names[1]} {value:g}" for value in across] if len(names) > 1 else [""]
-    return Picture(_sheet(rows, [f"{names[0]} {value:g}" for value in STRENGTHS], columns))
+    return Picture(_sheet(rows, [f"{names[0]} {value:g}" for value in ENTROPIES], columns))
 
 
 def most_detailed(picture: Picture, edge: int) -> Picture:
@@ -75,15 +76,15 @@ def most_detailed(picture: Picture, edge: int) -> Picture:
     It begins on a multiple of 8 pixels, as JPEG's blocks do.
     """
     height, width = (min(edge, length) for length in picture.size)
-    levels = picture.levels.astype(np.float32)
-    luma = levels if picture.grey else levels.mean(axis=2)
+    levels = picture.seen.astype(np.float32)
+    luma = levels if levels.ndim == 2 else levels.mean(axis=2)
     slopes = sum(np.abs(np.gradient(luma, axis=axis)) for axis in (0, 1) if luma.shape[axis] > 1)
     detail = uniform_filter(np.zeros_like(luma) + slopes, (height, width), mode="constant")
     corners = detail[height // 2 :: 8, width // 2 :: 8]
     corners = corners[: (picture.size[0] - height) // 8 + 1, : (picture.size[1] - width) // 8 + 1]
     row, column = (8 * int(i) for i in np.unravel_index(int(corners.argmax()), corners.shape))
     here = (slice(row, row + height), slice(column, column + width))
-    return Picture(np.ascontiguousarray(picture.levels[here]))
+    return Picture(np.ascontiguousarray(picture.seen[here]))
 
 
 def _shown(picture: Picture) -> np.ndarray:
@@ -100,9 +101,8 @@ def _sheet(rows: list[list[np.ndarray]], down: list[str], across: list[str]) -> 
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(TEXT)
     for column, text in enumerate(across):
         draw.text((MARGIN + column * (width + GAP), GAP), text, "black", font)
-    for number, row in enumerate(rows):
+    for number in range(len(rows)):
         above = top + number * (height + GAP)
         draw.text((GAP, above + height // 2), down[number], "black", font)
-        for column, pixels in enumerate(row):
-            sheet.paste(Image.fromarray(pixels), (MARGIN + column * (width + GAP), above))
-    return np.asarray(sheet)
+    # Pictures last: a label that is too long must not cover them.
+    return lay_out(rows, GAP, top, MARGIN, np.array(sheet))

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from superres.core.images import SUFFIXES
+from superres.core.images import HEIF, SUFFIXES
 from superres.restoration.picture import Picture
 
 QUALITY = 95
 """Of lossy formats. The input's own would put back what was just taken out."""
 
-HEIF = frozenset((".heic", ".heif"))
-READABLE = SUFFIXES | HEIF
+READABLE = SUFFIXES
 """What the names of pictures end in, in lower case."""
 
 LARGEST = 2**31

@@ -1,20 +1,29 @@
-"""Pixels with what networks do not see: alpha, depth, and whether there is colour at all."""
+"""Pixels with what networks do not see: alpha, depth, and whether there is colour at all.
+
+Colours that alpha hides mean nothing, and are often left over from what a picture was cut out of.
+Neither the network nor the noise nor the estimator of strengths sees them.
+"""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from PIL import Image, ImageCms
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
+from superres.core.deep_pixels import greys_of_16_bits, in_8_bits
 from superres.core.errors import SuperresError
+from superres.core.hashing import pixels_digest
 
 DEPTHS = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 """Level of white by kind of pixels."""
+JPEG_BLOCK = 8
+"""Pixels along an edge."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,23 @@ class Picture:
         """Whether there is no colour."""
         return self.levels.ndim == 2
 
+    @cached_property
+    def seen(self) -> np.ndarray:
+        """The levels, each hidden pixel being like the nearest visible one; all alike if none is.
+
+        Greyscale, (H, W), if what is visible has no colour, in however many channels.
+        """
+        levels = self.levels
+        if self.alpha is not None and not self.alpha.all():
+            hidden = self.alpha == 0
+            if hidden.all():
+                return np.full(self.size, DEPTHS[levels.dtype] // 2, levels.dtype)
+            rows, columns = distance_transform_edt(
+                hidden, return_distances=False, return_indices=True
+            )
+            levels = levels[rows, columns]
+        return levels[:, :, 0] if levels.ndim == 3 and _colourless(levels) else levels
+
     @property
     def size(self) -> tuple[int, int]:
         """Height and width."""
@@ -41,10 +67,8 @@ class Picture:
 
     @property
     def identity(self) -> str:
-        """A name that follows from the pixels alone."""
-        digest = hashlib.blake2b(repr(self.levels.shape).encode(), digest_size=16)
-        digest.update(np.ascontiguousarray(self.levels).data)
-        return digest.hexdigest()
+        """A name that follows from what is seen alone."""
+        return pixels_digest(self.seen)
 
     @property
     def bits(self) -> int:
@@ -55,24 +79,34 @@ class Picture:
         """Return the picture with each level rounded to the nearest of 256."""
         if self.bits == 8:
             return self
-        levels, alpha = (
-            None if part is None else ((part.astype(np.uint32) + 128) // 257).astype(np.uint8)
-            for part in (self.levels, self.alpha)
+        return Picture(
+            in_8_bits(self.levels), None if self.alpha is None else in_8_bits(self.alpha)
         )
-        assert levels is not None
-        return Picture(levels, alpha)
+
+    def visible_part(self) -> Picture:
+        """Return the smallest part with all that is visible, on the grid of JPEG's blocks."""
+        if self.alpha is None or not self.alpha.any():
+            return self
+        edges = (np.flatnonzero(self.alpha.any(axis=axis))[[0, -1]] for axis in (1, 0))
+        here = tuple(
+            slice(int(first) // JPEG_BLOCK * JPEG_BLOCK, (int(last) // JPEG_BLOCK + 1) * JPEG_BLOCK)
+            for first, last in edges
+        )
+        return Picture(self.levels[here], self.alpha[here])
 
     def signal(self, device: torch.device | str = "cpu") -> Tensor:
         """Return what networks see, at full depth: float32 in [-1, 1], (1, 3, H, W)."""
         white = DEPTHS[self.levels.dtype]
         # In integers as far as possible, so that 8 bits give the very floats of training.
-        levels = self.levels if self.levels.dtype == np.uint8 else self.levels.astype(np.int32)
+        levels = self.seen if self.seen.dtype == np.uint8 else self.seen.astype(np.int32)
         tensor = torch.tensor(levels, device=device).float().div_(white / 2).sub_(1)
-        channels = tensor.expand(3, -1, -1) if self.grey else tensor.permute(2, 0, 1)
+        channels = tensor.expand(3, -1, -1) if levels.ndim == 2 else tensor.permute(2, 0, 1)
         return channels[None]
 
     def restored(self, size: tuple[int, int], bands: Iterable[tuple[slice, Tensor]]) -> Picture:
         """Return a picture of the same kind from restored rows and this one's alpha.
+
+        Of what has no colour all channels become their mean.
 
         Args:
             size: height and width of the restored picture.
@@ -82,12 +116,17 @@ class Picture:
         white = DEPTHS[kind]
         levels = np.empty(size if self.grey else (*size, 3), kind)
         for rows, signal in bands:
-            seen = signal.mean(dim=1, keepdim=True) if self.grey else signal
-            shown = seen[0].float().add(1).mul_(white / 2).round_().clamp_(0, white)
-            levels[rows] = shown.permute(1, 2, 0).cpu().numpy().astype(kind).reshape(
-                levels[rows].shape
-            )  # fmt: skip
+            colours = signal.mean(dim=1, keepdim=True) if self.seen.ndim == 2 else signal
+            shown = colours[0].float().add(1).mul_(white / 2).round_().clamp_(0, white)
+            restored = shown.permute(1, 2, 0).cpu().numpy().astype(kind)
+            levels[rows] = restored[:, :, 0] if self.grey else restored
         return Picture(levels, None if self.alpha is None else _enlarged(self.alpha, size))
+
+
+def _colourless(levels: np.ndarray) -> bool:
+    """Whether all channels of (H, W, 3) are equal; looks no further than the first colour."""
+    blocks = (levels[top : top + 64] for top in range(0, len(levels), 64))
+    return all(bool((block == block[:, :, :1]).all()) for block in blocks)
 
 
 def _enlarged(alpha: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -134,8 +173,8 @@ def from_pil(image: Image.Image) -> Picture:
     """Return a Pillow image as a picture, upright as it is; the caller applies orientation.
 
     Palettes become colours, bitmaps grey, CMYK becomes sRGB by its profile where it has one.
-    16-bit greyscale keeps its depth; Pillow gives all other pictures with 8 bits, which `deep`
-    mends for some files.
+    16-bit greyscale keeps its depth; Pillow gives all other pictures with 8 bits, which
+    `superres.core.deep_pixels` mends for some files.
 
     Raises:
         SuperresError: pixels without a defined range, or in a mode that cannot be shown as RGB.
@@ -144,11 +183,10 @@ def from_pil(image: Image.Image) -> Picture:
     if mode == "F":
         raise SuperresError("floating-point pixels have no defined range")
     if mode.startswith("I"):
-        levels = np.asarray(image)
-        if levels.min() < 0 or levels.max() > 65535:
-            raise SuperresError("integer pixels beyond 16 bits have no defined range")
-        levels, key = levels.astype(np.uint16), image.info.get("transparency")
-        return Picture(levels, None if key is None else cut_out(levels == key))
+        try:
+            return from_array(greys_of_16_bits(image))
+        except ValueError as error:
+            raise SuperresError(str(error)) from error
     if mode == "CMYK":
         return Picture(np.asarray(_rgb_of_cmyk(image)))
     grey = mode in ("1", "L", "LA", "La")
@@ -159,11 +197,6 @@ def from_pil(image: Image.Image) -> Picture:
         return Picture(np.asarray(image.convert("L" if grey else "RGB")))
     except ValueError as error:
         raise SuperresError(f"mode {mode} cannot be shown as RGB") from error
-
-
-def cut_out(where: np.ndarray) -> np.ndarray:
-    """Return 16-bit alpha, (H, W), that is transparent where a mask says and opaque elsewhere."""
-    return np.where(where, 0, DEPTHS[np.dtype(np.uint16)]).astype(np.uint16)
 
 
 def to_pil(picture: Picture) -> Image.Image:

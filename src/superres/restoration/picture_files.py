@@ -7,27 +7,40 @@ levels), all but the first picture of a file, and 16 bits of colour outside of P
 from __future__ import annotations
 
 import io
-import math
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, PngImagePlugin
 from PIL.ExifTags import Base
 
+from superres.core.deep_pixels import colours_of_16_bits
 from superres.core.errors import SuperresError
-from superres.core.images import FORMATS as READ
-from superres.core.images import UnreadableImage, decoding
+from superres.core.images import UnreadableImage, decoding, register_heif
+from superres.core.orientation import RAW_PROFILES, upright
 from superres.core.storage import write_bytes
+from superres.restoration.colour_spaces import colour_chunks, outside_png, srgb_of_adobe
 from superres.restoration.formats import FORMATS, Format, mode_of
-from superres.restoration.metadata import KEY, fit_jpeg, kept_exif, with_comment
-from superres.restoration.picture import Picture, from_pil, samples_of, to_pil
-from superres.restoration.sixteen_bit import encode_png, encode_tiff, read_deep, white_is_high
+from superres.restoration.metadata import (
+    KEY,
+    fit_jpeg,
+    for_tiff,
+    is_adobe_rgb,
+    is_empty,
+    kept_exif,
+    kept_info,
+    said,
+    with_comment,
+)
+from superres.restoration.picture import Picture, from_array, from_pil, samples_of, to_pil
+from superres.restoration.sixteen_bit import encode_png, encode_tiff
 
-_PROFILES_OF_OTHER_COLOURS = ("CMYK", "LAB")
-"""Modes that become RGB, which their profile does not describe."""
+_XMP_TEXT = "XML:com.adobe.xmp"
+_NO_TEXTS = frozenset((KEY, _XMP_TEXT, "exif", *RAW_PROFILES))
+"""Names of PNG's texts that are no texts, or our own."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +49,17 @@ class PictureFile:
 
     Args:
         picture: upright pixels.
-        info: Pillow's, for what is written again: profile, EXIF, XMP, resolution, texts.
+        info: Pillow's, for what is written again: profile, XMP, resolution, comment, and `text`.
         exif: without what describes the old pixels.
         notes: what could not be read as it was.
+        colours: PNG's chunks that say what levels mean.
     """
 
     picture: Picture
     info: dict[str, Any]
     exif: Image.Exif
     notes: tuple[str, ...] = ()
+    colours: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 def read_picture(path: str | Path) -> PictureFile:
@@ -54,32 +69,23 @@ def read_picture(path: str | Path) -> PictureFile:
         UnreadableImage: as `superres.core.images.read_image`; HEIC without pillow-heif.
     """
     path = Path(path)
-    formats: tuple[str, ...] = READ
-    if _is_heif(path):
-        register_heif(path)
-        formats = (*READ, "HEIF")
-    with decoding(path, formats=formats) as image:
+    with decoding(path) as image:
         bits = _bits(image)
         try:
             # While the file is not loaded: EXIF may lie behind the pixels.
-            deep = read_deep(path, image) if bits > 8 else None
+            deep = colours_of_16_bits(image, lambda other: decoding(path, other))
             notes = _notes(image)
             exif = kept_exif(image)
-            upright = ImageOps.exif_transpose(image)
-            picture = deep or white_is_high(image, from_pil(upright))
+            picture = from_pil(upright(image)) if deep is None else from_array(deep)
         except UnreadableImage:
             raise
         except SuperresError as error:
             raise UnreadableImage(path, str(error)) from error
-        info = {
-            **{str(key): value for key, value in upright.info.items()},
-            "text": dict(getattr(image, "text", {})),
-        }
+        info = {**kept_info(image), "text": dict(getattr(image, "text", {}))}
         if bits > picture.bits:
             notes += (f"{bits} bits per channel read as {picture.bits}",)
-    if image.mode in _PROFILES_OF_OTHER_COLOURS:
-        info.pop("icc_profile", None)
-    return PictureFile(picture, info, exif, notes)
+        colours = colour_chunks(path) if image.format == "PNG" else {}
+    return PictureFile(picture, info, exif, notes, colours)
 
 
 def write_picture(
@@ -111,9 +117,19 @@ def write_picture(
     if picture.bits > 8 and mode not in kind.deep:
         notes.append(f"{picture.bits} bits per channel written as 8, which is what {kind.name} has")
         picture = picture.in_8_bits()
-    if source.info.get("icc_profile") and not kind.profile:
+    profile = source.info.get("icc_profile")
+    if kind.name != "PNG":
+        profile, lost = outside_png(source.colours, picture, profile, kind.profile)
+        if lost:
+            notes.append(f"{kind.name} has no place for PNG's {' and '.join(lost)}")
+    if not profile and not kind.exif and is_adobe_rgb(source.exif):
+        picture = srgb_of_adobe(picture)
+        notes.append(f"Adobe RGB became sRGB: {kind.name} has no place for EXIF, which says so")
+    if profile and not kind.profile:
         notes.append(f"{kind.name} has no place for the colour profile")
     options = _options(kind, source, comment, picture.size)
+    if profile and kind.profile:
+        options["icc_profile"] = profile
     if kind.name == "JPEG":
         notes += fit_jpeg(options, comment)
     try:
@@ -132,13 +148,11 @@ def _options(
     """Return what Pillow's writer is told: quality, and what is kept of the source."""
     info = source.info
     options: dict[str, Any] = dict(kind.options)
-    if kind.profile:
-        options["icc_profile"] = info.get("icc_profile")
     if kind.name in ("PNG", "JPEG", "TIFF", "BMP"):
-        options["dpi"] = _resolution(info.get("dpi"))
+        options["dpi"] = info.get("dpi")
     if kind.name == "PNG":
         options["pnginfo"] = _texts(source, comment)
-        options["exif"] = source.exif.tobytes() if len(source.exif) else None
+        options["exif"] = None if is_empty(source.exif) else said(source.exif, size).tobytes()
     elif kind.exif:
         in_exif = info.get("xmp") if kind.name == "TIFF" else None
         options["exif"] = with_comment(source.exif, comment, size, in_exif)
@@ -151,6 +165,8 @@ def _options(
 def _encoded(kind: Format, picture: Picture, options: dict[str, Any]) -> bytes:
     """Return a file's bytes."""
     if picture.bits == 8 or mode_of(picture) == "L":
+        if kind.name == "TIFF":
+            options = {**options, "exif": for_tiff(options["exif"])}
         return _by_pillow(kind, to_pil(picture), options)
     samples = samples_of(picture)
     if kind.name == "PNG":
@@ -168,24 +184,15 @@ def _by_pillow(kind: Format, image: Image.Image, options: dict[str, Any]) -> byt
     return file.getvalue()
 
 
-def _resolution(dpi: Any) -> tuple[float, float] | None:
-    """Return dots per inch, where a file says something that can be true."""
-    try:
-        across, down = (float(edge) for edge in dpi)
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
-    sensible = all(math.isfinite(edge) and 0 < edge < 1e5 for edge in (across, down))
-    return (across, down) if sensible else None
-
-
 def _texts(source: PictureFile, comment: str) -> PngImagePlugin.PngInfo:
     texts = PngImagePlugin.PngInfo()
+    for chunk, content in source.colours.items():
+        texts.add(chunk, content)
     for name, value in source.info["text"].items():
-        if name != KEY:
+        if name not in _NO_TEXTS:
             texts.add_itxt(name, str(value))
-    xmp = source.info.get("xmp")
-    if xmp and "XML:com.adobe.xmp" not in source.info["text"]:
-        texts.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
+    if xmp := source.info.get("xmp"):
+        texts.add_itxt(_XMP_TEXT, xmp)
     texts.add_text(KEY, comment)
     return texts
 
@@ -211,28 +218,3 @@ def _notes(image: Image.Image) -> tuple[str, ...]:
     if image.mode == "CMYK":
         notes.append("CMYK became sRGB")
     return tuple(notes)
-
-
-def _is_heif(path: Path) -> bool:
-    """Whether a file says it is HEIC, whatever its name: telephones name some of them JPEG."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(64)
-    except OSError:
-        return False  # who decodes it says why
-    return head[4:8] == b"ftyp" and any(brand in head[8:] for brand in (b"heic", b"heix", b"hev"))
-
-
-def register_heif(path: Path) -> None:
-    """Teach Pillow HEIC, for a file that is to be read or written.
-
-    Raises:
-        UnreadableImage: pillow-heif is not installed.
-    """
-    try:
-        import pillow_heif  # noqa: PLC0415 - an optional extra
-    except ImportError as error:
-        raise UnreadableImage(
-            path, "HEIC needs pillow-heif: pip install 'superres[heif]'"
-        ) from error
-    pillow_heif.register_heif_opener()

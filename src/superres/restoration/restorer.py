@@ -9,23 +9,27 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from superres.core.device import pick_device
 from superres.core.errors import SuperresError
+from superres.core.orientation import upright
 from superres.core.params import closest
 from superres.core.precision import PRECISIONS, Computing
-from superres.entropy.estimator import StrengthEstimator, load_estimator
-from superres.model.folder import SuperResolver, load_model
+from superres.entropy.estimator import EntropyEstimator, load_estimator
+from superres.model.folder import load_model
+from superres.model.resolver import SuperResolver
+from superres.restoration.metadata import described
 from superres.restoration.picture import Picture, from_array, from_pil, to_array, to_pil
 from superres.restoration.tiled import Job, Tiling, restore_in_bands
 from superres.restoration.windows import Grid
 from superres.sampling.batch import Sampling
 from superres.sampling.samplers import SAMPLERS, evaluations
+from superres.sampling.spacing import check_steps, respaced
 
 MODEL = "models/best"
-STRENGTHS = "strengths"
+ESTIMATOR = "entropy"
 """The estimator's folder, beside the model's."""
 
 AUTO: Literal["auto"] = "auto"
@@ -37,7 +41,7 @@ class Restorer:
     Args:
         model: the model.
         tiling: windows and batches.
-        estimator: folder of the estimator of strengths, read when it is first asked for.
+        estimator: folder of the estimator of entropies, read when it is first asked for.
 
     Raises:
         SuperresError: a window or a batch that cannot be.
@@ -54,7 +58,7 @@ class Restorer:
         self.model = model
         self.tiling = tiling
         self._folder = estimator
-        self._estimator: StrengthEstimator | None = None
+        self._estimator: EntropyEstimator | None = None
 
     @property
     def scale(self) -> int:
@@ -63,7 +67,7 @@ class Restorer:
 
     @property
     def corruptions(self) -> list[str]:
-        """Names of the strengths that `restore` takes."""
+        """Names of the entropies that `restore` takes."""
         return list(self.model.spec.entropies)
 
     def restore(
@@ -78,13 +82,14 @@ class Restorer:
         seed: int = 0,
         repeat: int = 0,
         entropy: Literal["auto"] | None = None,
-        **strengths: float,
+        **entropies: float,
     ) -> Any:
         """Return an image restored: `scale` times as large, of the same kind.
 
         Args:
-            image: a Pillow image (its EXIF orientation is applied), an array, uint8 or uint16,
-                (H, W) or (H, W, channels), or a list of those.
+            image: a Pillow image (its orientation is applied; profile, resolution, EXIF and XMP go
+                along in `info`), an array, uint8 or uint16, (H, W) or (H, W, channels), or a list
+                of those.
             steps: timesteps visited.
             sampler: a name from `superres.sampling.samplers.SAMPLERS`.
             spacing: how they are spread.
@@ -92,8 +97,8 @@ class Restorer:
             estimate: the posterior's mean in one evaluation instead of a sample.
             seed: the same seed gives the same picture.
             repeat: which of a picture's samples.
-            entropy: `auto` estimates the strengths that are not given; without it they are 0.
-            strengths: how strongly the image was corrupted, in [0, 1], by the names in
+            entropy: `auto` estimates the entropies that are not given; without it they are 0.
+            entropies: how strongly the image was corrupted, in [0, 1], by the names in
                 `corruptions`.
 
         Raises:
@@ -103,7 +108,7 @@ class Restorer:
 
         def one(image: Any) -> Any:
             if isinstance(image, Image.Image):
-                picture = from_pil(ImageOps.exif_transpose(image))
+                picture = from_pil(upright(image))
             elif isinstance(image, np.ndarray):
                 picture = from_array(image)
             else:
@@ -111,38 +116,40 @@ class Restorer:
                     "an image is a Pillow image, an array or a list of them, "
                     f"got {type(image).__name__}"
                 )
-            told = self.told(picture, strengths, entropy)
-            restored = self.run(picture, told, how, seed, repeat)
-            return to_array(restored, image) if isinstance(image, np.ndarray) else to_pil(restored)
+            chosen = self.entropies(picture, entropies, entropy)
+            restored = self.run(picture, chosen, how, seed, repeat)
+            if isinstance(image, np.ndarray):
+                return to_array(restored, image)
+            return described(to_pil(restored), image)
 
         return [one(each) for each in image] if isinstance(image, list | tuple) else one(image)
 
-    def told(
-        self, picture: Picture, strengths: Mapping[str, float], entropy: str | None = None
+    def entropies(
+        self, picture: Picture, given: Mapping[str, float], entropy: str | None = None
     ) -> dict[str, float]:
-        """Return a strength for each of the model's corruptions, in its order.
+        """Return an entropy for each of the model's corruptions, in its order.
 
         Raises:
             SuperresError: an unknown name, a value out of range, no estimator for this model.
         """
-        for name, value in strengths.items():
+        for name, value in given.items():
             if name not in self.corruptions:
                 known = ", ".join(self.corruptions) or "none"
                 raise SuperresError(
-                    f"unknown strength or option {name!r}{closest(name, self.corruptions)}; the "
+                    f"unknown entropy or option {name!r}{closest(name, self.corruptions)}; the "
                     f"model's corruptions: {known}"
                 )
             if not 0 <= value <= 1:
                 raise SuperresError(f"{name}: must be between 0 and 1, got {value}")
         if entropy not in (AUTO, None):
             raise SuperresError(f"entropy: must be 'auto' or None, got {entropy!r}")
-        told = dict.fromkeys(self.corruptions, 0.0)
-        if entropy == AUTO and set(self.corruptions) - set(strengths):
-            told |= self.estimator().estimate(picture.signal())
-        return told | {name: float(value) for name, value in strengths.items()}
+        entropies = dict.fromkeys(self.corruptions, 0.0)
+        if entropy == AUTO and set(self.corruptions) - set(given):
+            entropies |= self.estimator().estimate(picture.visible_part().signal())
+        return entropies | {name: float(value) for name, value in given.items()}
 
-    def estimator(self) -> StrengthEstimator:
-        """Return the estimator of strengths.
+    def estimator(self) -> EntropyEstimator:
+        """Return the estimator of entropies.
 
         Raises:
             SuperresError: there is none, or it is for other corruptions.
@@ -161,9 +168,7 @@ class Restorer:
         """
         if how is None:
             return
-        limit = self.model.diffusion.timesteps
-        if not 1 <= how.steps <= limit:
-            raise SuperresError(f"steps: must be between 1 and {limit}, got {how.steps}")
+        check_steps("steps", how.steps, self.model.diffusion)
         if how.sampler not in SAMPLERS:
             raise SuperresError(
                 f"sampler: must be one of {', '.join(SAMPLERS)}, got {how.sampler!r}"
@@ -171,20 +176,20 @@ class Restorer:
         if not 0 <= how.temperature <= 1:
             raise SuperresError(f"temperature: must be between 0 and 1, got {how.temperature}")
         try:
-            self.model.diffusion.respaced(how.steps, how.spacing)
+            respaced(self.model.diffusion, how.steps, how.spacing)
         except ValueError as error:
             raise SuperresError(str(error)) from error
 
     def windows(self, picture: Picture, how: Sampling | None) -> int:
         """Return how many windows restoring a picture evaluates, for a progress bar."""
-        height, width = (edge * self.scale for edge in self._seen_size(picture))
+        height, width = (edge * self.scale for edge in self._padded_size(picture))
         times = 1 if how is None else evaluations(how.sampler, how.steps)
         return times * len(Grid((height, width), self.tiling.window, self.scale))
 
     def run(
         self,
         picture: Picture,
-        told: Mapping[str, float],
+        entropies: Mapping[str, float],
         how: Sampling | None,
         seed: int = 0,
         repeat: int = 0,
@@ -194,7 +199,7 @@ class Restorer:
 
         Args:
             picture: the input.
-            told: a strength for each corruption; see `told`.
+            entropies: one for each corruption; see `entropies`.
             how: how to sample; None for the estimate.
             seed: of the noise.
             repeat: which of the picture's samples.
@@ -205,10 +210,10 @@ class Restorer:
         """
         self.check(how)
         model = self.model
-        entropy = torch.tensor([[told[name] for name in self.corruptions]])
+        entropy = torch.tensor([[entropies[name] for name in self.corruptions]])
         job = Job(
             model,
-            _extended(picture.signal(model.device), self._seen_size(picture)),
+            _padded(picture.signal(model.device), self._padded_size(picture)),
             entropy.to(model.device),
             picture.identity,
             seed,
@@ -223,13 +228,13 @@ class Restorer:
         )
         return picture.restored((height, width), wanted)
 
-    def _seen_size(self, picture: Picture) -> tuple[int, int]:
+    def _padded_size(self, picture: Picture) -> tuple[int, int]:
         """Return height and width of what networks see: next to no pixels cannot be normalised."""
         least = -(-2 * self.model.size_multiple // self.scale)
         return max(picture.size[0], least), max(picture.size[1], least)
 
 
-def _extended(low: Tensor, size: tuple[int, int]) -> Tensor:
+def _padded(low: Tensor, size: tuple[int, int]) -> Tensor:
     """Return a picture with its last row and column repeated up to a size."""
     missing = (0, size[1] - low.shape[3], 0, size[0] - low.shape[2])
     return F.pad(low, missing, mode="replicate") if any(missing) else low
@@ -239,7 +244,7 @@ def load(
     folder: str | Path = MODEL,
     *,
     device: str | None = None,
-    strengths: str | Path | None = None,
+    entropy_estimator: str | Path | None = None,
     window: int = Tiling().window,
     batch: int = Tiling().batch,
     precision: str = Computing().precision,
@@ -250,7 +255,7 @@ def load(
     Args:
         folder: a model folder.
         device: `cpu`, `cuda:1`, ...; by default SUPERRES_DEVICE, else a GPU where there is one.
-        strengths: folder of the estimator for `entropy="auto"`; by default `strengths` beside
+        entropy_estimator: folder of the estimator for `entropy="auto"`; by default `entropy` beside
             `folder`.
         window: edge of what the network sees at once, in pixels of the restored picture.
         batch: windows per network evaluation.
@@ -264,4 +269,6 @@ def load(
     if precision not in PRECISIONS:
         raise SuperresError(f"precision: must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     model = load_model(folder, pick_device(device), Computing(precision, compiled))
-    return Restorer(model, Tiling(window, batch), strengths or Path(folder).parent / STRENGTHS)
+    return Restorer(
+        model, Tiling(window, batch), entropy_estimator or Path(folder).parent / ESTIMATOR
+    )

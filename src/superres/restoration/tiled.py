@@ -4,9 +4,9 @@ At every evaluation the network's outputs for overlapping windows are blended in
 the whole picture, so neighbouring windows cannot drift apart and no seam appears. With one window
 this is the plain sampler.
 
-The picture is divided into bands of rows. Each band has an ordinary sampler of its own, which is
-answered as soon as the last window that reaches into it has been evaluated. Thus nothing but the
-noisy picture itself (and what a sampler keeps from step to step) is ever held as a whole.
+The picture is divided into bands of rows. Each band has an ordinary sampler of its own, whose
+requests are answered as soon as the last window that reaches into it has been evaluated. Thus only
+the noisy picture itself (and what a sampler keeps from step to step) is ever held in full.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import torch
@@ -22,17 +23,16 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
 
 from superres.core.seeding import derive_seed
-from superres.diffusion.process import Clip
-from superres.model.folder import SuperResolver
-from superres.restoration.band_noise import BandNoise
-from superres.restoration.lockstep import Question, Sampler, Task
+from superres.diffusion.noise import ItemNoise
+from superres.diffusion.prediction import Request, Requests, posterior_mean
+from superres.model.resolver import Conditioned, SuperResolver
+from superres.model.signal_space import Signal
 from superres.restoration.windows import Grid, Window
-from superres.sampling.batch import Sampling, bind, draw_sample
-from superres.sampling.samplers import posterior_mean
+from superres.sampling.batch import Sampling, begin_sample, bind
 
 BAND_PIXELS = 2**20
 MAX_BANDS = 32
-"""Each has a thread; larger pictures get larger bands."""
+"""Each is worked on by itself at every step; larger pictures get larger bands."""
 
 REACH = 3
 """Rows of the input beyond a band that its interpolation needs; bicubic reaches 2."""
@@ -105,24 +105,26 @@ def restore_in_bands(
         ValueError: something that the sampler or the model cannot do.
     """
     grid = job.grid()
+    prepared = Prepared(job, grid, watch if how is None else None) if job.model.needs else None
     bands = _bands(job.size, job.model.spec.scale) if len(grid) > 1 else [Band(0, job.size[0])]
-    samplers = [Sampler(_task(job, band, how, repeat)) for band in bands]
-    try:
-        asked: list[Question | Tensor] = [sampler.begin() for sampler in samplers]
-        done = 0
-        while done < len(bands):
-            questions = [said for said in asked if isinstance(said, Question)]
-            asked = []
-            for index, output in _evaluate(job, how, grid, bands, questions, watch):
-                said = samplers[index].answer(output)
-                if isinstance(said, Question):
-                    asked.append(said)
-                else:
-                    yield bands[index], _on_rows(job, bands[index], job.model.decode)(said)
-                    done += 1
-    finally:
-        for sampler in samplers:
-            sampler.stop()
+    if prepared is not None and how is None:
+        for band in bands:
+            mean = prepared.signal(band).mean()
+            assert mean is not None  # a network that is evaluated beforehand says it
+            yield band, mean
+        return
+    samplers = [_sampler(job, band, how, repeat, prepared) for band in bands]
+    requests = [next(sampler) for sampler in samplers]
+    while requests:
+        further: list[Request] = []
+        for index, output in _evaluate(job, how, grid, bands, requests, watch, prepared):
+            try:
+                further.append(samplers[index].send(output))
+                continue
+            except StopIteration as end:
+                x = end.value
+            yield bands[index], _on_rows(job, bands[index], _decoded, prepared)(x)
+        requests = further
 
 
 def _bands(size: tuple[int, int], scale: int) -> list[Band]:
@@ -132,41 +134,44 @@ def _bands(size: tuple[int, int], scale: int) -> list[Band]:
     return [Band(top, bottom) for top, bottom in pairwise(edges)]
 
 
-def _task(job: Job, band: Band, how: Sampling | None, repeat: int) -> Task:
-    """Return a band's sampler, to be run with a denoiser for these rows."""
+def _sampler(
+    job: Job, band: Band, how: Sampling | None, repeat: int, prepared: Prepared | None
+) -> Requests[Tensor]:
+    """Return a band's sampler, about to begin."""
     model = job.model
     height, width = job.size
-    shape = (1, 3, band.bottom - band.top, width)
+    channels = model.channels
     purpose = "estimate" if how is None else "sample"
     seed = derive_seed(job.seed, purpose, job.item, repeat)
-
-    def task(denoiser: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        draw = BandNoise(seed, (3, height, width), band, model.device)
-        clip = _clip(job, band)
-        if how is None:
-            return posterior_mean(model.diffusion, denoiser, draw, clip)
-        return draw_sample(model, denoiser, shape, draw, clip, how)
-
-    return task
+    draw = ItemNoise([seed], (channels, height, width), model.device, band)
+    # What limits x0 is interpolated anew each time: it is never held.
+    clip = _on_rows(job, band, _clipped, prepared)
+    if how is None:
+        return posterior_mean(model.diffusion, draw(), clip)
+    return begin_sample(model, (1, channels, band.bottom - band.top, width), draw, clip, how)
 
 
-def _clip(job: Job, band: Band) -> Clip:
-    """Return the limit on predicted x0, which is interpolated anew each time: it is never held."""
+def _clipped(signal: Signal, x0: Tensor) -> Tensor:
+    return signal.clip(x0)
 
-    def clipped(x0: Tensor, low: Tensor) -> Tensor:
-        clip = job.model.clip(low)
-        return clip(x0) if callable(clip) else x0.clamp(-1, 1)
 
-    return _on_rows(job, band, clipped)
+def _decoded(signal: Signal, x: Tensor) -> Tensor:
+    return signal.decode(x)
 
 
 def _on_rows(
-    job: Job, band: Band, function: Callable[[Tensor, Tensor], Tensor]
+    job: Job,
+    band: Band,
+    function: Callable[[Signal, Tensor], Tensor],
+    prepared: Prepared | None,
 ) -> Callable[[Tensor], Tensor]:
-    """Return a function of (x, low), both whole pictures, as one of a band's x alone.
+    """Return a function of a signal and its x as one of a band's x alone.
 
-    The band gets rows around it, so that the input is interpolated as in the whole picture.
+    The band gets rows around it, so that the input is interpolated as in the full picture; where
+    the network has said what the signal needs, that is taken instead.
     """
+    if prepared is not None:
+        return lambda x: function(prepared.signal(band), x)
     scale = job.model.spec.scale
     above = max(0, band.top // scale - REACH)
     below = min(job.low.shape[2], band.bottom // scale + REACH)
@@ -174,7 +179,7 @@ def _on_rows(
     before, after = band.top - above * scale, below * scale - band.bottom
 
     def on_rows(x: Tensor) -> Tensor:
-        result = function(F.pad(x, (0, 0, before, after)), low)
+        result = function(job.model.signal(low), F.pad(x, (0, 0, before, after)))
         return result[:, :, before : result.shape[2] - after]
 
     return on_rows
@@ -185,47 +190,45 @@ def _evaluate(
     how: Sampling | None,
     grid: Grid,
     bands: Sequence[Band],
-    questions: list[Question],
+    requests: list[Request],
     watch: Callable[[int], object] | None,
+    prepared: Prepared | None,
 ) -> Iterator[tuple[int, Tensor]]:
     """Yield each band's blended output, in order, as soon as it is complete."""
-    pixels: dict[int, Tensor] = {i: question.x_t for i, question in enumerate(questions)}
-    timesteps = questions[0].timesteps
-    del questions[:]  # a band's pixels are let go when they are no longer needed
+    pixels: dict[int, Tensor] = {index: request.x_t for index, request in enumerate(requests)}
+    timesteps = requests[0].timesteps
+    requests.clear()  # a band's pixels are let go when they are no longer needed
     sums: dict[int, Tensor] = {}
     complete = 0
     for first in range(0, len(grid), job.tiling.batch):
         windows = grid.windows[first : first + job.tiling.batch]
-        output = _network(job, how, grid, windows, bands, pixels, timesteps)
+        noisy = _noisy(grid, windows, bands, pixels)
+        known = None if prepared is None else prepared.conditioned(first)
+        denoiser = bind(known or _conditioned(job, grid, windows), how)
+        output = denoiser(noisy, timesteps.expand(len(windows)))
+        del noisy, known, denoiser
         if len(grid) == 1:
             sums[0] = output
         else:
-            for window, said in zip(windows, output, strict=True):
-                _add(sums, grid, window, bands, said)
+            for window, one in zip(windows, output, strict=True):
+                _add(sums, grid, window, bands, one)
         if watch is not None:
             watch(len(windows))
         del output
-        left = grid.windows[first + len(windows) :]
-        reached = left[0].row if left else job.size[0]
+        rest = grid.windows[first + len(windows) :]
+        reached = rest[0].row if rest else job.size[0]
         while complete < len(bands) and bands[complete].bottom <= reached:
             del pixels[complete]
             yield complete, sums.pop(complete)
             complete += 1
 
 
-def _network(
-    job: Job,
-    how: Sampling | None,
-    grid: Grid,
-    windows: Sequence[Window],
-    bands: Sequence[Band],
-    pixels: dict[int, Tensor],
-    timesteps: Tensor,
+def _noisy(
+    grid: Grid, windows: Sequence[Window], bands: Sequence[Band], pixels: dict[int, Tensor]
 ) -> Tensor:
-    """Return the raw output for some windows, (number of windows, channels, height, width)."""
-    scale = job.model.spec.scale
+    """Return the noisy pixels of some windows, (number of windows, channels, height, width)."""
     height, width = grid.shape
-    noisy, low = [], []
+    noisy = []
     for row, column in windows:
         columns = slice(column, column + width)
         parts = [
@@ -233,24 +236,85 @@ def _network(
             for index, band in _touched(bands, row, height)
         ]
         noisy.append(torch.cat(parts, dim=2))
-        rows = slice(row // scale, (row + height) // scale)
-        low.append(job.low[:, :, rows, column // scale : (column + width) // scale])
-    count = len(windows)
-    entropy = job.entropy.expand(count, -1)
-    denoiser = bind(job.model, torch.cat(low), entropy, how)
-    return denoiser(torch.cat(noisy), timesteps.expand(count))
+    return torch.cat(noisy)
+
+
+def _conditioned(job: Job, grid: Grid, windows: Sequence[Window]) -> Conditioned:
+    """Return the model given the inputs of some windows."""
+    scale = job.model.spec.scale
+    height, width = grid.shape
+    low = [
+        job.low[
+            :,
+            :,
+            row // scale : (row + height) // scale,
+            column // scale : (column + width) // scale,
+        ]
+        for row, column in windows
+    ]
+    return job.model.condition(torch.cat(low), job.entropy.expand(len(windows), -1))
+
+
+class Prepared:
+    """What a network says of a picture's conditions, evaluated once for all steps.
+
+    What the signal needs is blended into one picture, as outputs are. The rest is kept by windows;
+    where there are several, in half precision, since it grows with the picture.
+
+    Args:
+        job: the picture.
+        grid: its windows.
+        watch: called with the number of windows evaluated, where nothing else will be.
+    """
+
+    def __init__(self, job: Job, grid: Grid, watch: Callable[[int], object] | None = None) -> None:
+        self._job = job
+        self._kept: dict[int, Conditioned] = {}
+        self._maps: dict[str, Tensor] = {}
+        for first in range(0, len(grid), job.tiling.batch):
+            windows = grid.windows[first : first + job.tiling.batch]
+            conditioned = _conditioned(job, grid, windows)
+            for name in job.model.needs:
+                self._blend(name, getattr(conditioned.conditions, name), grid, windows)
+            self._kept[first] = conditioned if len(grid) == 1 else conditioned.lightened()
+            if watch is not None:
+                watch(len(windows))
+
+    def _blend(self, name: str, values: Tensor, grid: Grid, windows: Sequence[Window]) -> None:
+        if len(grid) == 1:
+            self._maps[name] = values
+            return
+        height, width = grid.shape
+        if name not in self._maps:
+            self._maps[name] = values.new_zeros(1, values.shape[1], *grid.size)
+        for window, one in zip(windows, values, strict=True):
+            rows = slice(window.row, window.row + height)
+            columns = slice(window.column, window.column + width)
+            weighted = one * grid.weights(window).to(one.device)
+            self._maps[name][0, :, rows, columns] += weighted
+
+    def conditioned(self, first: int) -> Conditioned:
+        """Return the model given the windows of the batch that begins with the first."""
+        return self._kept[first]
+
+    def signal(self, band: Band) -> Signal:
+        """Return what is diffused in a band."""
+        scale = self._job.model.spec.scale
+        rows = {name: whole[:, :, band.top : band.bottom] for name, whole in self._maps.items()}
+        low = self._job.low[:, :, band.top // scale : band.bottom // scale]
+        return self._job.model.signal(low, lambda: SimpleNamespace(**rows))
 
 
 def _add(
-    sums: dict[int, Tensor], grid: Grid, window: Window, bands: Sequence[Band], said: Tensor
+    sums: dict[int, Tensor], grid: Grid, window: Window, bands: Sequence[Band], output: Tensor
 ) -> None:
     """Add a window's output, (channels, height, width), to the bands that it reaches into."""
-    weighted = said * grid.weights(window).to(said.device)
+    weighted = output * grid.weights(window).to(output.device)
     height, width = grid.shape
     for index, band in _touched(bands, window.row, height):
         if index not in sums:
             rows = band.bottom - band.top
-            sums[index] = said.new_zeros(1, len(said), rows, grid.size[1])
+            sums[index] = output.new_zeros(1, len(output), rows, grid.size[1])
         top, bottom = max(band.top, window.row), min(band.bottom, window.row + height)
         columns = slice(window.column, window.column + width)
         sums[index][0, :, top - band.top : bottom - band.top, columns] += weighted[

@@ -11,12 +11,14 @@ from torch import Tensor
 
 from superres.core.seeding import derive_seed
 from superres.core.tensors import to_signal
-from superres.diffusion.noise import ItemNoise
+from superres.diffusion.noise import Draw, ItemNoise
+from superres.diffusion.prediction import Requests, drive
 from superres.diffusion.process import Clip, Denoiser
-from superres.model.resolver import SuperResolver
+from superres.model.resolver import Conditioned, SuperResolver
 from superres.sampling.guidance import guided
-from superres.sampling.samplers import posterior_mean, sample
-from superres.sampling.trajectory import Draw, Watch
+from superres.sampling.samplers import begin, evaluations
+from superres.sampling.spacing import respaced
+from superres.sampling.trajectory import Trajectory, Watch
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Sampling:
         temperature: factor on the noise added in each step.
         guidance: scale of the guidance, 0 for none.
         ramp: the scale falls with the noise.
-        drop: what guidance turns away from being told, `low` or `entropies`.
+        drop: what the other evaluation of guidance is not conditioned on, `low` or `entropies`.
     """
 
     sampler: str = "ddpm"
@@ -43,46 +45,36 @@ class Sampling:
     ramp: bool = False
     drop: tuple[str, ...] = ("low", "entropies")
 
+    @property
+    def evaluations(self) -> int:
+        """How often the network is evaluated for one picture: twice at a time with guidance."""
+        return evaluations(self.sampler, self.steps) * (2 if self.guidance else 1)
 
-def bind(
-    model: SuperResolver, low: Tensor, entropy: Tensor, how: Sampling | None = None
-) -> Denoiser:
-    """Return the model's denoiser for these conditions, guided where `how` says so.
+
+def bind(conditioned: Conditioned, how: Sampling | None = None) -> Denoiser:
+    """Return the denoiser of a model given its pictures, guided where `how` says so.
 
     Raises:
         ValueError: guidance that the model was not trained for.
     """
-    conditioned = model.condition(low, entropy)
     if how is None or not how.guidance:
         return conditioned
-    model.check_droppable(how.drop)
-    less = model.condition(low, entropy, how.drop)
-    return guided(model.diffusion, conditioned, less, how.guidance, how.ramp)
+    less = conditioned.without(how.drop)
+    return guided(conditioned.diffusion, conditioned, less, how.guidance, how.ramp)
 
 
-def draw_sample(
+def begin_sample(
     model: SuperResolver,
-    denoiser: Denoiser,
     shape: Sequence[int],
     draw: Draw,
     clip: Clip,
     how: Sampling,
     watch: Watch | None = None,
-) -> Tensor:
-    """Return what was diffused, drawn as `how` says; see `superres.sampling.samplers.sample`."""
-    return sample(
-        model.diffusion,
-        denoiser,
-        shape,
-        draw=draw,
-        sampler=how.sampler,
-        steps=how.steps,
-        spacing=how.spacing,
-        eta=how.eta,
-        temperature=how.temperature,
-        clip_denoised=clip,
-        watch=watch,
-    )
+) -> Requests[Tensor]:
+    """Return a sampler about to make what is diffused; see `superres.sampling.samplers.begin`."""
+    kept = respaced(model.diffusion, how.steps, how.spacing)
+    trajectory = Trajectory(kept, draw, how.eta, how.temperature, clip, watch)
+    return begin(how.sampler, trajectory, shape)
 
 
 class Batch:
@@ -110,6 +102,7 @@ class Batch:
         self._items = items
         self._seed = seed
 
+    @torch.no_grad()
     def sample(self, how: Sampling, repeat: int = 0, watch: Watch | None = None) -> Tensor:
         """Return one sample per picture, in about [-1, 1], (B, 3, H, W).
 
@@ -121,29 +114,18 @@ class Batch:
         Raises:
             ValueError: something that the sampler or the model cannot do.
         """
-        model = self.model
-        x = draw_sample(
-            model,
-            bind(model, self.low, self.entropy, how),
-            (len(self._items), 3, *model.size(self.low)),
-            self._noise("sample", repeat),
-            model.clip(self.low),
-            how,
-            watch,
-        )
-        return model.decode(x, self.low)
+        conditioned = self.model.condition(self.low, self.entropy)
+        denoiser = bind(conditioned, how)
+        noise = self._noise("sample", repeat, conditioned.shape)
+        sampler = begin_sample(self.model, conditioned.shape, noise, conditioned.clip, how, watch)
+        return conditioned.decode(drive(sampler, denoiser))
 
+    @torch.no_grad()
     def estimate(self) -> Tensor:
         """Return the posterior's mean in one evaluation, in [-1, 1], (B, 3, H, W)."""
-        model = self.model
-        x0 = posterior_mean(
-            model.diffusion,
-            model.denoiser(self.low, self.entropy),
-            self._noise("estimate", 0),
-            model.clip(self.low),
-        )
-        return model.decode(x0, self.low)
+        conditioned = self.model.condition(self.low, self.entropy)
+        return conditioned.estimate(self._noise("estimate", 0, conditioned.shape))
 
-    def _noise(self, purpose: str, repeat: int) -> ItemNoise:
+    def _noise(self, purpose: str, repeat: int, shape: Sequence[int]) -> ItemNoise:
         seeds = [derive_seed(self._seed, purpose, item, repeat) for item in self._items]
-        return ItemNoise(seeds, (3, *self.model.size(self.low)), self.model.device)
+        return ItemNoise(seeds, shape[1:], self.model.device)

@@ -14,7 +14,7 @@ Spacing = Literal["linear", "quadratic", "trailing", "karras", "angle"]
 
 
 class GuidanceParams(Section):
-    """Conditioning-free guidance: away from what the network says when it is told less."""
+    """Conditioning-free guidance: away from what the network says with fewer conditions."""
 
     scale: Annotated[float, Field(ge=0, le=100)]
     """0 samples plainly; more follows the conditions more closely than the data would have it, at
@@ -22,7 +22,8 @@ class GuidanceParams(Section):
     ramp: bool
     """The scale falls with the noise, from all of it at the last step to next to nothing."""
     drop: Annotated[list[Condition], Field(min_length=1)]
-    """What the second evaluation is not told; the model must have been trained so: `train.drop`."""
+    """What the second evaluation is not conditioned on; the model must have been trained so:
+    `train.drop`."""
 
 
 class SamplerParams(Section):

@@ -1,4 +1,4 @@
-"""Guidance without a classifier: away from what the network says when it is told less.
+"""Guidance without a classifier: away from what the network says with fewer conditions.
 
 Source: Ho & Salimans 2022, "Classifier-free diffusion guidance"; the ramp is DL-Art-School's.
 """
@@ -25,8 +25,8 @@ def guided(
 
     Args:
         diffusion: the process the network was trained on, not a respaced one.
-        conditional: the network, told everything.
-        unconditional: the network, told less; see `superres.networks.conditions`.
+        conditional: the network with all conditions.
+        unconditional: the network with fewer; see `superres.networks.conditions`.
         scale: w, at least 0.
         ramp: w falls with the noise, from all of the scale at the cleanest timestep to next to
             nothing at the noisiest: w (1 - t / T).
@@ -34,11 +34,11 @@ def guided(
     end = diffusion.timesteps * (diffusion.model_timesteps_scale or 1.0)
 
     def denoise(x_t: Tensor, timesteps: Tensor) -> Tensor:
-        told, told_less = conditional(x_t, timesteps), unconditional(x_t, timesteps)
+        with_all, with_fewer = conditional(x_t, timesteps), unconditional(x_t, timesteps)
         channels = x_t.shape[1]
-        difference = told[:, :channels] - told_less[:, :channels]
+        difference = with_all[:, :channels] - with_fewer[:, :channels]
         share = (1 - timesteps / end).to(x_t.dtype)[:, None, None, None] if ramp else 1.0
-        mixed = told[:, :channels] + scale * share * difference
-        return torch.cat([mixed, told[:, channels:]], dim=1)
+        mixed = with_all[:, :channels] + scale * share * difference
+        return torch.cat([mixed, with_all[:, channels:]], dim=1)
 
     return denoise

@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from superres.core.errors import SuperresError
+from superres.diffusion.process import GaussianDiffusion
+
 Spacing = int | str | Sequence[int]
 """A number of steps (`50`), numbers for sections (`"10,15,25"`), or `"ddim50"`."""
 
@@ -120,6 +123,51 @@ def choose_timesteps(
     if steps == 1:
         return [timesteps - 1]
     return _distinct(SPACINGS[spacing](alphas_cumprod, steps).round().astype(int), timesteps)
+
+
+def respaced(
+    diffusion: GaussianDiffusion, steps: Spacing, spacing: str = "linear"
+) -> GaussianDiffusion:
+    """Return the process over fewer timesteps with the same marginals.
+
+    The betas are re-derived so that each kept step has its original cumulative alpha.
+
+    Args:
+        diffusion: the full process.
+        steps: how many timesteps to keep.
+        spacing: how they are spread; see `choose_timesteps`.
+
+    Raises:
+        ValueError: an unknown spacing, or a number of steps that it cannot give.
+    """
+    kept = choose_timesteps(diffusion.alphas_cumprod, steps, spacing)
+    cumulative = diffusion.alphas_cumprod[kept]
+    before = np.concatenate([[1.0], cumulative[:-1]])
+    return GaussianDiffusion(
+        1 - cumulative / before,
+        diffusion.prediction,
+        diffusion.variance,
+        [diffusion.timestep_map[step] for step in kept],
+        diffusion.model_timesteps_scale,
+    )
+
+
+def check_steps(option: str, steps: int, diffusion: GaussianDiffusion) -> None:
+    """Refuse more steps than a model has timesteps, or none.
+
+    Args:
+        option: what the user calls the number of steps.
+        steps: timesteps to be visited.
+        diffusion: the process that the model was trained on.
+
+    Raises:
+        SuperresError: naming option, value and what is allowed.
+    """
+    if not 1 <= steps <= diffusion.timesteps:
+        raise SuperresError(
+            f"{option}: must be between 1 and {diffusion.timesteps}, the model's timesteps, "
+            f"got {steps}"
+        )
 
 
 def _distinct(wanted: np.ndarray, timesteps: int) -> list[int]:

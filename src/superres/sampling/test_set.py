@@ -10,7 +10,6 @@ import torch
 from tqdm import tqdm
 
 from superres.core.device import pick_device
-from superres.core.errors import SuperresError
 from superres.core.precision import Computing
 from superres.core.progress import progress_bar
 from superres.core.storage import MANIFEST, ShardWriter, replacing_folder, write_csv, write_json
@@ -19,6 +18,7 @@ from superres.degradation.dataset import PairSet
 from superres.model.folder import load_model
 from superres.sampling.batch import Batch, Sampling
 from superres.sampling.config import SamplerParams
+from superres.sampling.spacing import check_steps
 
 
 def restore_tiles(
@@ -36,7 +36,8 @@ def restore_tiles(
         tiles: folder of tiles.
         pairs: folder of pairs.
         out: folder of restored tiles: shards named after the contender, a manifest with a row per
-            contender and tile, and `sampling.json`.
+            contender and tile, and `sampling.json`: the sampler's params, and `evaluations`, how
+            often the network was evaluated for each sample of a tile, with those of guidance.
 
     Returns:
         Facts for the timing table.
@@ -48,12 +49,17 @@ def restore_tiles(
     model = load_model(model_folder, pick_device(), how)
     test = PairSet(tiles, pairs, "test")
     model.check_pairs(test.scale, test.entropy_names, model_folder)
-    limit = model.diffusion.timesteps
-    if params.steps > limit:
-        raise SuperresError(
-            f"params.yaml: sampler.steps: must be at most {limit}, the timesteps that "
-            f"{model_folder} was trained on, got {params.steps}"
-        )
+    check_steps("params.yaml: sampler.steps", params.steps, model.diffusion)
+    way = Sampling(
+        params.name,
+        params.steps,
+        params.spacing,
+        params.eta,
+        params.temperature,
+        params.guidance.scale,
+        params.guidance.ramp,
+        tuple(params.guidance.drop),
+    )
     rows: list[dict[str, object]] = []
     with replacing_folder(out) as partial:
         names = ["model", "estimate"] + (["mean"] if params.repeats > 1 else [])
@@ -64,7 +70,7 @@ def restore_tiles(
                 items = np.arange(first, min(first + params.batch, len(test)))
                 ids = list(test.rows["id"].iloc[items])
                 batch = Batch(model, test.low(items), test.entropies(items), ids, params.seed)
-                restored = _contenders(batch, params, bar)
+                restored = _contenders(batch, way, params.repeats, bar)
                 rows += _append(writers, restored, test.rows.iloc[items])
         for writer in writers.values():
             writer.close()
@@ -74,6 +80,7 @@ def restore_tiles(
             {
                 "sampler": params.name,
                 "steps": params.steps,
+                "evaluations": way.evaluations,
                 "spacing": params.spacing,
                 "eta": params.eta,
                 "guidance": params.guidance.model_dump(),
@@ -90,23 +97,11 @@ def restore_tiles(
     return {"images": len(test) * params.repeats}
 
 
-def _contenders(batch: Batch, params: SamplerParams, bar: tqdm) -> dict[str, np.ndarray]:
-    how = Sampling(
-        params.name,
-        params.steps,
-        params.spacing,
-        params.eta,
-        params.temperature,
-        params.guidance.scale,
-        params.guidance.ramp,
-        tuple(params.guidance.drop),
-    )
+def _contenders(batch: Batch, way: Sampling, repeats: int, bar: tqdm) -> dict[str, np.ndarray]:
     tiles = len(batch.low)
-    samples = [
-        batch.sample(how, repeat, lambda *_: bar.update(tiles)) for repeat in range(params.repeats)
-    ]
+    samples = [batch.sample(way, repeat, lambda *_: bar.update(tiles)) for repeat in range(repeats)]
     restored = {"model": to_pictures(samples[0]), "estimate": to_pictures(batch.estimate())}
-    if params.repeats > 1:
+    if repeats > 1:
         restored["mean"] = to_pictures(torch.stack(samples).mean(0))
     return restored
 

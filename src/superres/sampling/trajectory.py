@@ -1,4 +1,4 @@
-"""What every sampler is given: the process, the network, the noise, and the steps to take."""
+"""What every sampler is given: the process, the noise, and the steps to take."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from superres.diffusion.process import Clip, Denoiser, GaussianDiffusion, Prediction
-
-Draw = Callable[[], Tensor]
-"""Returns fresh standard normal noise of the images' shape."""
+from superres.diffusion import prediction
+from superres.diffusion.noise import Draw
+from superres.diffusion.prediction import Requests
+from superres.diffusion.process import Clip, GaussianDiffusion, Prediction
 
 Watch = Callable[[int, Tensor, Tensor], object]
 """Called after every step with (steps done, x, predicted x0); must not change them."""
 
 
 @dataclass(frozen=True)
-class Walk:
+class Trajectory:
     """One way from noise to images. Indices count the kept timesteps, 0 the cleanest.
 
     Args:
         diffusion: the respaced process.
-        denoiser: the network with its conditions bound.
         draw: source of noise.
         eta: noise of `ddim`.
         temperature: factor on the noise added in each step.
@@ -34,7 +33,6 @@ class Walk:
     """
 
     diffusion: GaussianDiffusion
-    denoiser: Denoiser
     draw: Draw
     eta: float = 0.0
     temperature: float = 1.0
@@ -57,16 +55,15 @@ class Walk:
             self._rows[x.device] = torch.arange(self.diffusion.timesteps, device=x.device)
         return self._rows[x.device][index].expand(x.shape[0])
 
-    def predict(self, x: Tensor, index: int) -> Prediction:
-        """Return p(x_{t-1} | x_t) and x0 at an index, with one network evaluation."""
+    def predict(self, x: Tensor, index: int) -> Requests[Prediction]:
+        """Return p(x_{t-1} | x_t) and x0 at an index, with one evaluation: use `yield from`."""
         t = self.timesteps(x, index)
-        return self.diffusion.p_mean_variance(self.denoiser, x, t, self.clip_denoised)
+        return prediction.predict(self.diffusion, x, t, self.clip_denoised)
 
-    def predict_x0(self, x: Tensor, index: int) -> Tensor:
-        """Return x0 alone at an index, with one network evaluation."""
+    def predict_x0(self, x: Tensor, index: int) -> Requests[Tensor]:
+        """Return x0 alone at an index, with one evaluation: use `yield from`."""
         t = self.timesteps(x, index)
-        output = self.denoiser(x, self.diffusion.model_timesteps(t))
-        return self.diffusion.limited_x0(output, x, t, self.clip_denoised)
+        return prediction.predict_x0(self.diffusion, x, t, self.clip_denoised)
 
     def report(self, index: int, x: Tensor, x0: Tensor) -> None:
         """Tell the watch that the step from an index is done."""

@@ -19,7 +19,8 @@ from superres.degradation.dataset import PairSet
 from superres.metrics.bootstrap import resampled_means, resamples
 from superres.metrics.config import BootstrapParams
 from superres.metrics.feature_distances import frechet_distance
-from superres.metrics.features import feature_set, features_of
+from superres.metrics.feature_sets import feature_set
+from superres.metrics.features import features_of
 from superres.metrics.fidelity import psnr
 from superres.metrics.inception import Inception, load_inception
 from superres.metrics.swd import QUICK, descriptors, sliced_distances
@@ -28,9 +29,9 @@ from superres.model.resolver import SuperResolver
 from superres.sampling.batch import Batch, Sampling
 from superres.sampling.samplers import evaluations
 from superres.selection.config import SelectParams
-from superres.training.batches import validation_batch
 from superres.training.config import LossParams
-from superres.training.objectives import Objective
+from superres.training.data import validation_batch
+from superres.training.objectives import each, make_objective
 
 RESAMPLES = 1000
 """Of figures that are means over tiles."""
@@ -64,7 +65,7 @@ class ValTiles:
     @property
     def ids(self) -> list[str]:
         """The pairs' ids."""
-        return [str(name) for name in self.pairs.rows["id"].iloc[self.items]]
+        return self.pairs.ids(self.items)
 
     @property
     def photographs(self) -> np.ndarray:
@@ -111,7 +112,8 @@ class Scorer:
     def score(self, model: SuperResolver, bar: tqdm) -> Scores:
         """Return a model's scores; the bar moves by tiles."""
         estimates, samples = self._restore(model, bar)
-        losses = Objective(model, self._loss, "fp32").each(self._batch, self._params.batch)
+        objective = make_objective(model, self._loss, "fp32")
+        losses = each(objective, self._batch, self._params.batch)
         by_tile = {
             "psnr_estimate": _psnr(estimates, self._originals),
             "psnr_sample": _psnr(samples, self._originals),

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from superres.core.device import pick_device
 from superres.core.errors import SuperresError
+from superres.core.fingerprints import fingerprint, source_digests
 from superres.core.progress import progress_bar
 from superres.core.storage import write_csv, write_json
 from superres.degradation.dataset import PairSet
@@ -22,7 +23,6 @@ from superres.selection.candidates import Candidate, find_candidates, load_candi
 from superres.selection.config import SelectParams
 from superres.selection.scoring import Scorer, Scores, ValTiles, evaluations_per_tile
 from superres.selection.verdict import HIGHER_IS_BETTER, Verdict, decide
-from superres.training.checkpoint import fingerprint
 from superres.training.config import LossParams
 
 FEWEST_TILES = 2
@@ -66,7 +66,8 @@ def select_model(
     except WeightsMissing as error:
         raise SuperresError(f"select.metric: fid needs its weights: {error}") from error
     steps = dict.fromkeys(candidate.folder for candidate in candidates)
-    key = fingerprint([params, loss], [tiles, pairs, *steps])
+    code = source_digests().values()  # scores that other code made are not comparable
+    key = fingerprint([params, loss], [tiles, pairs, *steps], *code)
     kept = Path(out).parent / ".selection"
     with progress_bar(len(candidates) * count, "select", "img") as bar:
         scores = [

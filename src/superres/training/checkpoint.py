@@ -1,15 +1,16 @@
 """The state of an unfinished training, kept where DVC does not delete it.
 
-`models/.progress/<fingerprint>/` holds `state/` (weights, average, optimiser, log) and the
-checkpoints made so far. The fingerprint covers params, data and code: what was trained on something
-else is never picked up.
+`models/.progress/<fingerprint>/` holds `state/` (weights, averages, optimiser, log) and the
+checkpoints made so far. The fingerprint covers params, data and `TRAINING_FORMAT`: what was trained
+on something else is never continued. Code is not part of it, but digests of it are kept with the
+state, so that a training that goes on can say what has changed.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -23,14 +24,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from superres.core.errors import SuperresError
+from superres.core.fingerprints import changed_files, fingerprint, source_digests
 from superres.core.storage import recovered, replacing_folder, write_json
+from superres.training import messages
+from superres.training.monitor import Row
 
-EDGE_BYTES = 65536
-LARGE = (".npy", ".safetensors")
-KEPT = "the last good state is kept"
-
-Row = dict[str, float | None]
-"""Of the log, by column; None where nothing was measured."""
+TRAINING_FORMAT = 1
+"""Raise it with every change to what training computes, or to what its state holds: unfinished
+trainings then start afresh, instead of ending as a mixture of both."""
 
 
 class State(NamedTuple):
@@ -47,16 +48,18 @@ class Progress:
     """The folder of one unfinished training.
 
     Args:
-        root: holds a folder per fingerprint.
-        fingerprint: identifies params, data and code.
+        root: holds a folder per training.
+        name: of this one's folder; see `training_name`.
     """
 
-    def __init__(self, root: str | Path, fingerprint: str) -> None:
+    def __init__(self, root: str | Path, name: str) -> None:
         self.root = Path(root)
-        self.folder = self.root / fingerprint
+        self.folder = self.root / name
+        # Of the code that runs, not of what somebody makes of its files in the meantime.
+        self._code = source_digests()
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Make the folder and keep other runs of the same training out of it for a block.
 
         The lock ends with the process, however that ends.
@@ -72,9 +75,7 @@ class Progress:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise SuperresError(
-                    f"{self.folder}: another process is at this training; let it end, or end it"
-                ) from None
+                raise SuperresError(messages.already_running(self.folder)) from None
             yield
 
     def checkpoint(self, step: int) -> Path:
@@ -86,7 +87,7 @@ class Progress:
         with replacing_folder(self.folder / "state") as partial:
             save_file(state.tensors, partial / "state.safetensors")
             facts = {"step": state.step, "log": state.log, "facts": state.facts}
-            write_json(partial / "state.json", facts)
+            write_json(partial / "state.json", {**facts, "code": self._code})
 
     def load(self) -> State | None:
         """Return the last complete state, or None where there is none."""
@@ -97,7 +98,7 @@ class Progress:
         except FileNotFoundError:
             return None
         except (json.JSONDecodeError, SafetensorError) as error:
-            print(f"train: {folder} is damaged ({error}); starting afresh", file=sys.stderr)
+            print(f"train: {messages.damaged(folder, error)}", file=sys.stderr)
             return None
         return State(facts["step"], tensors, facts["log"], facts["facts"])
 
@@ -109,6 +110,11 @@ class Progress:
         except (FileNotFoundError, json.JSONDecodeError):
             return None
 
+    def changed_code(self) -> list[str]:
+        """Return the source files that differ from those that left the last complete state."""
+        text = (self.folder / "state" / "state.json").read_text(encoding="utf-8")
+        return changed_files(json.loads(text)["code"], self._code)
+
     def others(self) -> list[Path]:
         """Return the folders of other unfinished trainings."""
         return sorted(
@@ -116,6 +122,21 @@ class Progress:
             for path in self.root.glob("*")
             if path != self.folder and not path.name.startswith(".")
         )
+
+    @property
+    def previews(self) -> Path:
+        """The folder of the grids drawn so far."""
+        return self.folder / "previews"
+
+    def deliver(self, log: list[Row], out: Path) -> None:
+        """Put the checkpoints of a finished training in their place, then forget the progress."""
+        with replacing_folder(out) as new:
+            for row in log:
+                if "val_loss" in row:
+                    folder = self.checkpoint(int(row["step"] or 0))
+                    # Linked, not moved: progress must stay complete until the results are there.
+                    shutil.copytree(folder, new / folder.name, copy_function=_link)
+        self.discard()
 
     def discard(self) -> None:
         """Delete this training's folder, once its results are in their place.
@@ -128,40 +149,25 @@ class Progress:
         shutil.rmtree(doomed, ignore_errors=True)
 
 
+def training_name(params: Iterable[BaseModel], folders: Iterable[str | Path]) -> str:
+    """Return what identifies an unfinished training: its params, its data, `TRAINING_FORMAT`."""
+    return fingerprint(params, folders, f"training {TRAINING_FORMAT}")
+
+
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Turn what a full disk or a write-protected folder raises in a block into one clear error."""
     try:
         yield
     except SuperresError as error:  # of a full disk, from whoever writes all or nothing
-        raise SuperresError(f"{error}; {KEPT}") from error
+        raise SuperresError(f"{error}; {messages.KEPT}") from error
     except (OSError, SafetensorError) as error:
-        raise SuperresError(f"{folder}: cannot be written: {error}; {KEPT}") from error
+        raise SuperresError(messages.not_writable(folder, error)) from error
 
 
-def fingerprint(params: Iterable[BaseModel], folders: Iterable[str | Path]) -> str:
-    """Return 16 hex digits that change with the params, the data or the code.
-
-    Data are known by their tables and, for pixels and weights, by file names, sizes, and each
-    file's first and last 64 KiB: a set of any size is covered in no time, and the tables have each
-    tile's sharpness. Code is every module of superres that is loaded.
-    """
-    digest = hashlib.sha256()
-    for section in params:
-        digest.update(section.model_dump_json().encode())
-    for folder in folders:
-        for path in sorted(Path(folder).iterdir()):
-            digest.update(f"{path.name}:{path.stat().st_size}".encode())
-            digest.update(_edges(path) if path.suffix in LARGE else path.read_bytes())
-    for name, module in sorted(sys.modules.items()):
-        source: Any = getattr(module, "__file__", None)
-        if name.split(".")[0] == "superres" and source:
-            digest.update(Path(source).read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _edges(path: Path) -> bytes:
-    with path.open("rb") as file:
-        first = file.read(EDGE_BYTES)
-        file.seek(max(0, path.stat().st_size - EDGE_BYTES))
-        return first + file.read(EDGE_BYTES)
+def _link(source: str, target: str) -> None:
+    """Give a file a second name, or copy it where the file system knows no such thing."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

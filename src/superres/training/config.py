@@ -96,7 +96,7 @@ class BadLossParams(Section):
     """Steps skipped in a whole training at most."""
     factor: Annotated[float, Field(gt=1)] | None
     """A loss of more than this many times its median over the last 100 steps has exploded, and so
-    has a gradient norm where nothing clips it; null minds only NaN and infinity."""
+    has a gradient norm where nothing clips it; null looks for NaN and infinity alone."""
 
 
 class PreviewParams(Section):

@@ -6,24 +6,24 @@ training ends in the same weights.
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from superres.core.distributed import connected, on_first, taken_by_first
+from superres.core.distributed import Processes, connected, entered_by_first, on_first
 from superres.core.errors import SuperresError
 from superres.diffusion.config import DiffusionParams
 from superres.networks.config import ModelParams
-from superres.training.checkpoint import Progress, Row, fingerprint, writing
+from superres.training import messages
+from superres.training.checkpoint import Progress, training_name, writing
 from superres.training.config import TrainParams
-from superres.training.delivery import deliver, show_preview
 from superres.training.memory import network_that_fits, step_that_fits
-from superres.training.messages import finite, mind, say, told
-from superres.training.monitor import Watching
+from superres.training.monitor import Fault, Monitor, Row, StopRequests
 from superres.training.optimizer import learning_rate
-from superres.training.resuming import resume, state_of
-from superres.training.stopping import StopRequests
+from superres.training.previews import publish_previews, show_preview
 from superres.training.trainer import Trainer
 
 
@@ -39,7 +39,8 @@ def train(
 ) -> dict[str, Any]:
     """Train, leaving a model folder per checkpoint in `out`.
 
-    Unfinished work of the same params, data and code is continued, by however many processes.
+    Unfinished work of the same params, data and `TRAINING_FORMAT` is continued, by any number of
+    processes.
 
     Args:
         model: the network.
@@ -59,11 +60,10 @@ def train(
     """
     with connected() as processes, network_that_fits():
         # ---- set up: everything from params and data, or from where it was stopped
-        progress = Progress(
-            out.parent / ".progress", fingerprint([model, diffusion, params], [tiles, pairs])
-        )
+        name = training_name([model, diffusion, params], [tiles, pairs])
+        progress = Progress(out.parent / ".progress", name)
         setup = partial(Trainer, model, diffusion, params, tiles, pairs, processes)
-        with taken_by_first(processes, progress.taken()):
+        with entered_by_first(processes, progress.locked()):
             return _trained(setup, progress, out, log_file, previews)
 
 
@@ -73,32 +73,32 @@ def _trained(
     """Do the work of `train`, and let go of the network when it is done."""
     trainer = setup()
     log = _begin(trainer, progress)
-    watching = Watching(log_file, trainer.params, trainer.step, trainer.processes)
+    monitor = Monitor(log_file, trainer.params, trainer.step, trainer.processes)
+
+    def deliver() -> None:
+        publish_previews(progress.previews, previews)
+        progress.deliver(log, out)
+
     # ---- train
-    with StopRequests() as stop, watching:
-        _run(trainer, progress, log, watching, stop, previews)
+    with StopRequests() as stop, monitor:
+        _run(trainer, progress, log, monitor, stop, previews)
     # ---- deliver
     with writing(log_file.parent):
-        watching.write(log)
-        on_first(trainer.processes, lambda: deliver(progress, log, out, previews))
-    return watching.facts(trainer.loader.waited)
+        monitor.write(log)
+        on_first(trainer.processes, deliver)
+    return monitor.facts(trainer.loader.waited)
 
 
 def _begin(trainer: Trainer, progress: Progress) -> list[Row]:
     """Take up unfinished work, or say that there is none of this kind; return its log."""
     state = progress.load()
     if state is not None:
-        resume(trainer, state)
-        say(trainer.processes, f"going on from step {state.step}")
+        trainer.resume(state)
+        _say(trainer.processes, messages.going_on(state.step, progress.changed_code()))
         return list(state.log)
     if others := progress.others():
         size = sum(file.stat().st_size for other in others for file in other.rglob("*"))
-        say(
-            trainer.processes,
-            f"starting afresh; {len(others)} unfinished training(s) of other params, data or code "
-            f"stay in {progress.root} ({size / 2**20:.1f} MiB); delete them there if none of them "
-            "shall go on",
-        )
+        _say(trainer.processes, messages.starting_afresh(len(others), progress.root, size))
     return []
 
 
@@ -106,7 +106,7 @@ def _run(
     trainer: Trainer,
     progress: Progress,
     log: list[Row],
-    watching: Watching,
+    monitor: Monitor,
     stop: StopRequests,
     previews: Path,
 ) -> None:
@@ -116,9 +116,9 @@ def _run(
         # ---- one step
         with step_that_fits(trainer):
             skipped = trainer.advance()
-        watching.moved()
+        monitor.advance()
         if skipped:
-            mind(trainer, skipped, progress)
+            _skip(trainer, skipped, progress)
 
         # ---- what is due after it
         last = trainer.step == params.steps
@@ -129,12 +129,12 @@ def _run(
 
         # ---- nothing of a step that went wrong is kept
         if (checkpoint or row or stopped) and (fault := trainer.check()):
-            raise SuperresError(told(trainer, fault, progress))
+            raise SuperresError(_described(trainer, fault, progress))
         if row:
             log.append(_row(trainer))
         if checkpoint:
             with trainer.averaged():
-                log[-1]["val_loss"] = finite(trainer, trainer.validation_loss())
+                log[-1]["val_loss"] = _validation_loss(trainer)
 
         # ---- write: the state last, since going on from it needs all the others
         with writing(progress.folder):
@@ -142,16 +142,16 @@ def _run(
                 trainer.save_checkpoint(progress.checkpoint(trainer.step))
             if shown:
                 with trainer.averaged():
-                    show_preview(trainer, progress, previews)
+                    show_preview(trainer, progress.previews, previews)
             if row:
-                watching.show(log)
+                monitor.show(log)
             if checkpoint or stopped:
-                on_first(processes, partial(progress.save, state_of(trainer, log)))
+                on_first(processes, partial(progress.save, trainer.state(log)))
 
         # ---- stop, if a signal asked for it
         if stopped and not last:
-            watching.write(log)
-            say(processes, f"stopped at step {trainer.step}; run again to go on")
+            monitor.write(log)
+            _say(processes, messages.stopped(trainer.step))
             raise SystemExit(128 + stopped)
 
 
@@ -163,3 +163,48 @@ def _row(trainer: Trainer) -> Row:
         "learning_rate": learning_rate(trainer.step - 1, params.steps, params.learning_rate),
         "skipped": trainer.skipped,
     }
+
+
+def _validation_loss(trainer: Trainer) -> float:
+    """Return the validation loss of the weights as they are.
+
+    Raises:
+        SuperresError: it is no number.
+    """
+    loss = trainer.validation_loss()
+    if not math.isfinite(loss):
+        raise SuperresError(messages.validation_loss_not_finite(loss, trainer.step))
+    return loss
+
+
+def _skip(trainer: Trainer, fault: Fault, progress: Progress) -> None:
+    """Say that a step was skipped, or stop where that has become the rule.
+
+    Raises:
+        SuperresError: more steps skipped than `train.bad_loss.limit`.
+    """
+    limit = trainer.params.bad_loss.limit
+    if trainer.skipped > limit:
+        about = _described(trainer, fault, progress)
+        raise SuperresError(messages.too_many_skipped(trainer.skipped, limit, about))
+    _say(trainer.processes, messages.skipped(fault.step, fault.what, fault.tiles))
+
+
+def _described(trainer: Trainer, fault: Fault, progress: Progress) -> str:
+    """Return one line about a step that went wrong, what is left, and what may help."""
+    params = trainer.params
+    rate = learning_rate(fault.step - 1, params.steps, params.learning_rate)
+    return messages.bad_step(
+        fault.step,
+        fault.what,
+        (rate, fault.norm),
+        fault.tiles,
+        messages.last_good_state(progress.last_step(), progress.folder),
+        skippable=params.bad_loss.action == "stop",
+    )
+
+
+def _say(processes: Processes, text: str) -> None:
+    """Write a line to standard error, once for all processes."""
+    if processes.writes:
+        print(f"train: {text}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What to say when something does not fit into the GPU's memory: measured, not guessed."""
+"""What would fit where a GPU's memory does not suffice: measured, not guessed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,8 @@ from contextlib import contextmanager
 import torch
 
 from superres.core.errors import SuperresError
+from superres.training import messages
 from superres.training.trainer import Trainer
-
-SAVERS = (
-    "train.activation_checkpointing: true and train.precision: bf16 save memory too; what was "
-    "trained so far is kept"
-)
 
 
 @contextmanager
@@ -33,11 +29,7 @@ def network_that_fits() -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise SuperresError(
-            f"out of memory outside of the steps: {str(error).splitlines()[0]}; lower "
-            f"model.channels or data.tile_size, or keep fewer averages (train.averaging.power); "
-            f"{SAVERS}"
-        ) from error
+        raise SuperresError(messages.out_of_memory_elsewhere(error)) from error
 
 
 def memory_advice(trainer: Trainer) -> str:
@@ -47,15 +39,10 @@ def memory_advice(trainer: Trainer) -> str:
     """
     params, processes = trainer.params, trainer.processes
     tiles = trainer.tiles_at_once
-    said = f"out of memory on {trainer.device} with {tiles} tiles in a pass"
-    fitting = 0 if processes.sharded else _largest_fitting(trainer, tiles)
-    if fitting:
-        said += f"; train.micro_batches: {params.batch // fitting} ({fitting} in a pass) fits"
-    elif processes.sharded or tiles > 1:
-        said += "; raise train.micro_batches"
-    else:
-        said += "; lower data.tile_size or model.channels"
-    return f"{said}; {SAVERS}"
+    largest = 0 if processes.sharded else _largest_fitting(trainer, tiles)
+    fitting = (params.batch // largest, largest) if largest else None
+    more = processes.sharded or tiles > 1
+    return messages.out_of_memory(trainer.device, tiles, fitting, more)
 
 
 def release(error: BaseException) -> None:
@@ -94,6 +81,6 @@ def _rehearse(trainer: Trainer, tiles: int) -> None:
     ballast = [torch.empty_like(weight) for weight in averaged]
     batch = trainer.batches.at(0, tiles, trainer.device)
     with trainer.processes.accumulating(trainer.model.network, last=False):
-        t, _ = trainer.timesteps.draw(batch.uniform)
+        t, _ = trainer.objective.timesteps.draw(batch.uniform)
         trainer.objective.terms(batch, t)["loss"].mean().backward()
     del ballast

@@ -1,23 +1,56 @@
-"""What training minimises, and the same on fixed validation pairs."""
+"""What training minimises: one row of `OBJECTIVES` for each `train.loss.kind`.
+
+Another kind of training (a distillation, a network of two parts) is a class of its own with what
+`Objective` asks for, in a file of its own, and a row here. Accumulation, averages, checkpoints and
+what watches over them do not know what is minimised.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from superres.core.precision import PRECISIONS
-from superres.diffusion.timesteps import spread
+from superres.diffusion.losses import loss_terms
+from superres.diffusion.timesteps import (
+    LogNormalTimesteps,
+    LossSecondMoment,
+    TimestepSampler,
+    UniformTimesteps,
+    spread,
+)
 from superres.model.folder import SuperResolver
-from superres.networks.conditions import drop_entropies, drop_low
-from superres.training.batches import TrainingBatch
 from superres.training.config import LossParams
+from superres.training.data import TrainingBatch
+from superres.training.regression_loss import mean_denoiser_terms
 
 EVALUATED_AT_ONCE = 16
 """More fill no device better."""
 
 
-class Objective:
-    """The loss of a model.
+class Objective(Protocol):
+    """The losses of tiles, and which timesteps training looks at.
+
+    Attributes:
+        model: what is trained.
+        timesteps: the sampler of timesteps; what it learns is kept with the training's state.
+    """
+
+    model: SuperResolver
+    timesteps: TimestepSampler
+
+    def terms(self, batch: TrainingBatch, timesteps: Tensor) -> dict[str, Tensor]:
+        """Return `loss` first, then its parts by the names of their columns in the log.
+
+        Each is (B,) and differentiable; the weights of timesteps are applied by the trainer.
+        """
+
+
+class Denoising:
+    """The losses of a diffusion model that learns to predict noise, pictures or velocities.
 
     Args:
         model: the model.
@@ -26,48 +59,107 @@ class Objective:
     """
 
     def __init__(self, model: SuperResolver, loss: LossParams, precision: str) -> None:
-        self._model = model
+        self.model = model
         self._loss = loss
         self._dtype = PRECISIONS[precision]
+        self.timesteps = timestep_sampler(model, loss)
 
     def terms(self, batch: TrainingBatch, timesteps: Tensor) -> dict[str, Tensor]:
-        """Return `loss` and its parts, each (B,)."""
-        model, loss = self._model, self._loss
+        """See `Objective`; the parts are `mse` and `vb`, as far as the loss has them."""
+        model, loss = self.model, self._loss
         with torch.autocast(model.device.type, self._dtype, enabled=self._dtype is not None):
-            return model.diffusion.loss_terms(
-                model.denoiser(
-                    drop_low(batch.low, batch.drop_low),
-                    drop_entropies(batch.entropy, batch.drop_entropies),
-                ),
-                model.encode(batch.high, batch.low),
+            dropped = {"low": batch.drop_low, "entropies": batch.drop_entropies}
+            conditioned = model.condition(batch.low, batch.entropy, dropped)
+            return loss_terms(
+                model.diffusion,
+                conditioned,
+                conditioned.encode(batch.high),
                 timesteps,
                 batch.noise,
                 kind=loss.kind,
                 weighting=loss.weighting,
                 vb_weight=loss.vb_weight,
                 min_snr_gamma=loss.min_snr_gamma,
-                levels=model.levels(batch.high),
+                levels=conditioned.levels(batch.high),
             )
 
-    def mean(self, tiles: TrainingBatch, at_once: int) -> float:
-        """Return the mean of `each`."""
-        return self.each(tiles, at_once).mean().item()
 
-    @torch.no_grad()
-    def each(self, tiles: TrainingBatch, at_once: int) -> Tensor:
-        """Return the loss of each tile, (B,), one timestep each, spread over the process.
+class MeanAndDenoiser:
+    """The losses of a network of two parts; see `superres.training.regression_loss`.
 
-        Args:
-            tiles: with their noise.
-            at_once: how many of them the network gets at most.
-        """
-        count = len(tiles.high)
-        timesteps = spread(count, self._model.diffusion.timesteps).to(self._model.device)
-        losses = []
-        for some in portions(count, at_once):
-            part = TrainingBatch(*(tensor[some] for tensor in tiles))
-            losses.append(self.terms(part, timesteps[some])["loss"])
-        return torch.cat(losses)
+    Args:
+        model: the model.
+        loss: which timesteps.
+        precision: what the network computes in, a key of `PRECISIONS`.
+    """
+
+    def __init__(self, model: SuperResolver, loss: LossParams, precision: str) -> None:
+        self.model = model
+        self._dtype = PRECISIONS[precision]
+        self.timesteps = timestep_sampler(model, loss)
+
+    def terms(self, batch: TrainingBatch, timesteps: Tensor) -> dict[str, Tensor]:
+        """See `Objective`; the parts are `mean`, `deviation` and `denoiser`."""
+        model = self.model
+        with torch.autocast(model.device.type, self._dtype, enabled=self._dtype is not None):
+            conditioned = model.condition(batch.low, batch.entropy)
+            noise = batch.noise[:, : model.channels]  # it is drawn for as many as a picture has
+            return mean_denoiser_terms(model.diffusion, conditioned, batch.high, timesteps, noise)
+
+
+OBJECTIVES: dict[str, Callable[[SuperResolver, LossParams, str], Objective]] = {
+    "mse": Denoising,
+    "rescaled_mse": Denoising,
+    "kl": Denoising,
+    "rescaled_kl": Denoising,
+    "mean_denoiser": MeanAndDenoiser,
+}
+"""By `train.loss.kind`: what makes an objective of a model, the loss and a precision."""
+
+
+def make_objective(model: SuperResolver, loss: LossParams, precision: str) -> Objective:
+    """Return the objective that `train.loss.kind` names.
+
+    Args:
+        model: the model, on the device where it is trained or evaluated.
+        loss: which loss.
+        precision: what the network computes in, a key of `PRECISIONS`.
+    """
+    return OBJECTIVES[loss.kind](model, loss, precision)
+
+
+def timestep_sampler(model: SuperResolver, loss: LossParams) -> TimestepSampler:
+    """Return the sampler that `train.loss.timesteps` names."""
+    steps = model.diffusion.timesteps
+    if loss.timesteps == "log_normal":
+        share = torch.from_numpy(model.diffusion.alphas_cumprod).to(model.device)
+        return LogNormalTimesteps(-0.5 * share.logit(), *loss.log_noise)
+    if loss.timesteps == "loss_second_moment":
+        return LossSecondMoment(steps, model.device)
+    return UniformTimesteps(steps, loss.high_noise)
+
+
+@torch.no_grad()
+def each(objective: Objective, tiles: TrainingBatch, at_once: int) -> Tensor:
+    """Return the loss of each tile, (B,), one timestep each, spread over the process.
+
+    Args:
+        objective: whose loss.
+        tiles: with their noise.
+        at_once: how many of them the network gets at most.
+    """
+    count = len(tiles.high)
+    timesteps = spread(count, objective.model.diffusion.timesteps).to(objective.model.device)
+    losses = []
+    for some in portions(count, at_once):
+        part = TrainingBatch(*(tensor[some] for tensor in tiles))
+        losses.append(objective.terms(part, timesteps[some])["loss"])
+    return torch.cat(losses)
+
+
+def mean(objective: Objective, tiles: TrainingBatch, at_once: int) -> float:
+    """Return the mean of `each`."""
+    return each(objective, tiles, at_once).mean().item()
 
 
 def portions(count: int, at_once: int) -> list[slice]:

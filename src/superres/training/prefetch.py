@@ -12,12 +12,28 @@ from typing import NamedTuple
 import torch
 
 from superres.core.distributed import Processes
-from superres.training.batches import Batches, HostBatch, TrainingBatch
+from superres.core.errors import SuperresError
 from superres.training.config import TrainParams
+from superres.training.data import Batches, HostBatch, TrainingBatch
 
 THREADS = 4
 AHEAD = 8
 """Batches read or being read; with batches of 8 tiles of 256 px that is 13 MB."""
+
+
+def passes_per_process(params: TrainParams, processes: Processes) -> int:
+    """Return how many forward and backward passes each process makes for one step.
+
+    Raises:
+        SuperresError: a batch that the processes cannot share evenly.
+    """
+    passes = -(-params.micro_batches // processes.count)
+    if params.batch % (passes * processes.count):
+        raise SuperresError(
+            f"train.batch: {params.batch} tiles cannot be divided among {processes.count} "
+            f"processes of {passes} passes each (train.micro_batches {params.micro_batches})"
+        )
+    return passes
 
 
 class Span(NamedTuple):
@@ -27,15 +43,15 @@ class Span(NamedTuple):
     tiles: int
 
 
-def spans(params: TrainParams, passes: int, processes: Processes, step: int) -> Iterator[Span]:
+def spans(params: TrainParams, processes: Processes, step: int) -> Iterator[Span]:
     """Yield the spans of one process's passes, from a step on.
 
     Args:
-        params: steps and global batch.
-        passes: of each process, per step.
+        params: steps, global batch and its division.
         processes: which process it is, of how many.
         step: steps done.
     """
+    passes = passes_per_process(params, processes)
     count = params.batch // (passes * processes.count)
     while step < params.steps:
         for number in range(passes):

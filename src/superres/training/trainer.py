@@ -1,4 +1,4 @@
-"""One training: data, network, optimiser, averages, and what a step does to them."""
+"""One training: data, network, objective, optimiser, averages; a step, and the state it leaves."""
 
 from __future__ import annotations
 
@@ -12,28 +12,27 @@ from torch import Tensor
 from superres.core.distributed import (
     SHARD_VARIABLE,
     Processes,
+    divide,
+    full_tensor,
+    local_part,
     on_first,
-    part,
-    parted,
-    whole,
 )
 from superres.core.errors import SuperresError
 from superres.core.seeding import derive_seed
 from superres.degradation.dataset import PairSet
 from superres.diffusion.config import DiffusionParams
-from superres.diffusion.timesteps import LossSecondMoment, TimestepSampler, UniformTimesteps
 from superres.model.folder import ModelSpec, SuperResolver, save_model
 from superres.networks.config import ModelParams
 from superres.networks.protocol import Network
-from superres.training.batches import Batches, validation_batch
+from superres.training import messages
+from superres.training.checkpoint import State
 from superres.training.config import TrainParams
+from superres.training.data import Batches, FreshCorruptions, validation_batch
 from superres.training.ema import Averages
-from superres.training.fresh_corruptions import FreshCorruptions
-from superres.training.health import Fault, Health
-from superres.training.objectives import Objective
+from superres.training.monitor import Fault, Health, Row, StepRecord, Window
+from superres.training.objectives import make_objective, mean
 from superres.training.optimizer import Optimizer
-from superres.training.prefetch import Loader, spans
-from superres.training.window import StepRecord, Window
+from superres.training.prefetch import Loader, passes_per_process, spans
 
 VALIDATION_TILES = 64
 
@@ -64,14 +63,11 @@ class Trainer:
         processes: Processes,
     ) -> None:
         if processes.sharded and train.precision == "fp16":
-            raise SuperresError(
-                f"train.precision: fp16 scales losses, which {SHARD_VARIABLE} does not support; "
-                f"use bf16 or fp32"
-            )
+            raise SuperresError(messages.fp16_not_sharded(SHARD_VARIABLE))
         self.params = train
         self.processes = processes
         self.device = processes.device
-        self.passes = processes.passes(train.batch, train.micro_batches)
+        self.passes = passes_per_process(train, processes)
         training, validation = PairSet(tiles, pairs, "train"), PairSet(tiles, pairs, "val")
         self.spec = ModelSpec(
             format="superres-1",
@@ -95,17 +91,12 @@ class Trainer:
             "parameters": self.model.parameters(),
         }
         self._prepare_network()
-        self.objective = Objective(self.model, train.loss, train.precision)
-        self.averages = Averages(self._parts(), train.averaging)
-        self.optimizer = Optimizer(self.weights.values(), train, self.device)
+        self.objective = make_objective(self.model, train.loss, train.precision)
+        self.averages = Averages(self._local_weights(), train.averaging)
+        self.optimizer = Optimizer(self.weights, train, self.device)
         fresh = FreshCorruptions(training.degradation, train.fresh_corruptions, train.seed)
         pinned = self.device.type == "cuda"
         self.batches = Batches(training, train.seed, train.drop, fresh, pinned)
-        self.timesteps: TimestepSampler = (
-            UniformTimesteps(diffusion.timesteps, train.loss.high_noise)
-            if train.loss.timesteps == "uniform"
-            else LossSecondMoment(diffusion.timesteps, self.device)
-        )
         self.validation = validation_batch(
             validation, validation.spread(VALIDATION_TILES), self.device
         )
@@ -131,7 +122,7 @@ class Trainer:
         self._terms_named: list[str] = []
 
     def _loader(self) -> Loader:
-        rows = spans(self.params, self.passes, self.processes, self.step)
+        rows = spans(self.params, self.processes, self.step)
         return Loader(self.batches, rows, self.device)
 
     def advance(self) -> Fault | None:
@@ -141,14 +132,14 @@ class Trainer:
         record, losses = self._accumulate()
         self.step += 1
         skipping = self.params.bad_loss.action == "skip"
-        if skipping and (fault := self.health.look(record, self.batches)):
+        if skipping and (fault := self.health.examine(record, self.batches)):
             self.optimizer.leave_out()
             self.skipped += 1
             return fault
         # Once per step, not per part: how a batch is divided must not change what is drawn.
-        self.timesteps.learn(record.timesteps.long(), losses)
+        self.objective.timesteps.learn(record.timesteps.long(), losses)
         self.optimizer.step()
-        self.averages.update(self.step, self._parts())
+        self.averages.update(self.step, self._local_weights())
         self.window.add(self._terms_named, record)
         return None
 
@@ -166,7 +157,7 @@ class Trainer:
             index = self.processes.rank * self.passes + number
             torch.manual_seed(derive_seed(self.params.seed, "dropout", self.step, index))
             batch = next(self.loader)
-            t, weights = self.timesteps.draw(batch.uniform)
+            t, weights = self.objective.timesteps.draw(batch.uniform)
             with self.processes.accumulating(self.model.network, number == self.passes - 1):
                 terms = self.objective.terms(batch, t)
                 weighted = {name: term * weights.to(term.dtype) for name, term in terms.items()}
@@ -189,13 +180,13 @@ class Trainer:
         """Return the first bad step of the window, if there is one; this waits for the device."""
         if self.params.bad_loss.action == "skip":
             return None
-        looks = (self.health.look(record, self.batches) for record in self.window.unseen())
-        return next(filter(None, looks), None)
+        faults = (self.health.examine(record, self.batches) for record in self.window.unseen())
+        return next(filter(None, faults), None)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Put the average in the place of the weights for a block."""
-        kept = {name: value.clone() for name, value in self._parts().items()}
+        kept = {name: value.clone() for name, value in self._local_weights().items()}
         self.assign(self.averages.classic)
         self.model.network.eval()
         try:
@@ -205,37 +196,77 @@ class Trainer:
 
     def validation_loss(self) -> float:
         """Return the loss of the network as it is on fixed val pairs, timesteps and noise."""
-        return self.objective.mean(self.validation, self.tiles_at_once)
+        return mean(self.objective, self.validation, self.tiles_at_once)
 
     @property
     def tiles_at_once(self) -> int:
         """How many tiles the network gets in a pass: what is known to fit into memory."""
         return self.params.batch // (self.passes * self.processes.count)
 
-    def _parts(self) -> dict[str, Tensor]:
-        return {name: part(weight) for name, weight in self.weights.items()}
+    def _local_weights(self) -> dict[str, Tensor]:
+        return {name: local_part(weight) for name, weight in self.weights.items()}
 
     def assign(self, values: Mapping[str, Tensor]) -> None:
         """Give this process's parts of the weights other values."""
-        for name, mine in self._parts().items():
-            mine.copy_(values[name])
+        for name, part in self._local_weights().items():
+            part.copy_(values[name])
 
-    def whole(self, parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return whole tensors by name, the last part of which is a weight's; all must ask."""
-        return {name: whole(value, self._like(name)) for name, value in parts.items()}
+    def _full(self, parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return full tensors by name, whose last component is a weight's; all must call this."""
+        return {name: full_tensor(part, self._like(name)) for name, part in parts.items()}
 
-    def parted(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return this process's parts of whole tensors; the inverse of `whole`."""
+    def _divided(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return this process's parts of full tensors; the inverse of `_full`."""
         return {
-            name: parted(value.to(self.device), self._like(name)) for name, value in tensors.items()
+            name: divide(value.to(self.device), self._like(name)) for name, value in tensors.items()
         }
 
     def _like(self, name: str) -> Tensor:
         return self.weights[name.rpartition("/")[2]]
 
-    def continue_at(self, step: int) -> None:
-        """Go on after a step."""
-        self.step = step
+    def state(self, log: list[Row]) -> State:
+        """Return all that the next step follows from; every process must call this.
+
+        Tensors are full, whatever the number of processes: another number may continue.
+        """
+        parts = (
+            _prefixed("weights", self._local_weights())
+            | _prefixed("averages", self.averages.tensors())
+            | _prefixed("optimizer", self.optimizer.moments())
+        )
+        tensors = (
+            _prefixed("optimizer/step", self.optimizer.steps())
+            | self._full(parts)
+            | _prefixed("timesteps", self.objective.timesteps.state())
+            | _prefixed("window", self.window.state())
+        )
+        facts = {
+            "terms": self.window.names,
+            "recent": self.health.state(),
+            "skipped": self.skipped,
+            "scaler": self.optimizer.scaler.state_dict(),
+        }
+        contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        return State(self.step, contiguous, log, facts)
+
+    @torch.no_grad()
+    def resume(self, state: State) -> None:
+        """Continue from a state, whatever the number of processes that left it."""
+        tensors, facts = state.tensors, state.facts
+        self.skipped = facts["skipped"]
+        self.health.resume(facts["recent"])
+        self.objective.timesteps.resume(_under("timesteps", tensors))
+        self.window.resume(facts["terms"], _under("window", tensors))
+        self.averages.resume(self._divided(_under("averages", tensors)))
+        self.assign(self._divided(_under("weights", tensors)))
+        steps = _under("optimizer/step", tensors)
+        moments = {
+            name: value
+            for name, value in _under("optimizer", tensors).items()
+            if not name.startswith("step/")
+        }
+        self.optimizer.resume(self._divided(moments), steps, facts["scaler"])
+        self.step = state.step
         self.loader.close()
         self.loader = self._loader()
 
@@ -244,11 +275,23 @@ class Trainer:
         spec = self.spec.model_copy(update={"provenance": {"step": self.step, **self.provenance}})
         averages = self.averages
         if self.processes.sharded:
-            averages = Averages(self.whole(self._parts()), self.params.averaging)
-            averages.resume(self.whole(self.averages.tensors()))
+            averages = Averages(self._full(self._local_weights()), self.params.averaging)
+            averages.resume(self._full(self.averages.tensors()))
 
         def write() -> None:
             save_model(folder, spec, averages.classic)
             averages.save_snapshots(folder, self.step)
 
         on_first(self.processes, write)
+
+
+def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with a prefix, without it; inverts `_prefixed`."""
+    start = f"{prefix}/"
+    return {
+        name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)
+    }

@@ -1,0 +1,28 @@
+"""Luma of RGB pixels (ITU-R BT.601) in the two ranges that are in use."""
+
+from __future__ import annotations
+
+import numpy as np
+
+BT601 = (0.299, 0.587, 0.114)
+"""Weights of R, G and B in full-range luma, as JPEG has it: 0..255 of 8-bit pixels."""
+STUDIO_WEIGHTS = np.array([65.481, 128.553, 24.966])
+"""Weights of R, G and B in 0..1, in 8-bit levels, of luma that spans 16..235."""
+STUDIO_BLACK = 16.0
+
+
+def full_luma(image: np.ndarray) -> np.ndarray:
+    """Return full-range luma, float32, H x W, in 8-bit levels, of RGB pixels, uint8, H x W x 3."""
+    floats = image.astype(np.float32)
+    grey = floats[:, :, 0] * np.float32(BT601[0])
+    for channel in (1, 2):
+        grey += floats[:, :, channel] * np.float32(BT601[channel])
+    return np.asarray(grey)
+
+
+def studio_luma(image: np.ndarray) -> np.ndarray:
+    """Return luma in 16..235, float64, H x W, not rounded, of sRGB pixels, uint8, H x W x 3.
+
+    The range of television and of MATLAB's `rgb2ycbcr`, which super-resolution papers measure in.
+    """
+    return np.asarray(STUDIO_BLACK + image.astype(np.float64) @ STUDIO_WEIGHTS / 255)

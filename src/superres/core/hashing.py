@@ -1,0 +1,42 @@
+"""Digests of files and of pictures: names that follow from contents alone."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+
+def sha256_of(path: str | Path) -> str:
+    """Return a file's SHA-256 in hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def pixels_digest(pixels: np.ndarray) -> str:
+    """Return 32 hexadecimal digits that follow from an array's shape and values."""
+    digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
+
+
+def text_digest(text: str) -> str:
+    """Return 32 hexadecimal digits that follow from a text."""
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+class PicturesDigest:
+    """A digest of pictures, their names and what is done to them; the pictures pass one by one."""
+
+    def __init__(self, *settings: str) -> None:
+        self._digest = hashlib.blake2b("\x1f".join(settings).encode(), digest_size=16)
+
+    def add(self, picture: np.ndarray, name: str) -> None:
+        """Take in the next picture, of any shape."""
+        self._digest.update(f"\x1e{name}\x1f{picture.shape}\x1f".encode())
+        self._digest.update(np.ascontiguousarray(picture).data)
+
+    def hexdigest(self) -> str:
+        """Return the digest of what has passed so far, 32 hexadecimal digits."""
+        return self._digest.hexdigest()

@@ -1,0 +1,284 @@
+"""Every figure that is measured, a row each: its name, which way is better, how it is made.
+
+A new figure of two pictures or of two sets of features is a function and a row here. From the rows
+come `metrics.json`, the tables, the page, `superres evaluate` and the table in `docs/metrics.md`
+(`make deps` writes it). Nothing here needs a network: those of LPIPS and of features are loaded by
+`superres.evaluation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+
+from superres.metrics.config import KidParams
+from superres.metrics.feature_distances import (
+    frechet_distance,
+    kernel_distance,
+    precision,
+    recall,
+)
+from superres.metrics.feature_sets import FeatureSet
+from superres.metrics.fidelity import (
+    SSIM_WINDOW,
+    channel_shift,
+    mean_color_shift,
+    psnr,
+    psnr_y,
+    ssim,
+    ssim_y,
+)
+
+CHANNELS = {"r": "red", "g": "green", "b": "blue"}
+Better = Literal["higher", "lower", "nearer zero"]
+
+
+@dataclass(frozen=True)
+class FeatureSettings:
+    """How sets of features are compared."""
+
+    kid: KidParams
+    neighbours: int
+    """Which nearest neighbour bounds the balls of precision and recall."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """What is known of a figure without computing it."""
+
+    name: str
+    """Its key in `metrics.json`, its column in `per_tile.csv`."""
+    title: str
+    unit: str
+    digits: int
+    """Decimals that are shown."""
+    better: Better
+    meaning: str
+    """For readers of the page: what it looks at."""
+    method: str
+    """How it is computed, in `measured.json` and `docs/metrics.md`."""
+    headline: bool = False
+    """Whether it is among the first columns of the tables."""
+    weights: str = ""
+    """Whose weights it needs, if any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileFigure(Figure):
+    """A figure of one restored picture; a contender's is the mean over its pictures."""
+
+    measure: Callable[[np.ndarray, np.ndarray], float] | None
+    """Of the restored picture and the original (uint8, H x W x 3); None: a network computes it."""
+    against: Literal["original", "input"] = "original"
+    """`input`: the restored picture degraded again is compared with what it was restored from."""
+    cropped: bool = False
+    """Whether `evaluate.border_crop` applies."""
+    averaged: bool = True
+    """False: it is in `per_tile.csv` alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetFigure(Figure):
+    """A figure of all restored pictures against all originals."""
+
+    measure: (
+        Callable[[FeatureSet, FeatureSet, FeatureSettings], float | tuple[float, float] | None]
+        | None
+    )
+    """Of the originals' features and the restored ones'; None where sets are too small. No function
+    at all: it is not made of features."""
+    deviation: str = ""
+    """Key of its standard deviation, where the function returns the figure and that."""
+
+
+FIGURES: tuple[Figure, ...] = (
+    TileFigure(
+        name="psnr",
+        title="PSNR",
+        unit="dB",
+        digits=2,
+        better="higher",
+        meaning="Peak signal-to-noise ratio over RGB, of 8 bits.",
+        method="RGB of 8 bits, peak 255, dB",
+        headline=True,
+        measure=psnr,
+        cropped=True,
+    ),
+    TileFigure(
+        name="psnr_y",
+        title="PSNR-Y",
+        unit="dB",
+        digits=2,
+        better="higher",
+        meaning="PSNR of BT.601 luma (16 to 235).",
+        method="BT.601 luma 16 to 235, not rounded, peak 255, dB",
+        measure=psnr_y,
+        cropped=True,
+    ),
+    TileFigure(
+        name="ssim",
+        title="SSIM",
+        unit="",
+        digits=3,
+        better="higher",
+        meaning="Structural similarity, Gaussian window of 11 px.",
+        method=f"RGB, Gaussian window of deviation 1.5 in {SSIM_WINDOW} x {SSIM_WINDOW} px, "
+        "mean of channels",
+        measure=ssim,
+        cropped=True,
+    ),
+    TileFigure(
+        name="ssim_y",
+        title="SSIM-Y",
+        unit="",
+        digits=3,
+        better="higher",
+        meaning="SSIM of BT.601 luma.",
+        method="BT.601 luma, the same window, range 255",
+        measure=ssim_y,
+        cropped=True,
+    ),
+    TileFigure(
+        name="lr_psnr",
+        title="LR-PSNR",
+        unit="dB",
+        digits=2,
+        better="higher",
+        meaning="The restored tile degraded again, against its input: whether it stays true to it.",
+        method="restored, degraded again with the known entropies, against the input",
+        measure=psnr,
+        against="input",
+    ),
+    TileFigure(
+        name="color_shift",
+        title="colour",
+        unit="levels",
+        digits=2,
+        better="nearer zero",
+        meaning="Mean of restored minus original over all pixels and channels: drift of colour.",
+        method="restored minus original, 8-bit levels",
+        measure=mean_color_shift,
+    ),
+    *(
+        TileFigure(
+            name=f"color_shift_{letter}",
+            title=f"colour, {channel}",
+            unit="levels",
+            digits=2,
+            better="nearer zero",
+            meaning=f"Mean of restored minus original over the {channel} channel.",
+            method=f"restored minus original of the {channel} channel, 8-bit levels",
+            measure=partial(channel_shift, channel=number),
+            averaged=False,
+        )
+        for number, (letter, channel) in enumerate(CHANNELS.items())
+    ),
+    TileFigure(
+        name="lpips",
+        title="LPIPS",
+        unit="",
+        digits=3,
+        better="lower",
+        meaning="Distance in the features of AlexNet, weighted as people judged pictures "
+        "(version 0.1).",
+        method="version 0.1, alexnet-owt-7be5be79.pth and alex.pth (df73285e), whole RGB pictures "
+        "in [-1, 1]",
+        headline=True,
+        weights="LPIPS",
+        measure=None,
+    ),
+    SetFigure(
+        name="fid",
+        title="FID",
+        unit="",
+        digits=2,
+        better="lower",
+        meaning="Fréchet distance of the 2048 pooled features of the 2015 Inception network.",
+        method="Fréchet distance of normal distributions with the features' moments, float64",
+        weights="Inception",
+        measure=lambda original, restored, _: frechet_distance(original, restored),
+    ),
+    SetFigure(
+        name="kid",
+        title="KID",
+        unit="",
+        digits=4,
+        better="lower",
+        meaning="Kernel distance of the same features, mean and deviation of subsets.",
+        method="squared maximum mean discrepancy, kernel (x y / 2048 + 1)^3, unbiased, mean over "
+        "subsets",
+        weights="Inception",
+        measure=lambda original, restored, how: kernel_distance(original, restored, how.kid),
+        deviation="kid_std",
+    ),
+    SetFigure(
+        name="precision",
+        title="precision",
+        unit="",
+        digits=3,
+        better="higher",
+        meaning="Share of restored tiles among the originals’ neighbours in those features: do "
+        "they look like photographs?",
+        method="share of restored features within the originals' nearest-neighbour balls",
+        weights="Inception",
+        measure=lambda original, restored, how: (
+            precision(original, restored, how.neighbours)
+            if _have_neighbours(original, restored, how)
+            else None
+        ),
+    ),
+    SetFigure(
+        name="recall",
+        title="recall",
+        unit="",
+        digits=3,
+        better="higher",
+        meaning="Share of originals among the restored tiles’ neighbours: is their variety there?",
+        method="share of original features within the restored ones' nearest-neighbour balls",
+        weights="Inception",
+        measure=lambda original, restored, how: (
+            recall(original, restored, how.neighbours)
+            if _have_neighbours(original, restored, how)
+            else None
+        ),
+    ),
+    SetFigure(
+        name="swd",
+        title="SWD",
+        unit="levels",
+        digits=2,
+        better="lower",
+        meaning="Sliced Wasserstein distance between 7 × 7 px patches of the restored and of the "
+        "original tiles, mean over the levels of a Laplacian pyramid: whether fine detail is there "
+        "in the right amount, wherever it lies.",
+        method="sliced Wasserstein distance of 7 x 7 px patches, mean over pyramid levels",
+        headline=True,
+        measure=None,
+    ),
+)
+"""In the order of `metrics.json`."""
+
+TILE_FIGURES = tuple(figure for figure in FIGURES if isinstance(figure, TileFigure))
+FEATURE_FIGURES = tuple(
+    figure for figure in FIGURES if isinstance(figure, SetFigure) and figure.measure is not None
+)
+TABLE_FIGURES = tuple(
+    sorted(
+        (f for f in FIGURES if not isinstance(f, TileFigure) or f.averaged),
+        key=lambda figure: not figure.headline,
+    )
+)
+"""Figures that contenders have, in the order of the tables: headlines first."""
+
+
+def figure_named(name: str) -> Figure:
+    """Return a row of the catalog."""
+    return next(figure for figure in FIGURES if figure.name == name)
+
+
+def _have_neighbours(original: FeatureSet, restored: FeatureSet, how: FeatureSettings) -> bool:
+    return min(len(original.held), len(restored.held)) > how.neighbours
