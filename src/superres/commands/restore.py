@@ -26,7 +26,6 @@ from superres.restoration.picture_files import PictureFile, read_picture, write_
 from superres.restoration.planning import Identity, Plan, check_writable, free, identity, plan
 from superres.restoration.restorer import AUTO, MODEL, Restorer, load
 from superres.restoration.tiled import Tiling
-from superres.sampling.batch import Sampling
 from superres.sampling.config import SamplerName, Spacing
 from superres.training.config import Precision
 
@@ -44,16 +43,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--entropy", choices=[AUTO], help="auto: estimate the entropies that are not given")
     add("--entropy-estimator", metavar="DIR", help="estimator for auto (default beside the model)")
     add("--estimate", action="store_true", help="the mean of all fitting pictures, in one step")
-    add("--steps", type=int, default=Sampling.steps, help="sampling steps (default %(default)s)")
+    add(
+        "--steps", type=int, help="sampling steps; by default, like the next three, the model's own"
+    )
     samplers, spacings = get_args(SamplerName), get_args(Spacing)
-    add("--sampler", choices=samplers, default=Sampling.sampler, help="default %(default)s")
-    add("--spacing", choices=spacings, default=Sampling.spacing, help="default %(default)s")
+    add("--sampler", choices=samplers, help="how noise becomes a picture")
+    add("--spacing", choices=spacings, help="which timesteps are visited")
     add(
         "--temperature",
         type=float,
-        default=Sampling.temperature,
         metavar="0..1",
-        help="noise added in each step; less is smoother (default %(default)s)",
+        help="factor on the noise; less is smoother",
     )
     add("--seed", type=int, default=0, help="the same seed gives the same picture (default 0)")
     add("--samples", type=int, default=1, metavar="K", help="write K, as NAME-1.png, NAME-2.png ..")
@@ -127,7 +127,7 @@ class _Command:
         self.how = (
             None
             if args.estimate
-            else Sampling(args.sampler, args.steps, args.spacing, temperature=args.temperature)
+            else restorer.sampling(args.sampler, args.steps, args.spacing, args.temperature)
         )
         given = {name: getattr(args, f"entropy of {name}") for name in restorer.corruptions}
         self.given = {name: value for name, value in given.items() if value is not None}

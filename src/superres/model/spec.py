@@ -17,6 +17,15 @@ FORMAT = StoredFormat("superres-1", upgrades={}, added={"model.kind": "unet"})
 changes what stored keys mean raises the name, and adds an upgrade from the old one."""
 
 
+class SamplingSpec(Section):
+    """How a model's samples were drawn when it was chosen: what restoring does unless told."""
+
+    sampler: str
+    steps: Annotated[int, Field(ge=1)]
+    spacing: str
+    temperature: Annotated[float, Field(ge=0, le=1)]
+
+
 class ModelSpec(Section):
     """Everything about a model but its weights."""
 
@@ -35,6 +44,8 @@ class ModelSpec(Section):
     classes: Annotated[int, Field(ge=1)] | None = None
     """Classes that the network is conditioned on; weights from elsewhere have them, trained ones
     do not."""
+    sampling: SamplingSpec | None = None
+    """None where nothing has judged the model's samples."""
     label: Annotated[int, Field(ge=0)] | None = None
     """The class every picture is restored as; None is the mean of all."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,10 +75,10 @@ class Restorer:
         self,
         image: Any,
         *,
-        steps: int = Sampling.steps,
-        sampler: str = Sampling.sampler,
-        spacing: str = Sampling.spacing,
-        temperature: float = Sampling.temperature,
+        steps: int | None = None,
+        sampler: str | None = None,
+        spacing: str | None = None,
+        temperature: float | None = None,
         estimate: bool = False,
         seed: int = 0,
         repeat: int = 0,
@@ -90,10 +91,11 @@ class Restorer:
             image: a Pillow image (its orientation is applied; profile, resolution, EXIF and XMP go
                 along in `info`), an array, uint8 or uint16, (H, W) or (H, W, channels), or a list
                 of those.
-            steps: timesteps visited.
+            steps: timesteps visited; this and the next three are by default those that the model
+                was chosen with, or 50 of `ddpm` where nothing has judged its samples.
             sampler: a name from `superres.sampling.samplers.SAMPLERS`.
             spacing: how they are spread.
-            temperature: factor on the noise added in each step, in [0, 1].
+            temperature: factor on the noise, in [0, 1].
             estimate: the posterior's mean in one evaluation instead of a sample.
             seed: the same seed gives the same picture.
             repeat: which of a picture's samples.
@@ -104,7 +106,7 @@ class Restorer:
         Raises:
             SuperresError: an unknown name, a value out of range, an image that has no pixels.
         """
-        how = None if estimate else Sampling(sampler, steps, spacing, temperature=temperature)
+        how = None if estimate else self.sampling(sampler, steps, spacing, temperature)
 
         def one(image: Any) -> Any:
             if isinstance(image, Image.Image):
@@ -123,6 +125,30 @@ class Restorer:
             return described(to_pil(restored), image)
 
         return [one(each) for each in image] if isinstance(image, list | tuple) else one(image)
+
+    def sampling(
+        self,
+        sampler: str | None = None,
+        steps: int | None = None,
+        spacing: str | None = None,
+        temperature: float | None = None,
+    ) -> Sampling:
+        """Return how to sample: as asked, and where nothing is, as the model was chosen with.
+
+        Another sampler than the model's own has its own defaults, since steps and spacing of one do
+        not suit another.
+        """
+        usual = Sampling()
+        known = self.model.spec.sampling
+        if known is not None and sampler in (None, known.sampler):
+            usual = Sampling(known.sampler, known.steps, known.spacing, 0.0, known.temperature)
+        asked: dict[str, Any] = {
+            "sampler": sampler,
+            "steps": steps,
+            "spacing": spacing,
+            "temperature": temperature,
+        }
+        return replace(usual, **{key: one for key, one in asked.items() if one is not None})
 
     def entropies(
         self, picture: Picture, given: Mapping[str, float], entropy: str | None = None

@@ -40,8 +40,9 @@ class SamplerParams(Section):
     eta: Annotated[float, Field(ge=0, le=1)]
     """Noise of `ddim`: 0 is deterministic, 1 is as noisy as ancestral sampling."""
     temperature: Annotated[float, Field(ge=0, le=1)]
-    """Factor on the noise added in each step: 1 samples the posterior, less gives smoother
-    pictures, nearer to its mean."""
+    """Factor on the noise added in each step, or of samplers that add none (`dpmpp_2m`, `heun`) on
+    what they start from: 1 samples the posterior, less gives smoother pictures, nearer to its
+    mean."""
     guidance: GuidanceParams
     repeats: Annotated[int, Field(ge=1, le=64)]
     """Samples per tile; with more than one, their mean is measured too."""

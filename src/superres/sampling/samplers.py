@@ -194,8 +194,12 @@ def begin(sampler: str, trajectory: Trajectory, shape: Sequence[int]) -> Request
     if tuple(noise[0].shape) != tuple(shape):
         raise ValueError(f"the noise is {tuple(noise[0].shape)}, the images {tuple(shape)}")
     trajectory.diffusion.to(noise[0].device)
+    row = SAMPLERS[sampler]
+    if row.noise == "none" and trajectory.temperature != 1:
+        # Elsewhere it scales what each step adds; here, the only noise there is.
+        noise.append(noise.pop() * trajectory.temperature)
     # Handed over: the sampler alone holds it.
-    return SAMPLERS[sampler].function(trajectory, noise.pop())
+    return row.function(trajectory, noise.pop())
 
 
 @torch.no_grad()
@@ -225,7 +229,8 @@ def sample(
             `linear` spacing takes all that `space_timesteps` does.
         spacing: how they are spread; see `superres.sampling.spacing.choose_timesteps`.
         eta: noise of `ddim`.
-        temperature: factor on the noise added in each step; x_T keeps unit variance.
+        temperature: factor on the noise added in each step; x_T keeps unit variance, but in
+            samplers that add none, whose x_T it scales.
         clip_denoised: how predictions of x0 are limited.
         watch: called after every step.
 

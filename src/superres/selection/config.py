@@ -25,6 +25,9 @@ class SelectParams(Section):
     spacing: Spacing
     steps: Annotated[int, Field(ge=1, le=4000)]
     """Timesteps of the samples that are scored."""
+    temperature: Annotated[float, Field(ge=0, le=1)]
+    """See `sampler.temperature`. The chosen model is restored with by these four unless asked
+    otherwise: `superres restore` takes them from its folder."""
     tiles: Annotated[int, Field(ge=2, le=16384)]
     """Val tiles used, spread evenly over them; fewer where there are fewer."""
     budget: Annotated[int, Field(ge=1)] | None

@@ -19,6 +19,7 @@ from superres.core.storage import write_csv, write_json
 from superres.degradation.dataset import PairSet
 from superres.metrics.weights import WeightsMissing
 from superres.model.folder import save_model
+from superres.model.spec import SamplingSpec
 from superres.selection.candidates import Candidate, find_candidates, load_candidate
 from superres.selection.config import SelectParams
 from superres.selection.scoring import Scorer, Scores, ValTiles, evaluations_per_tile
@@ -157,7 +158,13 @@ def _save(
         "candidates": len(scores),
         "tied": int(verdict.tied.sum()),
     }
-    spec = model.spec.model_copy(update={"provenance": provenance})
+    sampling = SamplingSpec(
+        sampler=params.sampler,
+        steps=params.steps,
+        spacing=params.spacing,
+        temperature=params.temperature,
+    )
+    spec = model.spec.model_copy(update={"provenance": provenance, "sampling": sampling})
     save_model(out, spec, model.network.state_dict())
 
 
