@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
 
-from superres.networks.config import ModelParams
 from superres.networks.unet import UNet
+
+if TYPE_CHECKING:  # without pydantic, torch alone is enough
+    from superres.networks.config import ModelParams
 
 
 def upsample(low: Tensor, size: tuple[int, int] | torch.Size, mode: str = "bilinear") -> Tensor:
