@@ -19,12 +19,27 @@ STORED = Path(__file__).parent / "data_formats"
 """Folders as they were written when their format was new; never written anew."""
 
 
+SMALL_UNET = ROOT / "presets" / "small-unet.yaml"
+
+
 def tiny_params() -> dict[str, Any]:
-    """Return the project's params at sizes that run in seconds."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    """Return the params of the small U-Net at sizes that run in seconds."""
+    return _tiny(SMALL_UNET, {"channels": 8})
+
+
+def tiny_default_params() -> dict[str, Any]:
+    """Return the default's params, of the network of two parts, at such sizes."""
+    small = {"mean_channels": 8, "mean_blocks": [1, 1, 1]}
+    params = _tiny(ROOT / "params.yaml", small | {"denoiser_channels": 4})
+    params["explore"]["curves"] = [{"sampler": "dpmpp_2m", "spacing": "angle", "steps": [1, 2]}]
+    return params
+
+
+def _tiny(path: Path, model: dict[str, Any]) -> dict[str, Any]:
+    params = yaml.safe_load(path.read_text(encoding="utf-8"))
     params["data"].update(source="photographs", tile_size=32, stride=32, min_sharpness=0.0)
     params["degrade"].update(variants=1)
-    params["model"].update(channels=8)
+    params["model"].update(model)
     params["diffusion"].update(timesteps=100)
     params["train"].update(steps=6, batch=4, checkpoint_every=3, log_every=2)
     params["train"]["previews"].update(every=3, tiles=2)

@@ -13,7 +13,7 @@ import superres
 from picture_files import png_of
 from superres.commands import restore as restore_command
 from superres.core.images import read_image
-from superres.entropy.estimator import EstimatorSpec, StrengthEstimator, save_estimator
+from superres.entropy.estimator import EntropyEstimator, EstimatorSpec, save_estimator
 from superres.restoration.entropy_sheet import surf
 from superres.restoration.picture import from_array
 from superres.restoration.picture_files import read_picture
@@ -48,7 +48,7 @@ def premultiplied(array: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def restorer(model: Path) -> Restorer:
-    estimator = StrengthEstimator(
+    estimator = EntropyEstimator(
         EstimatorSpec(
             format="superres-strengths-2",
             entropies=["blur", "jpeg"],

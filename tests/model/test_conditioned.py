@@ -8,11 +8,11 @@ from torch import Tensor
 
 from networks import random_network, small_params
 from superres.diffusion.config import DiffusionParams
+from superres.diffusion.prediction import drive, posterior_mean
 from superres.model import resolver
 from superres.model.resolver import SuperResolver
 from superres.model.signal_space import SIGNALS
 from superres.model.spec import ModelSpec
-from superres.sampling.samplers import posterior_mean
 
 
 def model(**diffusion: Any) -> SuperResolver:
@@ -122,7 +122,7 @@ def test_the_estimate_is_the_mean_of_the_posterior(preconditioning: str) -> None
         made = SuperResolver(made.spec, random_network(small_params(), out_channels=8))
     conditioned = made.condition(*conditions())
     noise = noisy()[0]
-    x0 = posterior_mean(made.diffusion, conditioned, lambda: noise, conditioned.clip)
+    x0 = drive(posterior_mean(made.diffusion, noise, conditioned.clip), conditioned)
     estimate = conditioned.estimate(lambda: noise)
     assert torch.equal(estimate, conditioned.decode(x0))
     assert estimate.abs().max() <= 1 + 1e-5

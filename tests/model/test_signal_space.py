@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from superres.core.errors import SuperresError
 from superres.diffusion.config import DiffusionParams
 from superres.model.resolver import SuperResolver
 from superres.model.signal_space import LIMIT, SIGNALS, luma
@@ -114,7 +115,7 @@ def test_the_mean_network_is_evaluated_once_however_often_the_denoiser_is(
 
 def test_a_likelihood_of_luma_alone_is_refused() -> None:
     high, low, entropy = tiles()
-    with pytest.raises(ValueError, match="'scaled_luma' has no likelihood of pictures"):
+    with pytest.raises(SuperresError, match="'scaled_luma' has no likelihood of pictures"):
         model().condition(low, entropy).levels(high)
 
 

@@ -70,10 +70,10 @@ def test_the_documented_network_takes_the_documented_memory() -> None:
 @pytest.mark.parametrize(
     ("how", "per_pixel"),
     [
-        (None, 16),
-        (Sampling("ddpm", 3), 16),
-        (Sampling("dpmpp_2m", 3), 30),
-        (Sampling("heun", 3), 40),
+        (None, 14),
+        (Sampling("ddpm", 3), 14),
+        (Sampling("dpmpp_2m", 3), 28),
+        (Sampling("heun", 3), 38),
     ],
     ids=lambda value: str(getattr(value, "sampler", value)),
 )

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
+from superres.core.errors import SuperresError
 from superres.diffusion.config import DiffusionParams
 from superres.diffusion.variational import Levels
 from superres.networks.conditional_unet import upsample
@@ -57,7 +58,7 @@ class Signal(Protocol):
         """Return where the 8-bit levels of originals lie in what is diffused for them.
 
         Raises:
-            ValueError: they have no place there.
+            SuperresError: they have no place there.
         """
 
     def mean(self) -> Tensor | None:
@@ -183,7 +184,7 @@ class ScaledLumaSignal:
 
     def levels(self, high: Tensor) -> Levels:
         """Refuse: a density of luma alone is none of pictures."""
-        raise ValueError(
+        raise SuperresError(
             "diffusion.target 'scaled_luma' has no likelihood of pictures: luma alone is diffused"
         )
 

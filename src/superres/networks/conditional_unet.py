@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
 
-from superres.networks.config import UNetParams
 from superres.networks.unet import UNet
+
+if TYPE_CHECKING:  # without pydantic, torch alone is enough
+    from superres.networks.config import UNetParams
 
 
 def upsample(low: Tensor, size: tuple[int, int] | torch.Size, mode: str = "bilinear") -> Tensor:

@@ -12,14 +12,15 @@ diffuse what a regression leaves; that it is luma alone and of unit variance is 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from superres.networks.config import MeanDenoiserParams
+if TYPE_CHECKING:  # without pydantic, torch alone is enough
+    from superres.networks.config import MeanDenoiserParams
 
 EMBEDDING = 64
 FREQUENCIES = 16

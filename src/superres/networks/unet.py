@@ -6,12 +6,13 @@ published weights.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from superres.networks.config import UNetParams
 from superres.networks.layers import (
     AttentionBlock,
     Downsample,
@@ -21,6 +22,9 @@ from superres.networks.layers import (
     timestep_embedding,
     zeroed,
 )
+
+if TYPE_CHECKING:  # without pydantic, torch alone is enough
+    from superres.networks.config import UNetParams
 
 
 class EmbeddedSequential(nn.Sequential):
