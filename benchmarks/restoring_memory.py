@@ -1,6 +1,6 @@
 """What restoring a picture holds in memory, counted: bytes per pixel, window and weight.
 
-    PYTHONPATH=src python benchmarks/restoring_memory.py [MODEL]   # by default that of presets/small-unet.yaml
+    PYTHONPATH=src python benchmarks/restoring_memory.py [MODEL]   # default: presets/small-unet.yaml
 
 Every tensor is counted from the operation that makes it to its end, so the numbers are those of
 any device. What a device adds is not in them: its context, libraries' scratch space, and memory
