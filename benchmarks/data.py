@@ -32,9 +32,9 @@ from superres.core.params import load_section
 from superres.core.storage import Shards, read_manifest
 from superres.data.config import DataParams
 from superres.data.tiling import tile_photographs
+from superres.degradation.blur_kernels import gaussian_kernel
 from superres.degradation.config import DegradeParams
 from superres.degradation.downsampling import area_downsample
-from superres.degradation.kernels import gaussian_kernel
 from superres.degradation.pairs import degrade_tiles
 
 EDGE = 640

@@ -19,18 +19,15 @@ STORED = Path(__file__).parent / "data_formats"
 """Folders as they were written when their format was new; never written anew."""
 
 
-SMALL_UNET = ROOT / "presets" / "small-unet.yaml"
-
-
 def tiny_params() -> dict[str, Any]:
-    """Return the params of the small U-Net at sizes that run in seconds."""
-    return _tiny(SMALL_UNET, {"channels": 8})
+    """Return the project's params at sizes that run in seconds."""
+    return _tiny(ROOT / "params.yaml", {"channels": 8})
 
 
-def tiny_default_params() -> dict[str, Any]:
-    """Return the default's params, of the network of two parts, at such sizes."""
+def tiny_mean_denoiser_params() -> dict[str, Any]:
+    """Return the params of the preset for a network of two parts, at such sizes."""
     small = {"mean_channels": 8, "mean_blocks": [1, 1, 1]}
-    params = _tiny(ROOT / "params.yaml", small | {"denoiser_channels": 4})
+    params = _tiny(ROOT / "presets" / "mean-denoiser.yaml", small | {"denoiser_channels": 4})
     params["explore"]["curves"] = [{"sampler": "dpmpp_2m", "spacing": "angle", "steps": [1, 2]}]
     return params
 

@@ -15,7 +15,7 @@ from superres.core.params import load_section, parse_section, read_params
 from superres.degradation.config import CorruptionParams
 from superres.degradation.degrade import DISTRIBUTIONS
 from superres.diffusion.config import DiffusionParams
-from superres.diffusion.losses import LOSSES, WEIGHTINGS
+from superres.diffusion.losses import WEIGHTINGS
 from superres.diffusion.process import PREDICTIONS, VARIANCES
 from superres.diffusion.schedule import SCHEDULES
 from superres.metrics import fidelity
@@ -28,6 +28,7 @@ from superres.selection.config import SelectParams
 from superres.selection.select import affordable
 from superres.selection.verdict import HIGHER_IS_BETTER
 from superres.training.config import LossParams, TrainParams
+from superres.training.objectives import OBJECTIVES
 from support import ROOT, tiny_params
 
 
@@ -190,7 +191,7 @@ def test_names_that_params_allow_are_those_of_the_tables() -> None:
         (DiffusionParams, "schedule"): SCHEDULES,
         (DiffusionParams, "prediction"): PREDICTIONS,
         (DiffusionParams, "variance"): VARIANCES,
-        (LossParams, "kind"): LOSSES,
+        (LossParams, "kind"): OBJECTIVES,
         (LossParams, "weighting"): WEIGHTINGS,
         (SelectParams, "metric"): HIGHER_IS_BETTER,
         (CorruptionParams, "distribution"): DISTRIBUTIONS,

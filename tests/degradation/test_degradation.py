@@ -13,6 +13,12 @@ from PIL import Image
 
 from superres.core.errors import SuperresError
 from superres.degradation import chain
+from superres.degradation.blur_kernels import (
+    anisotropic_kernel,
+    gaussian_kernel,
+    motion_kernel,
+    sinc_kernel,
+)
 from superres.degradation.chain import Degradation, Step
 from superres.degradation.config import CorruptionKind
 from superres.degradation.corruptions import CORRUPTIONS, LUMA, jpeg_quality, quantise
@@ -24,12 +30,6 @@ from superres.degradation.degrade import (
     draw_entropy,
 )
 from superres.degradation.downsampling import area_downsample
-from superres.degradation.kernels import (
-    anisotropic_kernel,
-    gaussian_kernel,
-    motion_kernel,
-    sinc_kernel,
-)
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "corruption_small.npz")
 IMAGE = GOLDEN["image_uint8"].astype(np.float32) / 255

@@ -7,8 +7,8 @@ from scipy.ndimage import gaussian_filter
 
 from superres.core.images import read_image
 from superres.evaluation.folders import Mismatch, measure_folders, pair_folders
-from superres.metrics.comparing import compare
 from superres.metrics.lpips import distances, load_lpips
+from superres.metrics.pairwise import compare
 from superres.metrics.weights import ALEXNET, LINEAR
 
 

@@ -10,10 +10,10 @@ from superres.core.device import pick_device
 from superres.core.progress import progress_bar
 from superres.evaluation.measure import Instruments, PictureSet, measure_contender
 from superres.metrics.catalog import FeatureSettings
-from superres.metrics.comparing import compare
 from superres.metrics.config import KidParams, SwdParams
 from superres.metrics.inception import load_inception
 from superres.metrics.lpips import distances, load_lpips
+from superres.metrics.pairwise import compare
 from superres.metrics.swd import descriptors, sliced_distances
 from superres.metrics.weights import ALEXNET, LINEAR, Weights
 

@@ -21,14 +21,14 @@ from superres.metrics.catalog import (
     TileFigure,
     figure_named,
 )
-from superres.metrics.comparing import (
+from superres.metrics.config import KidParams
+from superres.metrics.feature_sets import feature_set
+from superres.metrics.pairwise import (
     compare,
     compare_features,
     measure_tile,
     without_features,
 )
-from superres.metrics.config import KidParams
-from superres.metrics.feature_sets import feature_set
 from superres.metrics.weights import ALEXNET, LINEAR, LPIPS_DIGITS
 from superres.reporting.tables import ARROWS, SENTENCES
 from tools.metrics_table import PAGE, with_table

@@ -6,7 +6,6 @@ import pytest
 from superres.core.color import studio_luma
 from superres.core.errors import SuperresError
 from superres.metrics.baselines import BASELINES, upsample
-from superres.metrics.comparing import measure_tile
 from superres.metrics.fidelity import (
     color_shift,
     crop,
@@ -15,6 +14,7 @@ from superres.metrics.fidelity import (
     ssim,
     ssim_y,
 )
+from superres.metrics.pairwise import measure_tile
 
 
 def noise(seed, size=24, low=20, high=230):

@@ -13,8 +13,8 @@ from superres.core.storage import ShardWriter, write_csv, write_json
 from superres.evaluation.measuring_networks import MISSING, absence_notes, reason_and_remedy
 from superres.evaluation.outputs import write_figures
 from superres.metrics.baselines import upsample
-from superres.metrics.comparing import measure_tile, without_features
 from superres.metrics.config import EvaluateParams
+from superres.metrics.pairwise import measure_tile, without_features
 from superres.reporting.config import ReportParams
 from superres.reporting.origin import Difference, Origin
 from superres.reporting.page import write_report

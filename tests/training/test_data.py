@@ -121,3 +121,21 @@ def test_tiles_are_read_from_their_shards_without_a_copy(project: Path) -> None:
             assert isinstance(owner, np.memmap)
             assert not view.flags.owndata
             assert np.array_equal(view, stacked)
+
+
+def test_recolored_tiles_have_other_colours_and_inputs_made_of_them(project: Path) -> None:
+    pairs = PairSet(project / "data/tiles", project / "data/pairs", "train")
+    device = torch.device("cpu")
+    plain, coloured = (
+        Batches(pairs, 0, DROP, FreshCorruptions(pairs.degradation, 1.0, 0, share)).at(
+            0, 64, device
+        )
+        for share in (0.0, 0.5)
+    )
+    changed = (plain.high != coloured.high).flatten(1).any(1)
+    assert 16 < changed.sum() < 48
+    assert torch.equal(changed, (plain.low != coloured.low).flatten(1).any(1))
+    assert torch.equal(plain.entropy, coloured.entropy)
+    # What the input shows is the tile that it was made of.
+    means = [tiles.mean((2, 3)) for tiles in (coloured.high, coloured.low)]
+    assert (means[0] - means[1]).abs().max() < 0.1

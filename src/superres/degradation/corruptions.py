@@ -23,7 +23,7 @@ from PIL import Image
 from scipy.ndimage import correlate, correlate1d
 
 from superres.core.color import BT601
-from superres.degradation.kernels import (
+from superres.degradation.blur_kernels import (
     anisotropic_kernel,
     gaussian_kernel,
     motion_kernel,

@@ -27,8 +27,8 @@ from superres.evaluation.outputs import write_figures
 from superres.evaluation.reference import read_reference
 from superres.metrics.baselines import BASELINES, upsample
 from superres.metrics.catalog import FeatureSettings
-from superres.metrics.comparing import Degrade
 from superres.metrics.config import EvaluateParams
+from superres.metrics.pairwise import Degrade
 from superres.metrics.weights import LPIPS, RECORD, read_record
 
 REQUIRED = ("model", "estimate")

@@ -22,18 +22,18 @@ from superres.core.hashing import PicturesDigest
 from superres.core.parallel import WORKERS_VARIABLE, in_order
 from superres.core.progress import counting
 from superres.metrics.catalog import FeatureSettings
-from superres.metrics.comparing import (
+from superres.metrics.config import SwdParams
+from superres.metrics.feature_files import describe_cached, features_digest
+from superres.metrics.feature_sets import FeatureSet
+from superres.metrics.inception import Inception
+from superres.metrics.lpips import Distances, Lpips
+from superres.metrics.pairwise import (
     Degrade,
     compare,
     compare_features,
     measure_tile,
     without_features,
 )
-from superres.metrics.config import SwdParams
-from superres.metrics.feature_files import describe_cached, features_digest
-from superres.metrics.feature_sets import FeatureSet
-from superres.metrics.inception import Inception
-from superres.metrics.lpips import Distances, Lpips
 from superres.metrics.swd import Patches, sliced_distances
 from superres.metrics.weights import Weights
 

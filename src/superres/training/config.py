@@ -127,6 +127,9 @@ class TrainParams(Section):
     fresh_corruptions: Unit
     """Share of the inputs made anew for each time a tile is seen, by the degradation of
     `data/pairs`, instead of read from it; costs the host's time."""
+    recolored: Unit
+    """Share of those whose original gets other colours first: channels in another order, another
+    saturation, exposure and white balance. A few photographs do not show every colour."""
     precision: Precision
     """Of the network's arithmetic; weights and averages are fp32 always."""
     tf32: bool

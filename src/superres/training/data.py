@@ -22,7 +22,7 @@ from superres.degradation.degrade import degrade, draw_entropies
 from superres.diffusion.noise import ItemNoise
 from superres.training.config import DropParams
 
-Corrupt = Callable[[range, Sequence[np.ndarray], list[np.ndarray], np.ndarray], None]
+Corrupt = Callable[[range, list[np.ndarray], list[np.ndarray], np.ndarray], None]
 
 
 class TrainingBatch(NamedTuple):
@@ -146,15 +146,19 @@ class FreshCorruptions:
         degradation: what the stored inputs were made by.
         share: of the positions that get a fresh input, in [0, 1].
         seed: the experiment's seed.
+        recolored: of those, the share whose original gets other colours first, in [0, 1].
     """
 
-    def __init__(self, degradation: Degradation, share: float, seed: int) -> None:
+    def __init__(
+        self, degradation: Degradation, share: float, seed: int, recolored: float = 0.0
+    ) -> None:
         self._degradation, self._share, self._seed = degradation, share, seed
+        self._recolored = recolored
 
     def __call__(
         self,
         positions: range,
-        highs: Sequence[np.ndarray],
+        highs: list[np.ndarray],
         lows: list[np.ndarray],
         entropies: np.ndarray,
     ) -> None:
@@ -162,7 +166,7 @@ class FreshCorruptions:
 
         Args:
             positions: in the row of all that training sees.
-            highs: N tiles, uint8, H x W x 3.
+            highs: N tiles, uint8, H x W x 3; those of other colours are replaced.
             lows: N inputs, uint8, h x w x 3; some of them replaced.
             entropies: float32, N x E, in the degradation's order; changed in place.
         """
@@ -172,9 +176,26 @@ class FreshCorruptions:
             stream = rng(self._seed, "train-corruption", position)
             if stream.random() < self._share:
                 wanted = draw_entropies(self._degradation, stream)
+                colours = rng(self._seed, "train-colours", position)
+                if colours.random() < self._recolored:
+                    highs[place] = in_other_colours(highs[place], colours)
                 item = f"fresh-{self._seed}-{position}"
                 lows[place], applied = degrade(self._degradation, highs[place], wanted, item)
                 entropies[place] = list(applied.values())
+
+
+def in_other_colours(tile: np.ndarray, stream: np.random.Generator) -> np.ndarray:
+    """Return a tile with channels in another order, and another saturation, exposure and balance.
+
+    Args:
+        tile: uint8, H x W x 3.
+        stream: what is drawn from.
+    """
+    colours = tile[:, :, stream.permutation(3)].astype(np.float32)
+    grey = colours.mean(axis=2, keepdims=True)
+    colours = grey + (colours - grey) * np.float32(stream.uniform(0.3, 1.3))
+    gains = np.exp(stream.normal(0, 0.15) + stream.normal(0, 0.1, 3)).astype(np.float32)
+    return np.rint((colours * gains).clip(0, 255)).astype(np.uint8)
 
 
 def validation_batch(pairs: PairSet, items: np.ndarray, device: torch.device) -> TrainingBatch:

@@ -94,7 +94,9 @@ class Trainer:
         self.objective = make_objective(self.model, train.loss, train.precision)
         self.averages = Averages(self._local_weights(), train.averaging)
         self.optimizer = Optimizer(self.weights, train, self.device)
-        fresh = FreshCorruptions(training.degradation, train.fresh_corruptions, train.seed)
+        fresh = FreshCorruptions(
+            training.degradation, train.fresh_corruptions, train.seed, train.recolored
+        )
         pinned = self.device.type == "cuda"
         self.batches = Batches(training, train.seed, train.drop, fresh, pinned)
         self.validation = validation_batch(

@@ -1,4 +1,4 @@
-"""The default's network of two parts, at tiny size, through every stage that meets a model."""
+"""The network of two parts, at tiny size, through every stage that meets a model."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from PIL import Image
 
 import superres
 from superres.model.folder import read_spec
-from support import copy_project, run, tiny_default_params, write_photographs
+from support import copy_project, run, tiny_mean_denoiser_params, write_photographs
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy of the project in which the default has run at tiny size."""
-    folder = tmp_path_factory.mktemp("default")
+    """Return a copy of the project in which it has run at tiny size."""
+    folder = tmp_path_factory.mktemp("two-parts")
     copy_project(folder)
-    (folder / "params.yaml").write_text(yaml.safe_dump(tiny_default_params(), sort_keys=False))
+    (folder / "params.yaml").write_text(
+        yaml.safe_dump(tiny_mean_denoiser_params(), sort_keys=False)
+    )
     write_photographs(folder / "photographs")
     run(folder, "dvc", "repro")
     return folder
@@ -37,7 +39,7 @@ def test_every_stage_works_with_it(finished: Path) -> None:
 
 def test_the_chosen_model_says_how_it_is_sampled_and_restoring_does_so(finished: Path) -> None:
     sampling = read_spec(finished / "models/best").sampling
-    select = tiny_default_params()["select"]
+    select = tiny_mean_denoiser_params()["select"]
     assert sampling is not None
     assert sampling.model_dump() == {
         key: select[key] for key in ("sampler", "steps", "spacing", "temperature")
