@@ -58,3 +58,12 @@ def test_defaults_are_nobodys_to_share() -> None:
 def test_what_is_of_no_known_format(value: Any, message: str) -> None:
     with pytest.raises(SuperresError, match=message):
         THIRD.current(value)
+
+
+def test_later_keys_that_say_what_was_so_before_are_not_written() -> None:
+    kind = StoredFormat("b", upgrades={}, added={"net.kind": "plain", "extra": None})
+    usual = {"format": "b", "net": {"width": 3, "kind": "plain"}, "extra": None}
+    assert kind.written(usual) == {"format": "b", "net": {"width": 3}}
+    assert kind.current(kind.written(usual)) == usual
+    unusual = {"format": "b", "net": {"width": 3, "kind": "other"}, "extra": 1}
+    assert kind.written(unusual) == unusual

@@ -39,17 +39,14 @@ def test_every_stage_works_with_it(finished: Path) -> None:
 
 def test_the_chosen_model_says_how_it_is_sampled_and_restoring_does_so(finished: Path) -> None:
     sampling = read_spec(finished / "models/best").sampling
-    select = tiny_mean_denoiser_params()["select"]
+    wanted = tiny_mean_denoiser_params()["select"]["restoring"]
     assert sampling is not None
-    assert sampling.model_dump() == {
-        key: select[key] for key in ("sampler", "steps", "spacing", "temperature")
-    }
+    assert sampling.model_dump() == wanted
     restorer = superres.load(finished / "models/best", device="cpu")
     photo = np.asarray(Image.open(finished / "photographs/photograph 0.png"))[:24, :20]
     usual = restorer.restore(photo)
     assert usual.shape == (48, 40, 3)
-    asked = {key: select[key] for key in ("steps", "spacing", "temperature")}
-    assert np.array_equal(usual, restorer.restore(photo, sampler=sampling.sampler, **asked))
+    assert np.array_equal(usual, restorer.restore(photo, **wanted))
     assert restorer.sampling("ddpm").steps == 50
 
 

@@ -51,3 +51,18 @@ class StoredFormat:
             if isinstance(holder, dict):
                 holder.setdefault(key, copy.deepcopy(value))
         return description
+
+    def written(self, description: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a description as it is stored: without later keys that say what was so before.
+
+        So versions that do not know those keys read what they can use.
+        """
+        stored = copy.deepcopy(dict(description))
+        for path, value in self.added.items():
+            *sections, key = path.split(".")
+            holder: Any = stored
+            for section in sections:
+                holder = holder.get(section) if isinstance(holder, dict) else None
+            if isinstance(holder, dict) and key in holder and holder[key] == value:
+                del holder[key]
+        return stored

@@ -20,7 +20,7 @@ from superres.core.precision import Computing
 from superres.core.state_dicts import tensor_faults
 from superres.core.storage import replacing_folder, write_json
 from superres.model.resolver import SuperResolver
-from superres.model.spec import ModelSpec, parse_spec
+from superres.model.spec import FORMAT, ModelSpec, parse_spec
 
 WEIGHTS = "weights.safetensors"
 DESCRIPTION = "model.json"
@@ -31,7 +31,7 @@ def save_model(folder: str | Path, spec: ModelSpec, weights: dict[str, Tensor]) 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     with replacing_folder(folder) as partial:
         save_file(tensors, partial / WEIGHTS)
-        write_json(partial / DESCRIPTION, spec.model_dump())
+        write_json(partial / DESCRIPTION, FORMAT.written(spec.model_dump()))
 
 
 def read_spec(folder: str | Path) -> ModelSpec:

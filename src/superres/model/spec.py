@@ -12,13 +12,13 @@ from superres.core.stored_formats import NEWER, StoredFormat
 from superres.diffusion.config import DiffusionParams
 from superres.networks.config import Condition, ModelParams
 
-FORMAT = StoredFormat("superres-1", upgrades={}, added={"model.kind": "unet"})
+FORMAT = StoredFormat("superres-1", upgrades={}, added={"model.kind": "unet", "sampling": None})
 """Who adds a param to `model` or `diffusion` says in `added` what it was before there was one; who
 changes what stored keys mean raises the name, and adds an upgrade from the old one."""
 
 
 class SamplingSpec(Section):
-    """How a model's samples were drawn when it was chosen: what restoring does unless told."""
+    """How pictures are restored with a model unless asked otherwise."""
 
     sampler: str
     steps: Annotated[int, Field(ge=1)]
@@ -45,7 +45,7 @@ class ModelSpec(Section):
     """Classes that the network is conditioned on; weights from elsewhere have them, trained ones
     do not."""
     sampling: SamplingSpec | None = None
-    """None where nothing has judged the model's samples."""
+    """How pictures are restored with it unless asked otherwise; None: as `Sampling` has it."""
     label: Annotated[int, Field(ge=0)] | None = None
     """The class every picture is restored as; None is the mean of all."""
 

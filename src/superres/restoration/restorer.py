@@ -91,8 +91,8 @@ class Restorer:
             image: a Pillow image (its orientation is applied; profile, resolution, EXIF and XMP go
                 along in `info`), an array, uint8 or uint16, (H, W) or (H, W, channels), or a list
                 of those.
-            steps: timesteps visited; this and the next three are by default those that the model
-                was chosen with, or 50 of `ddpm` where nothing has judged its samples.
+            steps: timesteps visited; this and the next three are by default those that the
+                model's folder names, or 50 of `ddpm` where it names none.
             sampler: a name from `superres.sampling.samplers.SAMPLERS`.
             spacing: how they are spread.
             temperature: factor on the noise, in [0, 1].
@@ -133,7 +133,7 @@ class Restorer:
         spacing: str | None = None,
         temperature: float | None = None,
     ) -> Sampling:
-        """Return how to sample: as asked, and where nothing is, as the model was chosen with.
+        """Return how to sample: as asked, and where nothing is, as the model's folder says.
 
         Another sampler than the model's own has its own defaults, since steps and spacing of one do
         not suit another.

@@ -11,6 +11,15 @@ from superres.sampling.config import SamplerName, Spacing
 from superres.training.config import Width
 
 
+class RestoringParams(Section):
+    """What `superres restore` does with the chosen model unless asked otherwise."""
+
+    sampler: SamplerName
+    steps: Annotated[int, Field(ge=1, le=4000)]
+    spacing: Spacing
+    temperature: Annotated[float, Field(ge=0, le=1)]
+
+
 class SelectParams(Section):
     """Read by the `select` stage."""
 
@@ -25,15 +34,14 @@ class SelectParams(Section):
     spacing: Spacing
     steps: Annotated[int, Field(ge=1, le=4000)]
     """Timesteps of the samples that are scored."""
-    temperature: Annotated[float, Field(ge=0, le=1)]
-    """See `sampler.temperature`. The chosen model is restored with by these four unless asked
-    otherwise: `superres restore` takes them from its folder."""
     tiles: Annotated[int, Field(ge=2, le=16384)]
     """Val tiles used, spread evenly over them; fewer where there are fewer."""
     budget: Annotated[int, Field(ge=1)] | None
     """Evaluations of the network on a tile, at most, over all candidates: fewer tiles are used
     where `tiles` would take more."""
     batch: Annotated[int, Field(ge=1, le=4096)]
+    restoring: RestoringParams | None
+    """Kept in the chosen model's folder; null: 50 steps of `ddpm` at temperature 1."""
     seed: Annotated[int, Field(ge=0)]
 
     @field_validator("ema_lengths")

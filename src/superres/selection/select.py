@@ -158,12 +158,8 @@ def _save(
         "candidates": len(scores),
         "tied": int(verdict.tied.sum()),
     }
-    sampling = SamplingSpec(
-        sampler=params.sampler,
-        steps=params.steps,
-        spacing=params.spacing,
-        temperature=params.temperature,
-    )
+    restoring = params.restoring
+    sampling = None if restoring is None else SamplingSpec(**restoring.model_dump())
     spec = model.spec.model_copy(update={"provenance": provenance, "sampling": sampling})
     save_model(out, spec, model.network.state_dict())
 
