@@ -50,7 +50,7 @@ def premultiplied(array: np.ndarray) -> np.ndarray:
 def restorer(model: Path) -> Restorer:
     estimator = EntropyEstimator(
         EstimatorSpec(
-            format="superres-strengths-2",
+            format="superres-entropy-1",
             entropies=["blur", "jpeg"],
             degradation={"scale": 2},
             channels=4,
