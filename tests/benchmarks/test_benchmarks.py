@@ -26,8 +26,8 @@ def test_the_table_of_samplers(project: Path, tmp_path: Path) -> None:
         f"--out={tmp_path / 'samplers.csv'}",
     )
     table = pd.read_csv(tmp_path / "samplers.csv")
-    assert len(table) == 2 * 2 * 4
-    assert set(table["spacing"]) == {"linear", "quadratic", "trailing", "karras"}
+    assert len(table) == 2 * 2 * 5
+    assert set(table["spacing"]) == {"linear", "quadratic", "trailing", "karras", "angle"}
     heun = table[table["sampler"] == "heun"]
     assert (heun["evaluations"] == 2 * heun["steps"] - 1).all()
     assert heun["evaluations"].max() == 5

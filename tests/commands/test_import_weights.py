@@ -103,7 +103,7 @@ def test_class_conditional_weights_of_guided_diffusion_restore_pictures(
     assert isinstance(model.diffusion, GaussianDiffusion) and shape == (1, 3, 16, 16)
     restored = sample(
         model.diffusion,
-        model.denoiser(low, entropy),
+        model.condition(low, entropy),
         shape,
         draw=lambda: torch.randn(shape),
         steps=3,
@@ -112,7 +112,7 @@ def test_class_conditional_weights_of_guided_diffusion_restore_pictures(
 
     def said(restorer: SuperResolver) -> torch.Tensor:
         x = torch.ones(shape)
-        return restorer.denoiser(low, entropy)(x, torch.tensor([9]))
+        return restorer.condition(low, entropy)(x, torch.tensor([9]))
 
     labelled = imported(path, "--label", "6", "--overwrite")
     assert labelled.spec.label == 6

@@ -10,7 +10,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from superres.metrics import aggregation, comparing
+from superres.metrics import aggregation, pairwise
 from superres.metrics.aggregation import figures_in, summarize
 from superres.metrics.catalog import (
     FIGURES,
@@ -100,7 +100,7 @@ def test_a_new_row_is_measured_and_averaged(monkeypatch):
         ),
     )
     rows = (*TILE_FIGURES, largest)
-    monkeypatch.setattr(comparing, "TILE_FIGURES", rows)
+    monkeypatch.setattr(pairwise, "TILE_FIGURES", rows)
     monkeypatch.setattr(aggregation, "TILE_FIGURES", rows)
     one = compare(noise(0), noise(1))
     assert one["largest_error"] > 200

@@ -60,22 +60,20 @@ def test_a_model_comes_back_as_it_was(tmp_path: Path) -> None:
 def test_decode_inverts_encode(tmp_path: Path, target: str, base: str) -> None:
     model = SuperResolver(spec(tmp_path, target=target, residual_base=base))
     high, low = torch.rand(2, 3, 16, 12) * 2 - 1, torch.rand(2, 3, 8, 6) * 2 - 1
-    torch.testing.assert_close(model.decode(model.encode(high, low), low), high)
+    conditioned = model.condition(low, torch.zeros(2, 2))
+    torch.testing.assert_close(conditioned.decode(conditioned.encode(high)), high)
     assert model.size(low) == (16, 12)
 
 
 def test_clipping_keeps_pictures_in_range(tmp_path: Path) -> None:
     model = SuperResolver(spec(tmp_path, target="residual"))
     low = torch.rand(2, 3, 8, 8) * 2 - 1
-    clip = model.clip(low)
-    assert callable(clip)
-    picture = model.decode(clip(torch.randn(2, 3, 16, 16) * 100), low)
+    conditioned = model.condition(low, torch.zeros(2, 2))
+    picture = conditioned.decode(conditioned.clip(torch.randn(2, 3, 16, 16) * 100))
     assert picture.abs().max() <= 1 + 1e-5
     inside = 0.01 * torch.randn(2, 3, 16, 16)
     gray = torch.zeros(2, 3, 8, 8)
-    unlimited = model.clip(gray)
-    assert callable(unlimited)
-    torch.testing.assert_close(unlimited(inside), inside)
+    torch.testing.assert_close(model.condition(gray, torch.zeros(2, 2)).clip(inside), inside)
 
 
 def test_a_tile_alone_equals_the_tile_in_a_batch(tmp_path: Path) -> None:
@@ -110,10 +108,11 @@ def test_guidance_turns_away_from_knowing_less(tmp_path: Path) -> None:
     assert (ramped - guided["low", "entropies"]).abs().max() > 1e-5
 
     x, t = torch.randn(2, 3, 16, 16), torch.tensor([5, 50])
-    told = model.denoiser(batch.low, batch.entropy)(x, t)
-    less = model.denoiser(torch.zeros_like(batch.low), batch.entropy)(x, t)
-    mixed = bind(model, batch.low, batch.entropy, Sampling(guidance=2.0, drop=("low",)))(x, t)
-    torch.testing.assert_close(mixed[:, :3], (3 * told - 2 * less)[:, :3])
+    conditioned = model.condition(batch.low, batch.entropy)
+    more = conditioned(x, t)
+    less = model.condition(torch.zeros_like(batch.low), batch.entropy)(x, t)
+    mixed = bind(conditioned, Sampling(guidance=2.0, drop=("low",)))(x, t)
+    torch.testing.assert_close(mixed[:, :3], (3 * more - 2 * less)[:, :3])
 
 
 def test_conditions_are_replaced_where_they_are_dropped() -> None:
@@ -130,8 +129,12 @@ def test_conditions_are_replaced_where_they_are_dropped() -> None:
 
 def test_levels_are_those_of_the_pictures(tmp_path: Path) -> None:
     high = torch.tensor([-1.0, 0.0, 1.0]).reshape(1, 1, 1, 3)
-    picture = SuperResolver(spec(tmp_path, target="picture")).levels(high)
-    residual = SuperResolver(spec(tmp_path, target="residual", residual_scale=5.0)).levels(high)
+    picture, residual = (
+        SuperResolver(spec(tmp_path, **target))
+        .condition(torch.zeros(1, 3, 1, 2), torch.zeros(1, 2))
+        .levels(high)
+        for target in ({"target": "picture"}, {"target": "residual", "residual_scale": 5.0})
+    )
     assert picture.half_width == pytest.approx(1 / 255)
     assert residual.half_width == pytest.approx(5 / 255)
     assert residual.lowest.flatten().tolist() == [True, False, False]
@@ -209,7 +212,7 @@ def test_preconditioning_knows_the_timestep(tmp_path: Path, rescale: bool) -> No
     x, low, entropy = torch.randn(2, 3, 16, 16), torch.zeros(2, 3, 8, 8), torch.zeros(2, 2)
     t = torch.tensor([0, 99])
     # A new network adds nothing and says variance 1: x0 is alpha x_t.
-    said = model.denoiser(low, entropy)(x, model.diffusion.model_timesteps(t))
+    said = model.condition(low, entropy)(x, model.diffusion.model_timesteps(t))
     alpha = torch.from_numpy(model.diffusion.alphas_cumprod)[t].sqrt().float()
     torch.testing.assert_close(said, alpha[:, None, None, None] * x, rtol=1e-4, atol=1e-5)
 

@@ -18,7 +18,7 @@ from superres.diffusion.config import DiffusionParams
 from superres.model import spec as spec_module
 from superres.model.folder import load_model, read_spec, save_model
 from superres.model.spec import FORMAT, ModelSpec
-from superres.networks.config import ModelParams
+from superres.networks.config import UNetParams
 from superres.sampling.batch import Batch, Sampling
 from support import STORED
 
@@ -47,7 +47,7 @@ def test_a_model_is_stored_as_it_was_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("section", "params"), [("model", ModelParams), ("diffusion", DiffusionParams)]
+    ("section", "params"), [("model", UNetParams), ("diffusion", DiffusionParams)]
 )
 def test_params_of_later_have_a_value_for_models_of_before(section: str, params: Any) -> None:
     """Fails where a param is added without a row in `FORMAT.added`."""
@@ -73,7 +73,7 @@ def changed(folder: Path, change: dict[str, Any]) -> Path:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model.rotary": True}, r"model\.json: model\.rotary: unknown to this version"),
+        ({"model.rotary": True}, r"model\.json: model\.unet\.rotary: unknown to this version"),
         ({"mood": "good"}, r"model\.json: mood: unknown to this version"),
         ({"format": "superres-2"}, r"model\.json: format: 'superres-2' is unknown .* superres-1"),
         ({"diffusion.schedule": "steep"}, r"model\.json: diffusion\.schedule: .* 'linear'"),
@@ -95,7 +95,9 @@ def test_older_descriptions_are_upgraded_and_filled_in(
         return {**old, "format": "superres-1", "scale": enlargement}
 
     newer = replace(
-        FORMAT, upgrades={"superres-0": upgraded}, added={"diffusion.schedule": "cosine"}
+        FORMAT,
+        upgrades={"superres-0": upgraded},
+        added={**FORMAT.added, "diffusion.schedule": "cosine"},
     )
     monkeypatch.setattr(spec_module, "FORMAT", newer)
     older = changed(tmp_path / "m", {"format": "superres-0", "enlargement": 4})

@@ -97,7 +97,7 @@ def test_a_model_folder_keeps_its_class(tmp_path: Path, label: int | None) -> No
     x, t, low, entropy = inputs()
     with torch.no_grad():
         expected = network(x, t, low, entropy, None if label is None else torch.tensor([3, 3]))
-        said = model.denoiser(low, entropy)(x, t)
+        said = model.condition(low, entropy)(x, t)
     # The loaded network is channels last, where kernels sum in another order.
     torch.testing.assert_close(said, expected, rtol=1e-4, atol=1e-5)
 

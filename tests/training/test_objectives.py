@@ -38,7 +38,7 @@ def test_another_objective_is_trained_resumed_and_shown_without_more_ado(
             self.timesteps = UniformTimesteps(model.diffusion.timesteps)
 
         def terms(self, batch: TrainingBatch, timesteps: torch.Tensor) -> dict[str, torch.Tensor]:
-            output = self.model.denoiser(batch.low, batch.entropy)(batch.noise, timesteps)
+            output = self.model.condition(batch.low, batch.entropy)(batch.noise, timesteps)
             far = output[:, :3].add(1).square().mean((1, 2, 3))
             return {"loss": 2 * far, "far": far}
 
