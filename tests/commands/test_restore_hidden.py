@@ -57,7 +57,7 @@ def restorer(model: Path) -> Restorer:
             caution=1,
         )
     )
-    save_estimator(model.parent / "strengths", estimator)
+    save_estimator(model.parent / "entropy", estimator)
     return superres.load(model, device="cpu")
 
 
@@ -74,7 +74,7 @@ def test_hidden_colours_have_no_influence_on_arrays(
     assert (one != two).any()
     first, second = from_array(one), from_array(two)
     assert first.identity == second.identity
-    assert restorer.told(first, {}, "auto") == restorer.told(second, {}, "auto")
+    assert restorer.entropies(first, {}, "auto") == restorer.entropies(second, {}, "auto")
     restored = [restorer.restore(each, **how) for each in (one, two)]
     assert restored[0].shape == (2 * HEIGHT, 2 * WIDTH, channels)
     np.testing.assert_array_equal(*map(premultiplied, restored))
@@ -162,7 +162,7 @@ def test_strengths_are_those_of_the_visible_part(restorer: Restorer) -> None:
     whole[16:48, 24:72, :3] = RNG.integers(0, 256, (32, 48, 3))
     whole[16:48, 24:72, 3] = 255
     part = from_array(np.ascontiguousarray(whole[16:48, 24:72]))
-    assert restorer.told(from_array(whole), {}, "auto") == restorer.told(part, {}, "auto")
+    assert restorer.entropies(from_array(whole), {}, "auto") == restorer.entropies(part, {}, "auto")
     whole[47, 71, 3] = whole[16, 24, 3] = 1
     assert from_array(whole).visible_part().size == (32, 48)
 
