@@ -133,6 +133,23 @@ def test_temperature_scales_the_noise_of_the_steps() -> None:
     assert (full - cold).std() > 0.1
 
 
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_temperature_scales_what_a_sampler_without_noise_begins_with(sampler: str) -> None:
+    diffusion = GaussianDiffusion(make_betas("linear", 100), "x0", "fixed_large")
+    begun: list[Tensor] = []
+
+    def denoiser(x: Tensor, _: Tensor) -> Tensor:
+        begun.append(x.clone())
+        return torch.zeros_like(x)
+
+    for temperature in (1.0, 0.5):
+        noise = ItemNoise([0], (3, 4, 4))
+        options = {"sampler": sampler, "steps": 2, "temperature": temperature}
+        sample(diffusion, denoiser, (1, 3, 4, 4), draw=noise, **options)
+    factor = 0.5 if SAMPLERS[sampler].noise == "none" else 1.0
+    torch.testing.assert_close(begun[len(begun) // 2], factor * begun[0], rtol=0, atol=0)
+
+
 class Waits(TorchDispatchMode):
     """Notes every operation that has to know a tensor's values, for which a GPU would wait."""
 

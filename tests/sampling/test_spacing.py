@@ -146,6 +146,14 @@ def test_marginals_stay_whatever_is_kept(spacing: str) -> None:
     )
 
 
+def test_angles_are_even() -> None:
+    diffusion = GaussianDiffusion(make_betas("linear", 4000))
+    kept = respaced(diffusion, 9, "angle")
+    angles = np.arccos(np.sqrt(kept.alphas_cumprod))
+    assert kept.timestep_map[0] == 0 and kept.timestep_map[-1] == 3999
+    np.testing.assert_allclose(np.diff(angles), np.diff(angles).mean(), rtol=0.01)
+
+
 def test_more_steps_than_timesteps_are_refused_by_the_name_of_the_option() -> None:
     diffusion = GaussianDiffusion(make_betas("linear", 100))
     for steps in (1, 100):

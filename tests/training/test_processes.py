@@ -28,6 +28,7 @@ IMPORTANCE = {
     "loss": {**TRAIN["loss"], "timesteps": "loss_second_moment", "high_noise": 0.0, "kind": "kl"},
     "learning_rate": {**TRAIN["learning_rate"], "peak": 1e-4},
 }
+TWO_PARTS = {"two_parts": True, "batch": 4, "micro_batches": 2}
 BAD = {**ONE_PASS, "bad_loss": {"action": "skip", "limit": 1, "factor": None}}
 SPOIL = """
 from superres.training.data import Batches
@@ -59,6 +60,9 @@ CASES: dict[str, tuple[dict[str, Any], Run]] = {
     "divided, passes": (TWO_PASSES, Run("", processes=2, environment={"SUPERRES_SHARD": "1"})),
     "one, importance": (IMPORTANCE, Run("")),
     "two, importance": (IMPORTANCE, Run("", processes=2)),
+    "one, two parts": (TWO_PARTS, Run("")),
+    "two, two parts": (TWO_PARTS, Run("", processes=2)),
+    "divided, two parts": (TWO_PARTS, Run("", processes=2, environment={"SUPERRES_SHARD": "1"})),
     "two, spoilt": (BAD, Run("", hook=SPOIL + HELD, processes=2)),
 }
 
@@ -94,6 +98,8 @@ def assert_same(ours: Path, theirs: Path, tolerance: float) -> None:
         ("two, passes", "one, passes", 2e-5),
         ("divided, passes", "one, passes", 2e-5),
         ("two, importance", "one, importance", 5e-6),
+        ("two, two parts", "one, two parts", 2e-5),
+        ("divided, two parts", "one, two parts", 2e-5),
     ],
 )
 def test_two_processes_give_the_weights_of_one(

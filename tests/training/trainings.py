@@ -11,7 +11,7 @@ from superres.config.check import Params, check_params
 from superres.core.distributed import Processes
 from superres.training.loop import train
 from superres.training.trainer import Trainer
-from support import tiny_params, write_yaml
+from support import tiny_mean_denoiser_params, tiny_params, write_yaml
 
 ALONE = Processes(0, 1, torch.device("cpu"))
 IMPORTANCE = {"timesteps": "loss_second_moment", "high_noise": 0.0, "kind": "kl"}
@@ -61,9 +61,9 @@ def run_training(project: Path, tmp_path: Path, name: str, **changes: Any) -> Pa
     return out
 
 
-def workspace(project: Path, folder: Path, **changes: Any) -> Path:
+def workspace(project: Path, folder: Path, two_parts: bool = False, **changes: Any) -> Path:
     """Make a folder in which the train stage can run on the project's pairs."""
-    params = tiny_params()
+    params = tiny_mean_denoiser_params() if two_parts else tiny_params()
     params["train"].update(changes)
     folder.mkdir()
     write_yaml(folder / "params.yaml", params)

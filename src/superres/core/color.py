@@ -1,4 +1,4 @@
-"""Luma of RGB pixels (ITU-R BT.601) in the two ranges that are in use."""
+"""Luma and chroma of RGB pixels (ITU-R BT.601), luma in the two ranges that are in use."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import numpy as np
 
 BT601 = (0.299, 0.587, 0.114)
 """Weights of R, G and B in full-range luma, as JPEG has it: 0..255 of 8-bit pixels."""
+YCBCR = (BT601, (-0.1687, -0.3313, 0.5), (0.5, -0.4187, -0.0813))
+"""Weights of R, G and B in full-range luma, Cb and Cr, as JPEG has them."""
 STUDIO_WEIGHTS = np.array([65.481, 128.553, 24.966])
 """Weights of R, G and B in 0..1, in 8-bit levels, of luma that spans 16..235."""
 STUDIO_BLACK = 16.0

@@ -48,23 +48,31 @@ class Processes:
         """Whether this is the one that writes files and shows progress."""
         return self.rank == 0
 
-    def prepare(self, network: nn.Module, blocks: Iterable[nn.Module]) -> nn.Module:
+    def prepare(
+        self, network: nn.Module, blocks: Iterable[nn.Module], methods: Iterable[str] = ()
+    ) -> nn.Module:
         """Return a network as it is to be called, its gradients shared with the other processes.
 
         Args:
             network: on this process's device.
             blocks: modules of it, called one after the other; where weights are divided, only
                 one block's are whole at a time.
+            methods: names of those that use its weights beside `forward`.
         """
         if self.sharded:
             # Imported here, since it takes a second that others need not wait.
-            from torch.distributed.fsdp import fully_shard  # noqa: PLC0415
+            from torch.distributed.fsdp import (  # noqa: PLC0415
+                fully_shard,
+                register_fsdp_forward_method,
+            )
 
             # FSDP2 divides contiguous tensors only; activations still are channels last.
             network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
             for block in blocks:
                 fully_shard(block)
             fully_shard(network)
+            for name in methods:
+                register_fsdp_forward_method(network, name)
             return network
         if self.count == 1:
             return network

@@ -8,14 +8,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor, nn
 
+from superres.core.color import YCBCR
+
 CELL = 8
 """Pixels of the input per cell and direction; JPEG's blocks have as many."""
 
 LEVELS = 17
 """Entropies that are distinguished, evenly from 0 to 1; 0 and 1 are among them."""
 
-# ITU-R BT.601 as JPEG has it: luma and two colour differences of RGB.
-_COLOURS = ((0.299, 0.587, 0.114), (-0.1687, -0.3313, 0.5), (0.5, -0.4187, -0.0813))
 _HALVES = ((0, 0), (0, CELL // 2), (CELL // 2, 0), (CELL // 2, CELL // 2))
 
 
@@ -41,8 +41,8 @@ class EntropyNetwork(nn.Module):
     def __init__(self, corruptions: int, channels: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.register_buffer("basis", _cosines(), persistent=False)
-        self.register_buffer("colours", torch.tensor(_COLOURS)[:, :, None, None], persistent=False)
-        features = len(_HALVES) * len(_COLOURS) * CELL**2
+        self.register_buffer("colours", torch.tensor(YCBCR)[:, :, None, None], persistent=False)
+        features = len(_HALVES) * len(YCBCR) * CELL**2
         self.body = nn.Sequential(
             nn.Conv2d(features, channels, 1),
             nn.SiLU(),

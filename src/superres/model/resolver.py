@@ -38,6 +38,7 @@ class SuperResolver:
 
     Attributes:
         network: as it is evaluated; training may put one in its place that wraps it.
+        unwrapped: the network itself.
         size_multiple: see `Network`.
 
     Raises:
@@ -72,7 +73,7 @@ class SuperResolver:
             raise SuperresError(f"model or diffusion params: {error}") from error
         assert isinstance(built, nn.Module)
         self.network: nn.Module = built
-        self.prepare, self.lighten = built.prepare, built.lighten
+        self.unwrapped: Network = built
         self.sees_log_noise = built.sees_log_noise
         self.size_multiple = built.size_multiple
         self.device = torch.device("cpu")
@@ -200,7 +201,7 @@ class Conditioned:
         What the network's `lighten` leaves of its conditions takes half of the memory or less.
         """
         lighter = Conditioned(self._model, *self._given)
-        lighter.conditions = self._model.lighten(self.conditions)
+        lighter.conditions = self._model.unwrapped.lighten(self.conditions)
         return lighter
 
     def without(self, drop: Sequence[str]) -> Conditioned:
@@ -223,7 +224,7 @@ class Conditioned:
         label = self._model.spec.label
         labels = None if label is None else torch.full((len(self._low),), label)
         with self._model.autocast():
-            return self._model.prepare(self._low, self._size, self._entropy, labels)
+            return self._model.unwrapped.prepare(self._low, self._size, self._entropy, labels)
 
     def __call__(self, x_t: Tensor, timesteps: Tensor) -> Tensor:
         """Return the network's output as the diffusion reads it.

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
+from superres.core.color import BT601
 from superres.core.errors import SuperresError
 from superres.diffusion.config import DiffusionParams
 from superres.diffusion.variational import Levels
@@ -196,7 +197,7 @@ class ScaledLumaSignal:
 def luma(picture: Tensor) -> Tensor:
     """Return BT.601 luma of RGB, (B, 3, H, W) -> (B, 1, H, W), in the same units."""
     red, green, blue = picture.split(1, dim=1)
-    return 0.299 * red + 0.587 * green + 0.114 * blue
+    return BT601[0] * red + BT601[1] * green + BT601[2] * blue
 
 
 SIGNALS: dict[str, type[Signal]] = {

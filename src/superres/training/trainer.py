@@ -118,7 +118,9 @@ class Trainer:
         network.activation_checkpointing = self.params.activation_checkpointing
         if self.params.compile:
             network.compile()
-        self.model.network = self.processes.prepare(network, network.shard_blocks())
+        self.model.network = self.processes.prepare(
+            network, network.shard_blocks(), methods=["prepare"]
+        )
         # Under the names that the model's file has, whatever wraps the network.
         self.weights = dict(network.named_parameters())
         self._terms_named: list[str] = []
