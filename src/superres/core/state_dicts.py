@@ -5,7 +5,6 @@ Nothing in a file is ever run: PyTorch's are read as weights only.
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from collections.abc import Iterable, Mapping
@@ -18,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from superres.core.errors import SuperresError
+from superres.core.storage import replacing_file
 
 _FORBIDDEN = re.compile(r"GLOBAL ([\w.]*\w)")
 """How PyTorch names what a file would have it import."""
@@ -62,19 +62,13 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
 
 def write_state_dict(path: str | Path, tensors: dict[str, Tensor]) -> None:
-    """Write tensors with `torch.save` under a temporary name, flush them and rename the file."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            torch.save(tensors, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    """Write tensors with `torch.save`, all or nothing.
+
+    Raises:
+        SuperresError: no room on the disk.
+    """
+    with replacing_file(path) as file:
+        torch.save(tensors, file)
 
 
 def tensor_faults(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:

@@ -82,7 +82,7 @@ def recovered(path: str | Path) -> Path:
 
 
 @contextmanager
-def _replacing_file(path: str | Path) -> Iterator[IO[bytes]]:
+def replacing_file(path: str | Path) -> Iterator[IO[bytes]]:
     """Yield a file under a temporary name that is flushed to the disk and renamed at the end.
 
     Where that fails, the temporary file is gone and the old one untouched.
@@ -110,7 +110,7 @@ def write_bytes(path: str | Path, content: bytes) -> None:
     Raises:
         SuperresError: no room on the disk.
     """
-    with _replacing_file(path) as file:
+    with replacing_file(path) as file:
         file.write(content)
 
 
@@ -129,7 +129,7 @@ def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
 
     A part of it at a time: the text of a whole manifest would be larger than the manifest.
     """
-    with _replacing_file(path) as file:
+    with replacing_file(path) as file:
         for begin in range(0, max(1, len(frame)), ROWS_AT_ONCE):
             part = frame.iloc[begin : begin + ROWS_AT_ONCE]
             text = part.to_csv(
