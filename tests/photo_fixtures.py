@@ -30,6 +30,7 @@ def data_params(tmp_path):
             "source": str(tmp_path / "photos"),
             "tile_size": 32,
             "stride": 16,
+            "reductions": [1.0],
             "min_sharpness": 2.0,
             "max_tiles": 1000,
             "max_bad_fraction": 0.25,

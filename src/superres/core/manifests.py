@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 TILE_COLUMNS = ("id", "split", "shard", "index", "source", "x", "y", "sharpness")
-"""`shard` and `index` say where the pixels are; `x` and `y` where in `source` they come from."""
+"""`shard` and `index` say where the pixels are; `x` and `y` where in `source` they come from,
+or in the reduced copy of it that the id names (`x0.5`: half as wide and high)."""
 
 PAIR_COLUMNS = (
     *("id", "split", "shard", "index", "tile_id", "tile_shard", "tile_index"),

@@ -52,12 +52,17 @@ class DataParams(Section):
     stride: Annotated[int, Field(ge=1, le=4096)]
     """Distance in pixels between the corners of neighbouring training tiles; val and test tiles
     never overlap."""
+    reductions: Annotated[
+        list[Annotated[float, Field(gt=0.05, le=1)]], Field(min_length=1, max_length=8)
+    ]
+    """Edges of the copies that training tiles are cut from, over the photograph's: 1 is the
+    photograph itself, 0.5 a copy of half its width and height, whose detail is twice as fine."""
     min_sharpness: Annotated[float, Field(ge=0, le=1e6)]
     """Training tiles whose Laplacian's standard deviation (8-bit levels of luma) is lower are
     dropped."""
     max_tiles: Annotated[int, Field(ge=1)]
-    """Training tiles per photograph at most, spread evenly over it, so that a large photograph
-    does not outweigh the others."""
+    """Training tiles per photograph at most, spread evenly over it and its reductions, so that a
+    large photograph does not outweigh the others."""
     max_bad_fraction: Fraction
     """More unreadable files than this share end the run, of those that are images by their name or
     their content."""

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from superres.core.errors import SuperresError
 from superres.core.images import read_image
@@ -30,9 +31,13 @@ FEWEST_VAL_TILES = 2
 
 
 class _Cut(NamedTuple):
-    image: np.ndarray
-    """The photograph itself, uint8, H x W x 3: overlapping tiles would take several times it."""
-    tiles: list[Tile]
+    copies: list[np.ndarray]
+    """The photograph and its reductions, uint8, H x W x 3: overlapping tiles would take several
+    times as much."""
+    prefixes: list[str]
+    """Of the ids of each copy's tiles, after the photograph's."""
+    tiles: list[tuple[int, Tile]]
+    """With the place of the copy they are cut from."""
     dropped: int = 0
     thinned: int = 0
 
@@ -43,8 +48,8 @@ def tile_photographs(
     """Cut every usable photograph under `params.source` into tiles.
 
     Training photographs get a grid at `params.stride` whose last row and column end with the
-    picture, so that with `stride <= tile_size` every pixel is in a tile; tiles below
-    `params.min_sharpness` are dropped. Val and test photographs get tiles that never overlap, all
+    picture, so that with `stride <= tile_size` every pixel is in a tile, and so do their
+    `params.reductions`; tiles below `params.min_sharpness` are dropped. Val and test photographs get tiles that never overlap, all
     of them kept; less than a tile is left over at their right and lower edges.
 
     `tiles_folder` gets `{split}-00000.npy` and `manifest.csv` (`TILE_COLUMNS`), `photographs_csv`
@@ -98,10 +103,16 @@ def _write_tiles(used: list[Photograph], params: DataParams, folder: Path) -> pd
                 photograph.reason = f"all {done.dropped} tiles below the sharpness threshold"
             name, split = photograph.source.name, photograph.split
             for begin in range(0, len(done.tiles), TILES_AT_ONCE):
-                tiles = done.tiles[begin : begin + TILES_AT_ONCE]
-                pixels = [done.image[y : y + size, x : x + size] for x, y, _ in tiles]
+                copies, tiles = zip(*done.tiles[begin : begin + TILES_AT_ONCE], strict=True)
+                pixels = [
+                    done.copies[copy][y : y + size, x : x + size]
+                    for copy, (x, y, _) in zip(copies, tiles, strict=True)
+                ]
                 shards, indices = writers[split].extend(np.stack(pixels))
-                columns["id"] += [f"{short}-{x:05d}-{y:05d}" for x, y, _ in tiles]
+                columns["id"] += [
+                    f"{short}{done.prefixes[copy]}-{x:05d}-{y:05d}"
+                    for copy, (x, y, _) in zip(copies, tiles, strict=True)
+                ]
                 columns["split"] += [split] * len(tiles)
                 columns["shard"] += shards
                 columns["index"] += indices
@@ -127,17 +138,39 @@ def _cut(photograph: Photograph, params: DataParams) -> _Cut:
     image = read_image(photograph.source.path, photograph.source.content(), params.max_megapixels)
     size = params.tile_size
     if photograph.split != "train":
-        return _Cut(image, cut(image, size, stride=size, flush=False))
-    tiles = cut(image, size, params.stride, flush=True)
-    sharp = [tile for tile in tiles if tile.sharpness >= params.min_sharpness]
+        tiles = [(0, tile) for tile in cut(image, size, stride=size, flush=False)]
+        return _Cut([image], [""], tiles)
+    factors = [factor for factor in params.reductions if min(image.shape[:2]) * factor >= size]
+    copies = [reduced(image, factor) for factor in factors]
+    tiles = [
+        (place, tile)
+        for place, copy in enumerate(copies)
+        for tile in cut(copy, size, params.stride, flush=True)
+    ]
+    sharp = [(place, tile) for place, tile in tiles if tile.sharpness >= params.min_sharpness]
     # Evenly over the photograph, not the sharpest: those would all be of one texture.
     kept = np.linspace(0, len(sharp) - 1, min(len(sharp), params.max_tiles)).round().astype(int)
     return _Cut(
-        image,
+        copies,
+        ["" if factor == 1 else f"x{factor:g}" for factor in factors],
         [sharp[place] for place in kept],
         dropped=len(tiles) - len(sharp),
         thinned=len(sharp) - len(kept),
     )
+
+
+def reduced(image: np.ndarray, factor: float) -> np.ndarray:
+    """Return a photograph whose edges are `factor` times as long, by Lanczos' filter.
+
+    Args:
+        image: uint8, H x W x 3.
+        factor: in (0, 1]; at 1 the photograph itself is returned.
+    """
+    if factor == 1:
+        return image
+    height, width = (max(1, round(edge * factor)) for edge in image.shape[:2])
+    picture = Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS)
+    return np.asarray(picture)
 
 
 def _summarise(photographs: list[Photograph], tiles: Counter[str], params: DataParams) -> None:

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 KEYS = {"scale": int, "blur_scale": float, "corruptions": list, "random": int, "seed": int}
 STEP_KEYS = {
     **{"name": str, "kind": str, "distribution": str},
-    **{"low": float, "high": float, "always": bool},
+    **{"low": float, "high": float, "always": bool, "probability": float},
 }
 """What `degradation.json` holds, and for each corruption."""
 ADDED: dict[str, Any] = {}
-ADDED_TO_STEPS: dict[str, Any] = {}
-"""Of keys that are added to those: what degradations described without them were made with."""
+ADDED_TO_STEPS: dict[str, Any] = {"probability": 1.0}
+"""Of keys that are added to those: what degradations described without them were made with. What
+says just that is not written."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,14 @@ class Step:
     low: float = 0.0
     high: float = 1.0
     always: bool = True
-    """Whether every picture gets it; otherwise it is one of those that `random` are drawn from,
-    and entropy 0 means that it was not applied."""
+    """Whether it is for every picture; otherwise it is one of those that `random` are drawn from."""
+    probability: float = 1.0
+    """Share of the pictures it is for that get it."""
+
+    @property
+    def optional(self) -> bool:
+        """Whether some pictures do not get it, which entropy 0 then says."""
+        return not self.always or self.probability < 1
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,8 @@ class Degradation:
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` takes: numbers, strings and lists only."""
-        return {**asdict(self), "corruptions": [asdict(step) for step in self.corruptions]}
+        steps = [_without(asdict(step), ADDED_TO_STEPS) for step in self.corruptions]
+        return _without({**asdict(self), "corruptions": steps}, ADDED)
 
     @classmethod
     def from_json(cls, value: Any) -> Degradation:
@@ -96,6 +104,10 @@ class Degradation:
         if value["scale"] < 1 or not value["blur_scale"] > 0:
             raise SuperresError("degradation: scale and blur_scale must be above 0")
         return cls(**{**value, "corruptions": steps})
+
+
+def _without(value: dict[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: said for key, said in value.items() if key not in added or said != added[key]}
 
 
 def _checked(

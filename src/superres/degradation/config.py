@@ -49,7 +49,10 @@ class CorruptionParams(Section):
     high: Unit
     """Range of the entropy drawn, within [0, 1]."""
     always: bool
-    """Whether every input gets it, or only those whose `random` ones it is among."""
+    """Whether it is for every input, or only for those whose `random` ones it is among."""
+    probability: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the inputs it is for that get it; to the others, whose entropy is 0, nothing is
+    done, where entropy 0 of JPEG, say, is a file of good quality."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

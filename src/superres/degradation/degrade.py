@@ -47,6 +47,10 @@ def draw_entropies(degradation: Degradation, rng: np.random.Generator) -> dict[s
         entropies |= {
             name: max(entropies[name], SMALLEST) if name in taken else 0.0 for name in chosen
         }
+    for step in degradation.corruptions:
+        if step.probability < 1:
+            gets = rng.random() < step.probability and (step.always or entropies[step.name] > 0)
+            entropies[step.name] = max(entropies[step.name], SMALLEST) if gets else 0.0
     return entropies
 
 
@@ -98,7 +102,7 @@ def corrupt(
         if step.kind not in CORRUPTIONS:
             known = ", ".join(CORRUPTIONS)
             raise SuperresError(f"degradation: unknown kind {step.kind!r}, known: {known}")
-        if entropy == 0 and not step.always:
+        if entropy == 0 and step.optional:
             applied[step.name] = 0.0
             continue
         stream = partial(rng, degradation.seed, "corrupt", item, step.name)
