@@ -14,6 +14,9 @@ from superres.training.config import Width
 class RestoringParams(Section):
     """What `superres restore` does with the chosen model unless asked otherwise."""
 
+    estimate: bool
+    """The mean picture, in one evaluation; the others say how samples are drawn where they are
+    asked for."""
     sampler: SamplerName
     steps: Annotated[int, Field(ge=1, le=4000)]
     spacing: Spacing
