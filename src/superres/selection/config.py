@@ -26,8 +26,9 @@ class RestoringParams(Section):
 class SelectParams(Section):
     """Read by the `select` stage."""
 
-    metric: Literal["psnr_estimate", "psnr_sample", "swd", "fid", "val_loss"]
-    """`psnr_estimate`: of the one-evaluation estimate; `psnr_sample`: of one sample (higher is
+    metric: Literal["appearance", "psnr_estimate", "psnr_sample", "swd", "fid", "val_loss"]
+    """`appearance`: of what will be delivered, see `superres.selection.scoring.appearance`;
+    `psnr_estimate`: of the one-evaluation estimate; `psnr_sample`: of one sample (higher is
     better); `swd`, `fid`: of one sample; `val_loss`: what training minimises (lower is better).
     `fid` needs the weights of its network and is computed for nothing else."""
     ema_lengths: list[Width]
@@ -37,6 +38,8 @@ class SelectParams(Section):
     spacing: Spacing
     steps: Annotated[int, Field(ge=1, le=4000)]
     """Timesteps of the samples that are scored."""
+    temperature: Annotated[float, Field(ge=0, le=1)]
+    """Factor on their noise."""
     tiles: Annotated[int, Field(ge=2, le=16384)]
     """Val tiles used, spread evenly over them; fewer where there are fewer."""
     budget: Annotated[int, Field(ge=1)] | None
