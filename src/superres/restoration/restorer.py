@@ -210,7 +210,8 @@ class Restorer:
         """Return how many windows restoring a picture evaluates, for a progress bar."""
         height, width = (edge * self.scale for edge in self._padded_size(picture))
         times = 1 if how is None else evaluations(how.sampler, how.steps)
-        return times * len(Grid((height, width), self.tiling.window, self.scale))
+        grid = Grid((height, width), self.tiling.window, self.scale, self.model.size_multiple)
+        return times * len(grid)
 
     def run(
         self,
@@ -271,7 +272,7 @@ def load(
     *,
     device: str | None = None,
     entropy_estimator: str | Path | None = None,
-    window: int = Tiling().window,
+    window: int | None = None,
     batch: int = Tiling().batch,
     precision: str = Computing().precision,
     compiled: bool = Computing().compiled,
@@ -283,8 +284,10 @@ def load(
         device: `cpu`, `cuda:1`, ...; by default SUPERRES_DEVICE, else a GPU where there is one.
         entropy_estimator: folder of the estimator for `entropy="auto"`; by default `entropy` beside
             `folder`.
-        window: edge of what the network sees at once, in pixels of the restored picture.
-        batch: windows per network evaluation.
+        window: edge of the largest square window that the network sees, in pixels of the restored
+            picture, a multiple of the scale; by default about 512. Windows are as large as the
+            picture asks for, and have no more pixels.
+        batch: windows of that size per network evaluation.
         precision: what the network computes in: `fp32`, `bf16` or `fp16`.
         compiled: with torch.compile, which takes minutes first.
 
@@ -295,6 +298,6 @@ def load(
     if precision not in PRECISIONS:
         raise SuperresError(f"precision: must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     model = load_model(folder, pick_device(device), Computing(precision, compiled))
-    return Restorer(
-        model, Tiling(window, batch), entropy_estimator or Path(folder).parent / ESTIMATOR
-    )
+    usual = Tiling().fitting(model.spec.scale)
+    tiling = Tiling(usual.window if window is None else window, batch)
+    return Restorer(model, tiling, entropy_estimator or Path(folder).parent / ESTIMATOR)

@@ -41,10 +41,14 @@ REACH = 3
 class Tiling(NamedTuple):
     """What bounds memory; no influence on the result but rounding and, for the window, context."""
 
-    window: int = 256
-    """Edge of what the network sees at once, in pixels of the restored picture."""
-    batch: int = 4
-    """Windows per network evaluation."""
+    window: int = 512
+    """Edge of the largest square window, in pixels of the restored picture; see `Grid`."""
+    batch: int = 1
+    """Windows of that size per network evaluation; smaller ones are more."""
+
+    def fitting(self, scale: int) -> Tiling:
+        """Return the same with the next smaller window that a model's scale divides."""
+        return self._replace(window=max(1, self.window // scale) * scale)
 
 
 class Band(NamedTuple):
@@ -81,7 +85,14 @@ class Job:
 
     def grid(self) -> Grid:
         """Return the windows."""
-        return Grid(self.size, self.tiling.window, self.model.spec.scale)
+        model = self.model
+        return Grid(self.size, self.tiling.window, model.spec.scale, model.size_multiple)
+
+    def batches(self, grid: Grid) -> Iterator[tuple[int, list[Window]]]:
+        """Yield the windows that are evaluated at once, and the number of the first."""
+        count = grid.at_once(self.tiling.batch * self.tiling.window**2)
+        for first in range(0, len(grid), count):
+            yield first, grid.windows[first : first + count]
 
 
 @torch.no_grad()
@@ -200,8 +211,7 @@ def _evaluate(
     requests.clear()  # a band's pixels are let go when they are no longer needed
     sums: dict[int, Tensor] = {}
     complete = 0
-    for first in range(0, len(grid), job.tiling.batch):
-        windows = grid.windows[first : first + job.tiling.batch]
+    for first, windows in job.batches(grid):
         noisy = _noisy(grid, windows, bands, pixels)
         known = None if prepared is None else prepared.conditioned(first)
         denoiser = bind(known or _conditioned(job, grid, windows), how)
@@ -271,8 +281,7 @@ class Prepared:
         self._job = job
         self._kept: dict[int, Conditioned] = {}
         self._maps: dict[str, Tensor] = {}
-        for first in range(0, len(grid), job.tiling.batch):
-            windows = grid.windows[first : first + job.tiling.batch]
+        for first, windows in job.batches(grid):
             conditioned = _conditioned(job, grid, windows)
             for name in job.model.needs:
                 self._blend(name, getattr(conditioned.conditions, name), grid, windows)
