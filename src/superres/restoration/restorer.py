@@ -21,6 +21,7 @@ from superres.core.precision import PRECISIONS, Computing
 from superres.entropy.estimator import EntropyEstimator, load_estimator
 from superres.model.folder import load_model
 from superres.model.resolver import SuperResolver
+from superres.restoration.extremes import Extremes, say_something
 from superres.restoration.metadata import described
 from superres.restoration.picture import Picture, from_array, from_pil, to_array, to_pil
 from superres.restoration.tiled import Job, Tiling, restore_in_bands
@@ -238,13 +239,16 @@ class Restorer:
         self.check(how)
         model = self.model
         entropy = torch.tensor([[entropies[name] for name in self.corruptions]])
+        low = _padded(picture.signal(model.device), self._padded_size(picture))
+        evident = say_something(model.spec.degradation, entropies)
         job = Job(
             model,
-            _padded(picture.signal(model.device), self._padded_size(picture)),
+            low,
             entropy.to(model.device),
             picture.identity,
             seed,
             self.tiling,
+            Extremes.of(low, self.scale) if evident else None,
         )
         bands = restore_in_bands(job, how, repeat, watch)
         height, width = (edge * self.scale for edge in picture.size)
