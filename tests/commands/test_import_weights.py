@@ -222,6 +222,14 @@ def test_a_class_that_does_not_exist(
     assert "the network has the classes 0 to 2" in refused(path, capsys, "--label", label)
 
 
+def test_other_heads_on_the_way_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = checkpoint(tmp_path, small_params(attention=[2]))
+    said = refused(path, capsys, "--heads", "2", "--heads-upsample", "4")
+    assert "weights.pth: num_heads_upsample must be num_heads, 2, got 4" in said
+    model = imported(path, "--heads", "2", "--heads-upsample", "2")
+    assert model.spec.provenance["given"]["heads_upsample"] == 2
+
+
 def test_entropies_that_nobody_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "has 5 entropy planes" in refused(checkpoint(tmp_path, entropies=5), capsys)
 

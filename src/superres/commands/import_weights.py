@@ -56,6 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--heads", type=int, help="attention heads; default 4, or as OpenAI's upsamplers have it")
     add("--head-channels", type=int, help="channels per head, instead of a number of heads")
+    add(
+        "--heads-upsample",
+        type=int,
+        help="num_heads_upsample of their options; others than the heads are refused",
+    )
     orders = _allowed(UNetParams, "attention_order")
     add("--attention-order", choices=orders, help="default heads_first")
     add("--groupnorm", choices=_allowed(UNetParams, "groupnorm"), help="default by origin")

@@ -63,6 +63,7 @@ def hidden_options(architecture: Architecture, origin: str, choices: Choices) ->
     return {
         "heads": choices.settle("heads", 4, attends and head_channels is None),
         "head_channels": head_channels,
+        "heads_upsample": choices.settle("heads_upsample", None, matters=False),
         "attention_order": choices.settle("attention_order", "heads_first", attends),
         "groupnorm": choices.settle("groupnorm", groupnorm, architecture.groupnorm_matters),
     }

@@ -22,6 +22,7 @@ from superres.entropy.estimator import EntropyEstimator, load_estimator
 from superres.model.folder import load_model
 from superres.model.found import ESTIMATOR, find_model
 from superres.model.resolver import SuperResolver
+from superres.restoration.extremes import Extremes, say_something
 from superres.restoration.metadata import described
 from superres.restoration.picture import Picture, from_array, from_pil, to_array, to_pil
 from superres.restoration.tiled import Job, Tiling, restore_in_bands
@@ -214,7 +215,8 @@ class Restorer:
         """Return how many windows restoring a picture evaluates, for a progress bar."""
         height, width = (edge * self.scale for edge in self._padded_size(picture))
         times = 1 if how is None else evaluations(how.sampler, how.steps)
-        return times * len(Grid((height, width), self.tiling.window, self.scale))
+        grid = Grid((height, width), self.tiling.window, self.scale, self.model.size_multiple)
+        return times * len(grid)
 
     def run(
         self,
@@ -241,13 +243,16 @@ class Restorer:
         self.check(how)
         model = self.model
         entropy = torch.tensor([[entropies[name] for name in self.corruptions]])
+        low = _padded(picture.signal(model.device), self._padded_size(picture))
+        evident = say_something(model.spec.degradation, entropies)
         job = Job(
             model,
-            _padded(picture.signal(model.device), self._padded_size(picture)),
+            low,
             entropy.to(model.device),
             picture.identity,
             seed,
             self.tiling,
+            Extremes.of(low, self.scale) if evident else None,
         )
         bands = restore_in_bands(job, how, repeat, watch)
         height, width = (edge * self.scale for edge in picture.size)
@@ -275,7 +280,7 @@ def load(
     *,
     device: str | None = None,
     entropy_estimator: str | Path | None = None,
-    window: int = Tiling().window,
+    window: int | None = None,
     batch: int = Tiling().batch,
     precision: str = Computing().precision,
     compiled: bool = Computing().compiled,
@@ -288,8 +293,10 @@ def load(
         device: `cpu`, `cuda:1`, ...; by default SUPERRES_DEVICE, else a GPU where there is one.
         entropy_estimator: folder of the estimator for `entropy="auto"`; by default `entropy` beside
             `folder`.
-        window: edge of what the network sees at once, in pixels of the restored picture.
-        batch: windows per network evaluation.
+        window: edge of the largest square window that the network sees, in pixels of the restored
+            picture, a multiple of the scale; by default about 512. Windows are as large as the
+            picture asks for, and have no more pixels.
+        batch: windows of that size per network evaluation.
         precision: what the network computes in: `fp32`, `bf16` or `fp16`.
         compiled: with torch.compile, which takes minutes first.
 
@@ -301,4 +308,6 @@ def load(
         raise SuperresError(f"precision: must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     found = find_model(folder).folder
     model = load_model(found, pick_device(device), Computing(precision, compiled))
-    return Restorer(model, Tiling(window, batch), entropy_estimator or found.parent / ESTIMATOR)
+    usual = Tiling().fitting(model.spec.scale)
+    tiling = Tiling(usual.window if window is None else window, batch)
+    return Restorer(model, tiling, entropy_estimator or found.parent / ESTIMATOR)
