@@ -356,7 +356,10 @@ def test_json_round_trip():
         ({"scale": 0}, "must be above 0"),
         ({"blur_scale": 0.0}, "must be above 0"),
         ({"blur_scale": "1"}, "blur_scale must be float"),
-        ({"extra": 1}, "wanted the keys scale, blur_scale, corruptions.*; extra: unknown to this"),
+        (
+            {"extra": 1},
+            "wanted the keys scale, downsampling, blur_scale, .*; extra: unknown to this",
+        ),
         ({"corruptions": [{"name": "a"}]}, "wanted the keys name, kind.*; kind, .* are missing"),
         ({"corruptions": [asdict(Step("a", "jpeg"))] * 2}, "a name is duplicated"),
         ({"corruptions": [asdict(Step("a", "jpeg")) | {"low": 0}]}, "low must be float, got 0"),

@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, help="the same seed gives the same picture (default 0)")
     add("--samples", type=int, default=1, metavar="K", help="write K, as NAME-1.png, NAME-2.png ..")
     add("--surf", action="store_true", help="write grids over entropies to choose from instead")
-    add("--window", type=int, default=Tiling().window, help="px at once (default %(default)s)")
+    add("--window", type=int, help=f"px at once (default about {Tiling().window})")
     add("--batch", type=int, default=Tiling().batch, help="windows at once (default %(default)s)")
     add("--device", help="cpu, cuda, cuda:1, ... (default SUPERRES_DEVICE, else a GPU if any)")
     add("--precision", choices=get_args(Precision), default="fp32", help="default %(default)s")

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from superres.degradation.config import DegradeParams
 
 
-KEYS = {"scale": int, "blur_scale": float, "corruptions": list, "random": int, "seed": int}
+KEYS = {
+    **{"scale": int, "downsampling": str, "blur_scale": float},
+    **{"corruptions": list, "random": int, "seed": int},
+}
 STEP_KEYS = {
     **{"name": str, "kind": str, "distribution": str},
     **{"low": float, "high": float, "always": bool, "probability": float},
 }
 """What `degradation.json` holds, and for each corruption."""
-ADDED: dict[str, Any] = {}
+ADDED: dict[str, Any] = {"downsampling": "area"}
 ADDED_TO_STEPS: dict[str, Any] = {"probability": 1.0}
 """Of keys that are added to those: what degradations described without them were made with. What
 says just that is not written."""
@@ -42,7 +45,7 @@ class Step:
     low: float = 0.0
     high: float = 1.0
     always: bool = True
-    """Whether it is for every picture; otherwise it is one of those that `random` are drawn from."""
+    """Whether it is for every picture; else it is one of those that `random` are drawn from."""
     probability: float = 1.0
     """Share of the pictures it is for that get it."""
 
@@ -67,12 +70,21 @@ class Degradation:
     """How many of the corruptions that are not for every picture each picture gets."""
     seed: int = 0
     """Of everything that is drawn."""
+    downsampling: str = "area"
+    """A key of `superres.degradation.downsampling.DOWNSAMPLINGS`."""
 
     @classmethod
     def of(cls, params: DegradeParams) -> Degradation:
         """Return the degradation that params describe."""
         steps = tuple(Step(**corruption.model_dump()) for corruption in params.corruptions)
-        return cls(params.scale, params.blur_scale, steps, params.random, params.seed)
+        return cls(
+            params.scale,
+            params.blur_scale,
+            steps,
+            params.random,
+            params.seed,
+            params.downsampling,
+        )
 
     @property
     def names(self) -> tuple[str, ...]:

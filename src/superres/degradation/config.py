@@ -33,6 +33,7 @@ CorruptionKind = Literal[
     "saturation",
     "greyscale",
 ]
+DownsamplingName = Literal["area", "bicubic", "lanczos", "nearest"]
 Unit = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -64,8 +65,11 @@ class CorruptionParams(Section):
 class DegradeParams(Section):
     """Read by the `degrade` stage."""
 
-    scale: Literal[1, 2, 4, 8]
-    """Area downsampling from the tile to the low-resolution input."""
+    scale: Literal[1, 2, 3, 4, 8]
+    """Edge of a tile over the edge of its low-resolution input."""
+    downsampling: DownsamplingName
+    """How the tile is made smaller: `area`, the recipe's mean of blocks; `bicubic` and `lanczos` as
+    MATLAB's `imresize` does it, which papers measure with; `nearest`."""
     variants: Annotated[int, Field(ge=1, le=64)]
     """Differently corrupted inputs per training tile; val and test have one."""
     blur_scale: Annotated[float, Field(gt=0, le=16)]

@@ -271,7 +271,7 @@ def load(
     *,
     device: str | None = None,
     entropy_estimator: str | Path | None = None,
-    window: int = Tiling().window,
+    window: int | None = None,
     batch: int = Tiling().batch,
     precision: str = Computing().precision,
     compiled: bool = Computing().compiled,
@@ -283,7 +283,8 @@ def load(
         device: `cpu`, `cuda:1`, ...; by default SUPERRES_DEVICE, else a GPU where there is one.
         entropy_estimator: folder of the estimator for `entropy="auto"`; by default `entropy` beside
             `folder`.
-        window: edge of what the network sees at once, in pixels of the restored picture.
+        window: edge of what the network sees at once, in pixels of the restored picture; a multiple
+            of the model's scale, by default the largest up to that of `Tiling`.
         batch: windows per network evaluation.
         precision: what the network computes in: `fp32`, `bf16` or `fp16`.
         compiled: with torch.compile, which takes minutes first.
@@ -295,6 +296,8 @@ def load(
     if precision not in PRECISIONS:
         raise SuperresError(f"precision: must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     model = load_model(folder, pick_device(device), Computing(precision, compiled))
+    if window is None:
+        window = Tiling().window - Tiling().window % model.spec.scale
     return Restorer(
         model, Tiling(window, batch), entropy_estimator or Path(folder).parent / ESTIMATOR
     )
