@@ -63,7 +63,7 @@ def ssim(restored: np.ndarray, original: np.ndarray) -> float:
     Raises:
         SuperresError: the images are smaller than the window.
     """
-    return _structure(restored, original, channel_axis=2)
+    return structure(restored, original, channel_axis=2)
 
 
 def ssim_y(restored: np.ndarray, original: np.ndarray) -> float:
@@ -75,10 +75,15 @@ def ssim_y(restored: np.ndarray, original: np.ndarray) -> float:
     Raises:
         SuperresError: the images are smaller than the window.
     """
-    return _structure(studio_luma(restored), studio_luma(original), channel_axis=None)
+    return structure(studio_luma(restored), studio_luma(original), channel_axis=None)
 
 
-def _structure(restored: np.ndarray, original: np.ndarray, channel_axis: int | None) -> float:
+def structure(restored: np.ndarray, original: np.ndarray, channel_axis: int | None) -> float:
+    """Return `ssim` of pictures whose channels are at an axis, or of planes (None), of 0..255.
+
+    Raises:
+        SuperresError: the images are smaller than the window.
+    """
     _check_shapes(restored, original)
     if min(original.shape[:2]) < SSIM_WINDOW:
         raise SuperresError(
