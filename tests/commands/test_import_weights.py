@@ -124,7 +124,8 @@ def test_every_choice_can_be_given(tmp_path: Path, capsys: pytest.CaptureFixture
     flags = (
         "--origin dl-art-school --scale 8 --timesteps 500 --schedule cosine --rescale-timesteps "
         "--prediction x0 --variance learned --head-channels 8 --attention-order qkv_first "
-        "--groupnorm fixed_32 --corruption haze=gaussian_blur --blur-scale 2.5 --label 0"
+        "--groupnorm fixed_32 --corruption haze=gaussian_blur --blur-scale 2.5 --label 0 "
+        "--downsampling bicubic"
     )
     spec = imported(path, *flags.split()).spec
     diffusion = spec.diffusion
@@ -134,7 +135,8 @@ def test_every_choice_can_be_given(tmp_path: Path, capsys: pytest.CaptureFixture
     assert (spec.model.head_channels, spec.model.attention_order) == (8, "qkv_first")
     assert spec.model.groupnorm == "fixed_32"
     assert (spec.scale, spec.entropies, spec.label) == (8, ["haze"], 0)
-    haze = Degradation(8, 2.5, (Step("haze", "gaussian_blur", "cosine"),))
+    steps = (Step("haze", "gaussian_blur", "cosine"),)
+    haze = Degradation(8, 2.5, steps, downsampling="bicubic")
     assert Degradation.from_json(spec.degradation) == haze
     assert spec.provenance["assumed"] == {}
     assert spec.provenance["given"]["corruption"] == ["haze=gaussian_blur"]

@@ -19,17 +19,24 @@ if TYPE_CHECKING:
 
 KEYS = {
     **{"scale": int, "downsampling": str, "blur_scale": float},
-    **{"corruptions": list, "random": int, "seed": int},
+    **{"corruptions": list, "random": int, "seed": int, "kinds": int},
 }
 STEP_KEYS = {
     **{"name": str, "kind": str, "distribution": str},
     **{"low": float, "high": float, "always": bool, "probability": float},
 }
 """What `degradation.json` holds, and for each corruption."""
-ADDED: dict[str, Any] = {"downsampling": "area"}
+ADDED: dict[str, Any] = {"downsampling": "area", "kinds": 1}
 ADDED_TO_STEPS: dict[str, Any] = {"probability": 1.0}
 """Of keys that are added to those: what degradations described without them were made with. What
 says just that is not written."""
+KINDS = 2
+"""What names of kinds mean; written where a chain has one that meant another thing in 1."""
+MEANT_IN_1 = {
+    **{"noise-5": "gaussian_noise-5", "lq_resampling": "lq_resampling2x"},
+    **{"color_quantization": "posterization", "color_jitter": "color_shift"},
+    **{"saturation": "color_saturation", "greyscale": "desaturation"},
+}
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,9 @@ class Degradation:
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` takes: numbers, strings and lists only."""
         steps = [_without(asdict(step), ADDED_TO_STEPS) for step in self.corruptions]
-        return _without({**asdict(self), "corruptions": steps}, ADDED)
+        told = any(step.kind in MEANT_IN_1 for step in self.corruptions)
+        kinds = KINDS if told else ADDED["kinds"]
+        return _without({**asdict(self), "corruptions": steps, "kinds": kinds}, ADDED)
 
     @classmethod
     def from_json(cls, value: Any) -> Degradation:
@@ -108,6 +117,11 @@ class Degradation:
             _checked("degradation: corruptions", row, STEP_KEYS, ADDED_TO_STEPS)
             for row in value["corruptions"]
         ]
+        kinds = value.pop("kinds")
+        if kinds not in (1, KINDS):
+            raise SuperresError(f"degradation: kinds {kinds}: {NEWER}")
+        if kinds == 1:
+            rows = [{**row, "kind": MEANT_IN_1.get(row["kind"], row["kind"])} for row in rows]
         steps = tuple(Step(**row) for row in rows)
         if len({step.name for step in steps}) < len(steps):
             raise SuperresError(

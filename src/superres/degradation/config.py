@@ -18,6 +18,7 @@ CorruptionKind = Literal[
     "webp",
     "noise",
     "noise-5",
+    "gaussian_noise-5",
     "gaussian_noise",
     "grey_noise",
     "poisson_noise",
@@ -26,12 +27,17 @@ CorruptionKind = Literal[
     "generalized_blur",
     "sinc",
     "lq_resampling",
+    "lq_resampling2x",
     "lq_resampling4x",
     "random_resize",
     "color_quantization",
+    "posterization",
     "color_jitter",
+    "color_shift",
     "saturation",
+    "color_saturation",
     "greyscale",
+    "desaturation",
 ]
 DownsamplingName = Literal["area", "bicubic", "lanczos", "nearest"]
 Unit = Annotated[float, Field(ge=0, le=1)]
