@@ -201,7 +201,7 @@ def test_wrong_flags_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[
         ((*jpeg, *jpeg), "the name 'jpeg' stands twice"),
         ((*jpeg, "--corruption", "b=rain"), "degrade.corruptions.1.kind: must be one of"),
         ((*jpeg, "--corruption", "B=jpeg"), "degrade.corruptions.1.name"),
-        (("--scale", "3"), "degrade.scale: must be one of 1, 2, 4 or 8, got 3"),
+        (("--scale", "5"), "degrade.scale: must be one of 1, 2, 3, 4 or 8, got 5"),
         (("--blur-scale", "nan"), "degrade.blur_scale"),
         (("--timesteps", "0"), "diffusion.timesteps: must be between 2 and 100000, got 0"),
         (("--timesteps", "10"), "at least 21 timesteps"),

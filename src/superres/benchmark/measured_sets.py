@@ -61,8 +61,9 @@ def measure_set(
 
     Returns:
         `format`, `set`, `scale`, `inputs` (`made` or `given`), `of` (protocol and model) and
-        `pictures`: by name `sha256` of its files and `figures` by contender, [PSNR, SSIM], PSNR
-        null for equal pictures.
+        `pictures`: by name `sha256` of its files, `figures` by contender, [PSNR, SSIM], PSNR null
+        for equal pictures, and of a given input `as_made`: the share of its values that the
+        protocol's own has, and how far the others are from it at most, in 8-bit levels.
 
     Raises:
         SuperresError: a picture that cannot be read, is too small, or has another size than its
@@ -76,6 +77,7 @@ def measure_set(
         "inputs": "made" if chosen.subjects[0].low is None else "given",
         "of": {**protocol.described(), "model": dict(model.identity) if model else None},
     }
+    folder = path.with_suffix("")
     done = _done(path, record)
     pictures: dict[str, Any] = {}
     record["pictures"] = pictures
@@ -85,12 +87,11 @@ def measure_set(
             known = done.get(subject.name)
             if known is None or known["sha256"] != key:
                 try:
-                    figures = _measure(subject, protocol, model, path.with_suffix(""))
+                    known = {"sha256": key, **_measure(subject, protocol, model, folder)}
                 except SuperresError as error:
                     text = str(error)
                     told = text if str(subject.original) in text else f"{subject.original}: {text}"
                     raise SuperresError(told) from error
-                known = {"sha256": key, "figures": {n: _plain(f) for n, f in figures.items()}}
             pictures[subject.name] = known
             write_json(path, {**record, "pictures": {**done, **pictures}})
             bar.update()
@@ -108,18 +109,34 @@ def mean_figures(record: Mapping[str, Any]) -> Figures:
     return found
 
 
-def _measure(subject: Subject, protocol: Protocol, model: Model | None, out: Path) -> Figures:
-    """Return one picture's figures; what is made of it is written."""
+def agreement(record: Mapping[str, Any]) -> tuple[float, int] | None:
+    """Return the share of given inputs' values that are as the protocol makes them.
+
+    And how far the others are from that at most, in 8-bit levels; None for inputs that were made.
+    """
+    found = [one["as_made"] for one in record["pictures"].values() if "as_made" in one]
+    if not found:
+        return None
+    return float(np.mean([share for share, _ in found])), max(most for _, most in found)
+
+
+def _measure(
+    subject: Subject, protocol: Protocol, model: Model | None, out: Path
+) -> dict[str, Any]:
+    """Return one picture's figures, as records hold them; what is made of it is written."""
     scale = protocol.scale
     original = cut_to_multiple(read_image(subject.original), scale)
     grey = is_grey(original)
     luma = table_luma(original, grey)
+    low = made = make_input(original, protocol, subject.name)
+    facts: dict[str, Any] = {}
     if subject.low is None:
-        low = make_input(original, protocol, subject.name)
-        write_bytes(out / "input" / f"{subject.name}.png", encode_png(low))
+        write_bytes(out / "input" / f"{subject.name}.png", encode_png(made))
     else:
         low = read_image(subject.low)
         check_size(low, original, scale)
+        apart = np.abs(low.astype(int) - made)
+        facts["as_made"] = [float((apart == 0).mean()), int(apart.max())]
     figures: Figures = {}
 
     def measure(name: str, restored: np.ndarray) -> None:
@@ -141,7 +158,7 @@ def _measure(subject: Subject, protocol: Protocol, model: Model | None, out: Pat
             float(np.mean([one for one, _ in samples])),
             float(np.mean([one for _, one in samples])),
         )
-    return figures
+    return {**facts, "figures": {name: _plain(one) for name, one in figures.items()}}
 
 
 def _done(path: Path, record: Mapping[str, Any]) -> dict[str, Any]:

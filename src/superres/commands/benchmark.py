@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from superres.benchmark.benchmark_sets import KNOWN, VARIABLE, find_set
 from superres.benchmark.comparison import as_csv, as_latex, as_markdown, measured, published
-from superres.benchmark.measured_sets import Model, mean_figures, measure_set
+from superres.benchmark.measured_sets import Model, agreement, mean_figures, measure_set
 from superres.benchmark.papers_inputs import Protocol, papers_protocol
 from superres.core.errors import SuperresError
 from superres.core.hashing import sha256_of
@@ -25,6 +26,8 @@ from superres.restoration.restorer import MODEL, Restorer, load
 NONE = "none"
 SCALES = (1, 2, 3, 4, 8)
 OUT = "reports/benchmark"
+ROUNDING = 2
+"""8-bit levels that inputs may differ by where they were rounded otherwise."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,9 +83,8 @@ def run(args: argparse.Namespace) -> int:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise SuperresError(f"{twice[0]}: two sets have this name, which results are kept under")
     model = None if args.model == NONE else _model(args, protocol)
-    found = {
-        chosen.name: mean_figures(measure_set(chosen, protocol, model, args.out)) for chosen in sets
-    }
+    records = [measure_set(chosen, protocol, model, args.out) for chosen in sets]
+    found = {record["set"]: mean_figures(record) for record in records}
     label = args.label or Path(args.model).resolve().name
     lines = published(protocol.scale, names) if protocol.classical else []
     lines += measured(found, label)
@@ -92,18 +94,29 @@ def run(args: argparse.Namespace) -> int:
     write_text(base.with_suffix(".csv"), as_csv(lines, names, protocol.scale))
     write_text(base.with_suffix(".tex"), as_latex(lines, names, protocol.scale))
     print(markdown)
-    for chosen in sets:
-        given = "given" if chosen.subjects[0].low else "made"
-        print(f"{chosen.name}: {len(chosen.subjects)} pictures, inputs {given}")
-        known = KNOWN.get(chosen.name)
-        if known and known.pictures != len(chosen.subjects):
-            print(f"note: {chosen.name} of papers has {known.pictures} pictures")
+    for record in records:
+        _describe(record)
     if args.model != NONE:
         trained = read_spec(args.model).degradation.get("downsampling", "area")
         if trained != protocol.degradation.downsampling:
             print(f"note: the model was trained on inputs of downsampling {trained!r}")
     print(f"written: {base}.md, {base}.csv, {base}.tex")
     return 0
+
+
+def _describe(record: dict[str, Any]) -> None:
+    """Print how many pictures a set has and where its inputs are from."""
+    name, count = record["set"], len(record["pictures"])
+    print(f"{name}: {count} pictures, inputs {record['inputs']}")
+    if agreed := agreement(record):
+        share, most = agreed
+        print(
+            f"  {100 * share:.2f} % of their values are as made here, the others {most} off at most"
+        )
+        if most > ROUNDING:
+            print("note: these inputs are made otherwise; the published lines are not of them")
+    if name in KNOWN and KNOWN[name].pictures != count:
+        print(f"note: {name} of papers has {KNOWN[name].pictures} pictures")
 
 
 def _scale(args: argparse.Namespace) -> int:
