@@ -128,6 +128,9 @@ def test_sets_are_found_in_the_layouts_they_come_in(
     write(tmp_path / "mine/c.png")
     with pytest.raises(SuperresError, match=r"c\.png: no input of scale 2 for it"):
         find_set(str(tmp_path / "mine"), 2, tmp_path / "low")
+    write(tmp_path / "mine/c.bmp")
+    with pytest.raises(SuperresError, match=r"c\.png: c\.bmp has the same name"):
+        find_set(str(tmp_path / "mine"), 2)
     with pytest.raises(SuperresError, match=r"no folder Set5\. To get it: Bevilacqua"):
         find_set("Set5", 2)
     with pytest.raises(SuperresError, match=r"Set15: neither a folder .*did you mean 'Set1?5?4?'"):

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,8 +87,8 @@ def find_set(word: str, scale: int, inputs: str | Path | None = None) -> Benchma
         inputs: folder of the inputs, where they are not in the set's own.
 
     Raises:
-        SuperresError: no such set, with where to get it; no pictures; an original without its input
-            where others have one.
+        SuperresError: no such set, with where to get it; no pictures; two of one name; an original
+            without its input where others have one.
     """
     folder, name = _folder_of(word)
     originals, lows = _layout(folder, scale)
@@ -160,13 +159,15 @@ def _lows(folder: Path, scale: int) -> dict[str, Path]:
 
 
 def _pictures(folder: Path) -> dict[str, Path]:
-    return dict(_by_stem(folder)) if folder.is_dir() else {}
-
-
-def _by_stem(folder: Path) -> Iterator[tuple[str, Path]]:
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in SUFFIXES and path.is_file():
-            yield path.stem, path
+    """Return a folder's pictures by stem, nothing for what is no folder."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.suffix.lower() not in SUFFIXES or not path.is_file():
+            continue
+        if path.stem in found:
+            raise SuperresError(f"{path}: {found[path.stem].name} has the same name")
+        found[path.stem] = path
+    return found
 
 
 def _low_of(stem: str, lows: dict[str, Path], scale: int) -> Path | None:
