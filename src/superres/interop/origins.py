@@ -88,6 +88,7 @@ def degradation_of(planes: int, origin: str, choices: Choices, source: str) -> D
     blurs = any(kind.endswith("blur") for _, kind in rows)
     values = {
         "scale": choices.settle("scale", ORIGINS[origin].scale),
+        "downsampling": choices.settle("downsampling", "area", matters=False),
         "blur_scale": choices.settle("blur_scale", 1.0, matters=blurs),
         "corruptions": [asdict(Step(name, kind, distribution="cosine")) for name, kind in rows],
     }

@@ -257,8 +257,8 @@ FIGURES: tuple[Figure, ...] = (
         digits=4,
         better="lower",
         meaning="Kernel distance of the same features, mean and deviation of subsets.",
-        method="squared maximum mean discrepancy, kernel (x y / 2048 + 1)^3, unbiased, mean over "
-        "subsets",
+        method="squared maximum mean discrepancy, kernel (x y / 2048 + 1)^3 or that of "
+        "`evaluate.kid`, unbiased, mean over subsets",
         weights="Inception",
         measure=lambda original, restored, how: kernel_distance(original, restored, how.kid),
         deviation="kid_std",

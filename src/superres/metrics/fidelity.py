@@ -81,7 +81,7 @@ def ssim(restored: np.ndarray, original: np.ndarray) -> float:
     Raises:
         SuperresError: the images are smaller than the window.
     """
-    return _structure(restored, original, channel_axis=2)
+    return structure(restored, original, channel_axis=2)
 
 
 def ssim_y(restored: np.ndarray, original: np.ndarray, rounded: bool = False) -> float:
@@ -93,10 +93,15 @@ def ssim_y(restored: np.ndarray, original: np.ndarray, rounded: bool = False) ->
     Raises:
         SuperresError: the images are smaller than the window.
     """
-    return _structure(*luma_pair(restored, original, rounded), channel_axis=None)
+    return structure(*luma_pair(restored, original, rounded), channel_axis=None)
 
 
-def _structure(restored: np.ndarray, original: np.ndarray, channel_axis: int | None) -> float:
+def structure(restored: np.ndarray, original: np.ndarray, channel_axis: int | None) -> float:
+    """Return `ssim` of pictures whose channels are at an axis, or of planes (None), of 0..255.
+
+    Raises:
+        SuperresError: the images are smaller than the window.
+    """
     _check_shapes(restored, original)
     if min(original.shape[:2]) < SSIM_WINDOW:
         raise SuperresError(
