@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -102,6 +102,29 @@ class Processes:
         value = torch.tensor(number)
         dist.all_reduce(value, dist.ReduceOp.MAX)
         return int(value)
+
+    def wait(self) -> None:
+        """Wait until every process has come here.
+
+        Raises:
+            SuperresError: one never will.
+        """
+        try:
+            self.largest(0)
+        except RuntimeError as error:  # of a closed connection; torch has no kind of its own for it
+            raise SuperresError("another of the processes has ended before its work") from error
+
+    def of_first(self, flags: Sequence[bool]) -> list[bool]:
+        """Return the first process's flags, as many as every process has; on the host."""
+        if self.count == 1:
+            return list(flags)
+        values = torch.tensor(flags)
+        dist.broadcast(values, src=0)
+        return [bool(value) for value in values.tolist()]
+
+    def deal(self, items: Sequence[int]) -> list[int]:
+        """Return this process's share of items that all processes know, dealt out in turn."""
+        return list(items[self.rank :: self.count])
 
 
 @contextmanager
