@@ -295,6 +295,9 @@ def load(
     if precision not in PRECISIONS:
         raise SuperresError(f"precision: must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     model = load_model(folder, pick_device(device), Computing(precision, compiled))
-    return Restorer(
-        model, Tiling(window, batch), entropy_estimator or Path(folder).parent / ESTIMATOR
-    )
+    return Restorer(model, Tiling(window, batch), entropy_estimator or estimator_beside(folder))
+
+
+def estimator_beside(folder: str | Path) -> Path:
+    """Return where the estimator of entropies lies that goes with the model of a folder."""
+    return Path(folder).parent / ESTIMATOR
