@@ -128,10 +128,13 @@ class Processes:
 
 
 @contextmanager
-def connected() -> Iterator[Processes]:
+def connected(apple: bool = False) -> Iterator[Processes]:
     """Join the processes that torchrun started, or be the only one.
 
     What is made with them in the block must not be held beyond it.
+
+    Args:
+        apple: see `pick_device`.
 
     Raises:
         SuperresError: a device that cannot be used.
@@ -139,9 +142,9 @@ def connected() -> Iterator[Processes]:
     count = int(os.environ.get("WORLD_SIZE", "1"))
     sharded = os.environ.get(SHARD_VARIABLE, "") not in ("", "0")
     if "RANK" not in os.environ or (count == 1 and not sharded):
-        yield Processes(0, 1, pick_device())
+        yield Processes(0, 1, pick_device(apple=apple))
         return
-    device = pick_device()
+    device = pick_device(apple=apple)
     if device.type == "cuda" and device.index is None:
         device = pick_device(f"cuda:{os.environ['LOCAL_RANK']}")
     if device.type == "cuda":

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-
 WITHOUT_DOUBLES = {"mps"}
 """Kinds of devices that have no float64."""
 

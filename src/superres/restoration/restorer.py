@@ -280,7 +280,8 @@ def load(
 
     Args:
         folder: a model folder.
-        device: `cpu`, `cuda:1`, ...; by default SUPERRES_DEVICE, else a GPU where there is one.
+        device: `cpu`, `cuda:1`, ...; by default SUPERRES_DEVICE, else a GPU where there is one,
+            Apple's too.
         entropy_estimator: folder of the estimator for `entropy="auto"`; by default `entropy` beside
             `folder`.
         window: edge of what the network sees at once, in pixels of the restored picture.
@@ -294,7 +295,7 @@ def load(
     """
     if precision not in PRECISIONS:
         raise SuperresError(f"precision: must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-    model = load_model(folder, pick_device(device), Computing(precision, compiled))
+    model = load_model(folder, pick_device(device, apple=True), Computing(precision, compiled))
     return Restorer(model, Tiling(window, batch), entropy_estimator or estimator_beside(folder))
 
 

@@ -61,7 +61,7 @@ def restore_tiles(
         SuperresError: a model that does not fit the pairs, more steps than it was trained on,
             nowhere to write, or the same sampling is at work already.
     """
-    with connected() as processes:
+    with connected(apple=True) as processes:
         how = Computing(params.precision, params.compile)
         model = load_model(model_folder, processes.device, how)
         test = PairSet(tiles, pairs, "test")
