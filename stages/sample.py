@@ -1,9 +1,13 @@
-"""sample: best model + test pairs -> restored test tiles."""
+"""sample: best model + test pairs -> restored test tiles.
+
+On several GPUs the script gives way to a launcher, which starts it once for each.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from superres.core.launch import first_process, launch
 from superres.core.params import load_section
 from superres.core.stage import run_stage
 from superres.sampling.config import SamplerParams
@@ -12,6 +16,7 @@ from superres.sampling.test_set import restore_tiles
 
 def main() -> dict[str, Any]:
     """Run the stage."""
+    launch(__file__)
     return restore_tiles(
         load_section("sampler", SamplerParams),
         model_folder="models/best",
@@ -22,4 +27,4 @@ def main() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run_stage("sample", main)
+    run_stage("sample", main, timed=first_process())

@@ -75,6 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     141 that nobody reads what is printed any more (`superres inspect DIR | head -1`).
     A command line that cannot be understood ends in argparse's SystemExit(2).
     """
+    if sys.platform == "darwin":  # read when torch is loaded, which commands do
+        os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     words = list(sys.argv[1:] if argv is None else argv)
     if sys.stderr is None:  # closed by whoever started us; progress and errors go nowhere
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - as long as the process lives

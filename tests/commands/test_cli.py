@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
 import subprocess
 import sys
 import tomllib
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from superres import __version__, cli
+from superres.cli import main
 from superres.core.errors import SuperresError
 from support import ROOT, environment, run
 from tools.code_dependencies import PACKAGE, rooms_of, script_of, stages
@@ -106,3 +108,18 @@ def test_nothing_below_knows_the_command_line() -> None:
         if path.parent.name != "commands" and path.name not in {"__main__.py", "cli.py"}:
             known = ast.dump(ast.parse(path.read_text(encoding="utf-8")))
             assert "superres.commands" not in known and "superres.cli" not in known, path
+
+
+def test_what_apples_gpu_lacks_falls_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By torch's own variable, before a command loads it; a choice of one's own stays."""
+    name = "PYTORCH_ENABLE_MPS_FALLBACK"
+    monkeypatch.setenv(name, "0")
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert os.environ[name] == "0"
+    monkeypatch.delenv(name)
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert os.environ[name] == "1"
+    monkeypatch.delenv(name)

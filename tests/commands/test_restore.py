@@ -20,6 +20,7 @@ from superres.cli import main
 from superres.commands import restore as restore_command
 from superres.entropy.estimator import EntropyEstimator, EstimatorSpec, save_estimator
 from superres.restoration import planning
+from superres.restoration.record import RECORD
 from superres.restoration.restorer import Restorer
 
 
@@ -36,7 +37,7 @@ def test_a_folder_is_mirrored_and_failures_do_not_stop_the_others(
     (folder / "empty.jpg").touch()
     assert restore(folder, tmp_path / "out") == 1
     made = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.*")}
-    assert made == {"a.png", "deep/er/b.jpg", "z.webp"}
+    assert made == {"a.png", "deep/er/b.jpg", "z.webp", RECORD}
     said = capsys.readouterr()
     failures = [line for line in said.err.splitlines() if line.startswith("failed: ")]
     assert len(failures) == 3
@@ -115,7 +116,7 @@ def test_two_inputs_for_one_output(
     words = [tmp_path / "x" / name for name in ("a.gif", "a.png", "b.gif", "c", "d.001", "d.002")]
     assert restore(*words, tmp_path / "out") == 0
     made = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert made == ["a.gif.png", "a.png", "b.png", "c.png", "d.001.png", "d.002.png"]
+    assert made == [RECORD, "a.gif.png", "a.png", "b.png", "c.png", "d.001.png", "d.002.png"]
 
 
 def test_an_output_that_is_another_input(
@@ -173,7 +174,7 @@ def test_what_memory_does_not_hold(
     monkeypatch.setattr(Restorer, "run", short)
     assert restore(large, small, tmp_path / "out") == 1
     assert "a.png: not enough memory; a smaller --window or" in capsys.readouterr().err
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.png"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"b.png", RECORD}
     monkeypatch.setattr(Restorer, "run", lambda *_: torch.zeros(2) @ torch.zeros(3))
     with pytest.raises(RuntimeError, match="tensor"):
         restore(small, tmp_path / "new")
@@ -187,13 +188,13 @@ def test_an_interrupt_leaves_nothing_behind(
 
     def interrupted(file: int) -> None:
         calls.append(file)
-        if len(calls) > 1:
+        if len(calls) > 3:  # the second file, after its line and those of the first
             raise KeyboardInterrupt
         wanted(file)
 
     monkeypatch.setattr(os, "fsync", interrupted)
     assert restore(first, second, tmp_path / "out") == 130
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png", RECORD}
 
 
 def test_names_that_the_terminal_cannot_show(model: Path, tmp_path: Path) -> None:

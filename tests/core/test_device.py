@@ -43,3 +43,16 @@ def test_a_device_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("SUPERRES_DEVICE", "abacus")
     with pytest.raises(SuperresError, match="SUPERRES_DEVICE: device 'abacus' cannot be used"):
         pick_device()
+
+
+def test_apples_gpu_is_picked_where_it_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SUPERRES_DEVICE", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert pick_device() == torch.device("cpu")
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "empty", lambda *_, **__: None)  # nothing is really there
+        assert pick_device(apple=True) == torch.device("mps")
+    monkeypatch.setenv("SUPERRES_DEVICE", "mps")
+    with pytest.raises(SuperresError, match=r"SUPERRES_DEVICE: device 'mps' .*no float64"):
+        pick_device()

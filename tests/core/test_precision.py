@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from networks import random_network, small_params
-from superres.core.precision import Computing, evaluated
+from superres.core.precision import ROUNDED, Computing, evaluated, keep_rounded
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +39,38 @@ def test_half_precision_is_near_but_not_equal(network, given, precision, error) 
     far = (output - exact).norm() / exact.norm()
     assert error / 100 < far < error
     assert next(network.parameters()).dtype == torch.float32
+
+
+class Roundings(TorchDispatchMode):
+    """Counts the weights that are rounded."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.known = {weight.data_ptr() for weight in network.parameters()}
+        self.weights = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._to_copy.default and args[0].dtype == torch.float32:
+            self.weights += args[0].data_ptr() in self.known
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_no_evaluation_rounds_weights_that_are_kept_rounded(given, precision) -> None:
+    """They were rounded in each of them; norms stay as they are, and so does the result."""
+    network, how = random_network(small_params()).requires_grad_(False), Computing(precision)
+    exact = network(*given)
+    with Roundings(network) as before:
+        expected = evaluated(network, how)(*given)
+    layers = [each for each in network.modules() if isinstance(each, ROUNDED)]
+    assert before.weights >= 2 * len(layers) - 2  # weights and biases; the first in fp32
+    keep_rounded(network, how)
+    with Roundings(network) as after:
+        output = evaluated(network, how)(*given)
+    assert after.weights == 0
+    # Not equal, since on a CPU enlarging adds weights up before they are rounded.
+    assert (output - exact).norm() < 1.1 * (expected - exact).norm()
+    assert network.out[0].weight.dtype == torch.float32
 
 
 class OneConvolution(torch.nn.Module):

@@ -7,7 +7,8 @@ import json
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,6 +16,7 @@ from PIL import Image
 
 from superres import __version__
 from superres.core.errors import SuperresError
+from superres.core.hashing import folder_digest, text_digest
 from superres.core.images import register_heif
 from superres.core.progress import progress_bar
 from superres.core.terminal import say
@@ -24,7 +26,8 @@ from superres.restoration.formats import HEIF, as_png, target
 from superres.restoration.metadata import KEY
 from superres.restoration.picture_files import PictureFile, read_picture, write_picture
 from superres.restoration.planning import Identity, Plan, check_writable, free, identity, plan
-from superres.restoration.restorer import AUTO, Restorer, load
+from superres.restoration.record import Record
+from superres.restoration.restorer import AUTO, Restorer, estimator_beside, load
 from superres.restoration.tiled import Tiling
 from superres.sampling.config import SamplerName, Spacing
 from superres.training.config import Precision
@@ -80,7 +83,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", help="cpu, cuda, cuda:1, ... (default SUPERRES_DEVICE, else a GPU if any)")
     add("--precision", choices=get_args(Precision), default="fp32", help="default %(default)s")
     add("--compile", action="store_true", help="torch.compile: minutes first, for many pictures")
-    add("--overwrite", action="store_true", help="replace outputs that exist")
+    replace = parser.add_mutually_exclusive_group().add_argument
+    replace("--overwrite", action="store_true", help="make all anew, replace outputs that exist")
+    replace("--update", action="store_true", help="replace outputs made of or with other things")
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
@@ -120,7 +125,9 @@ def run(args: argparse.Namespace) -> int:
     for folder in {out.parent for _, out in planned.tasks}:
         check_writable(folder)
     if args.model is None:
-        say(f"model: {described(find_model())}")
+        found = find_model()
+        args.model = found.folder
+        say(f"model: {described(found)}")
     restorer = load(
         args.model,
         device=args.device,
@@ -135,6 +142,10 @@ def run(args: argparse.Namespace) -> int:
     if args.entropy == AUTO:
         restorer.estimator()
     return command.restore_all(planned)
+
+
+_Output = tuple[int, Path, Callable[[bytes], None] | None]
+"""A sample's number, where it goes, and what is called with its bytes before they are written."""
 
 
 class _Command:
@@ -155,11 +166,34 @@ class _Command:
         self.made: dict[Identity | None, Path] = {}
         """What each output was made of; the file system says whether two names are one."""
         self.pixels = 0
+        self.record = Record(None, "")
+
+    def settings(self) -> str:
+        """Return a digest of all that a picture follows from, but for the input and rounding."""
+        args = self.args
+        estimator = None
+        if args.entropy == AUTO:
+            estimator = folder_digest(args.entropy_estimator or estimator_beside(args.model))
+        facts = {
+            "model": folder_digest(args.model),
+            "estimator": estimator,
+            "entropies": self.given,
+            "sampling": None if self.how is None else asdict(self.how),
+            "seed": args.seed,
+            "samples": args.samples,
+            "surf": args.surf,
+            "window": args.window,
+            "precision": args.precision,
+        }
+        return text_digest(json.dumps(facts, sort_keys=True))
 
     def restore_all(self, planned: Plan) -> int:
         """Restore every picture, whatever becomes of the others; return the exit status."""
         begin = time.perf_counter()
-        failed = 0
+        failed = done = 0
+        if planned.folder is not None:
+            trusted = not self.args.overwrite
+            self.record = Record(planned.folder, self.settings(), trusted)
         self.inputs = planned.inputs()
         self.planned = {out for _, out in planned.tasks}
         for number, (source, out) in enumerate(planned.tasks, start=1):
@@ -174,10 +208,15 @@ class _Command:
                 told = reason if str(source) in reason else f"{source}: {reason}"
                 say(f"failed: {told}", sys.stderr)
             else:
-                say("\n  note: ".join(said))
+                if said:
+                    say("\n  note: ".join(said))
+                done += not said
+        self.record.close()
         seconds = time.perf_counter() - begin
-        restored = len(planned.tasks) - failed
+        restored = len(planned.tasks) - failed - done
         summary = f"{restored} restored, {self.pixels / MEGA:.2f} megapixels in {seconds:.1f} s"
+        if done:
+            summary += f"; {done} done already"
         if failed:
             summary += f"; {failed} failed"
         if planned.passed_over:
@@ -186,59 +225,73 @@ class _Command:
         return 1 if failed else 0
 
     def restore_file(self, source: Path, out: Path, label: str) -> list[str]:
-        """Restore one file and return what is to be said: a line, and notes.
+        """Restore one file and return what is to be said: a line, and notes; none if it is done.
 
         Raises:
             SuperresError: it cannot be read, or must not be written.
             OSError: it cannot be written.
         """
+        samples = 1 if self.args.surf else self.args.samples
+        done = self.record.done(source, out, samples)
+        self.made |= {identity(each): source for each in done.values()}
+        if len(done) == samples:
+            return []
         file = read_picture(source)
         able = as_png(out) if self.args.surf else target(out, file.picture, self.restorer.scale)
         if able != out and able in self.planned:  # a.gif leaves a.png to a.png
             able = out.with_name(f"{out.name}.png")
-        outs = self._outputs(source, able)
+        outs = self._outputs(source, able, set(done.values()))
         told = self.restorer.entropies(file.picture, self.given, self.args.entropy)
         make = self._surf if self.args.surf else self._sample
-        notes = make(file, outs, told, label)
+        todo = [
+            (n, each, self.record.noting(source, out, n, each))
+            for n, each in enumerate(outs)
+            if n not in done
+        ]
+        notes = make(file, todo, told, label)
         self.made |= {identity(each): source for each in outs}
         said = ", ".join([self._size(file), *self._words(told)])
         names = ", ".join(str(each) for each in outs)
         return [f"{source} -> {names}: {said}", *file.notes, *notes]
 
-    def _outputs(self, source: Path, out: Path) -> list[Path]:
+    def _outputs(self, source: Path, out: Path, done: set[Path]) -> list[Path]:
         count = self.args.samples
         outs = [out]
         if count > 1 and not self.args.surf:
             outs = [out.with_name(f"{out.stem}-{n}{out.suffix}") for n in range(1, count + 1)]
+        replaced = self.args.overwrite or self.args.update
         for each in outs:
+            if each in done:
+                continue
             if identity(each) in self.made:
                 made_of = self.made[identity(each)]
                 raise SuperresError(f"{each}: has just been made of {made_of}")
-            free(source, each, self.args.overwrite, self.inputs)
+            free(source, each, replaced, self.inputs)
             if each.suffix.lower() in HEIF:
                 register_heif(each)
         return outs
 
     def _sample(
-        self, file: PictureFile, outs: Sequence[Path], told: dict[str, float], label: str
+        self, file: PictureFile, todo: Sequence[_Output], told: dict[str, float], label: str
     ) -> tuple[str, ...]:
-        total = self.restorer.windows(file.picture, self.how) * len(outs)
+        total = self.restorer.windows(file.picture, self.how) * len(todo)
         notes: tuple[str, ...] = ()
         with progress_bar(total, label, "window", leave=False, delay=DELAY) as bar:
-            for repeat, out in enumerate(outs):
+            for repeat, out, note in todo:
                 restored = self.restorer.run(
                     file.picture, told, self.how, self.args.seed, repeat, bar.update
                 )
-                notes = write_picture(out, restored, file, self._comment(told, repeat))
+                notes = write_picture(out, restored, file, self._comment(told, repeat), note)
                 self.pixels += restored.size[0] * restored.size[1]
         return notes
 
     def _surf(
-        self, file: PictureFile, outs: Sequence[Path], told: dict[str, float], label: str
+        self, file: PictureFile, todo: Sequence[_Output], told: dict[str, float], label: str
     ) -> tuple[str, ...]:
+        ((_, out, note),) = todo
         sheet = surf(self.restorer, file.picture, told, self.how, self.args.seed, label)
         self.pixels += sheet.size[0] * sheet.size[1]
-        return write_picture(outs[0], sheet, PictureFile(sheet, {"text": {}}, Image.Exif()), "")
+        return write_picture(out, sheet, PictureFile(sheet, {"text": {}}, Image.Exif()), "", note)
 
     def _size(self, file: PictureFile) -> str:
         if self.args.surf:

@@ -20,25 +20,39 @@ TRIM_THRESHOLD = 512 * 2**20
 """Bytes of freed memory that are kept."""
 
 
-def pick_device(name: str | None = None) -> torch.device:
+def pick_device(name: str | None = None, apple: bool = False) -> torch.device:
     """Return the device to compute on, by name (`cpu`, `cuda:1`, ...).
 
-    Without a name, the environment's SUPERRES_DEVICE; without that, the first GPU, else the CPU.
+    Without a name, the environment's SUPERRES_DEVICE; without that, the first GPU, or where `apple`
+    allows it Apple's, else the CPU.
+
+    Args:
+        name: of a device.
+        apple: whether `mps`, Apple's GPU, will do: it has no float64.
 
     Raises:
-        SuperresError: a device that torch does not know or this machine does not have.
+        SuperresError: a device that torch does not know, this machine does not have, or that will
+            not do.
     """
-    wanted = name or os.environ.get(VARIABLE) or ("cuda" if torch.cuda.is_available() else "cpu")
+    wanted = name or os.environ.get(VARIABLE) or _best(apple)
+    said_by = "" if name else f"{VARIABLE}: "
     try:
         device = torch.device(wanted)
+        if device.type == "mps" and not apple:
+            raise RuntimeError("it has no float64, which is needed here; sampling and restoring go")
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        said_by = "" if name else f"{VARIABLE}: "
         raise SuperresError(f"{said_by}device {wanted!r} cannot be used: {reason}") from error
     if device.type == "cpu":
         _keep_freed_memory()
     return device
+
+
+def _best(apple: bool) -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if apple and torch.backends.mps.is_available() else "cpu"
 
 
 def _keep_freed_memory() -> None:

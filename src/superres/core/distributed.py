@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -103,12 +103,38 @@ class Processes:
         dist.all_reduce(value, dist.ReduceOp.MAX)
         return int(value)
 
+    def wait(self) -> None:
+        """Wait until every process has come here.
+
+        Raises:
+            SuperresError: one never will.
+        """
+        try:
+            self.largest(0)
+        except RuntimeError as error:  # of a closed connection; torch has no kind of its own for it
+            raise SuperresError("another of the processes has ended before its work") from error
+
+    def of_first(self, flags: Sequence[bool]) -> list[bool]:
+        """Return the first process's flags, as many as every process has; on the host."""
+        if self.count == 1:
+            return list(flags)
+        values = torch.tensor(flags)
+        dist.broadcast(values, src=0)
+        return [bool(value) for value in values.tolist()]
+
+    def deal(self, items: Sequence[int]) -> list[int]:
+        """Return this process's share of items that all processes know, dealt out in turn."""
+        return list(items[self.rank :: self.count])
+
 
 @contextmanager
-def connected() -> Iterator[Processes]:
+def connected(apple: bool = False) -> Iterator[Processes]:
     """Join the processes that torchrun started, or be the only one.
 
     What is made with them in the block must not be held beyond it.
+
+    Args:
+        apple: see `pick_device`.
 
     Raises:
         SuperresError: a device that cannot be used.
@@ -116,9 +142,9 @@ def connected() -> Iterator[Processes]:
     count = int(os.environ.get("WORLD_SIZE", "1"))
     sharded = os.environ.get(SHARD_VARIABLE, "") not in ("", "0")
     if "RANK" not in os.environ or (count == 1 and not sharded):
-        yield Processes(0, 1, pick_device())
+        yield Processes(0, 1, pick_device(apple=apple))
         return
-    device = pick_device()
+    device = pick_device(apple=apple)
     if device.type == "cuda" and device.index is None:
         device = pick_device(f"cuda:{os.environ['LOCAL_RANK']}")
     if device.type == "cuda":

@@ -14,6 +14,12 @@ def sha256_of(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def folder_digest(folder: str | Path) -> str:
+    """Return 32 hexadecimal digits that follow from the names and contents of a folder's files."""
+    files = sorted(path for path in Path(folder).iterdir() if path.is_file())
+    return text_digest("\n".join(f"{sha256_of(path)} {path.name}" for path in files))
+
+
 def pixels_digest(pixels: np.ndarray) -> str:
     """Return 32 hexadecimal digits that follow from an array's shape and values."""
     digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""What products and convolutions are computed in; weights, norms and outputs are fp32."""
+"""What products and convolutions are computed in; norms and outputs are fp32."""
+ROUNDED = (nn.Conv1d, nn.Conv2d, nn.Linear)
+"""Layers whose weights autocast rounds."""
 
 
 class Computing(NamedTuple):
@@ -20,6 +22,19 @@ class Computing(NamedTuple):
     compiled: bool = False
     """By torch.compile: fused kernels, on a GPU launched together as one CUDA graph. It takes a
     minute or two for each shape of picture, and pays where many small batches follow."""
+
+
+def keep_rounded(network: nn.Module, how: Computing) -> None:
+    """Round in place, once, the weights that autocast would round anew in every evaluation.
+
+    For a network that is evaluated by `evaluated` and trained no more: autocast remembers what it
+    has rounded for weights with gradients alone, and not beyond one evaluation.
+    """
+    dtype = PRECISIONS[how.precision]
+    if dtype is not None:
+        for module in network.modules():
+            if isinstance(module, ROUNDED):
+                module.to(dtype)
 
 
 def evaluated(network: Callable[..., Tensor], how: Computing) -> Callable[..., Tensor]:

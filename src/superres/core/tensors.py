@@ -6,6 +6,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+WITHOUT_DOUBLES = {"mps"}
+"""Kinds of devices that have no float64."""
+
+
+def moved(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """Return a tensor on a device, float64 as float32 where the device has none."""
+    if tensor.dtype == torch.float64 and torch.device(device).type in WITHOUT_DOUBLES:
+        tensor = tensor.float()
+    return tensor.to(device)
+
 
 def to_signal(pictures: np.ndarray | Tensor, device: torch.device | str = "cpu") -> Tensor:
     """Return uint8 pictures, (N, H, W, 3), as float32 in [-1, 1], (N, 3, H, W), channels last."""

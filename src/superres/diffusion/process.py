@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from superres.core.tensors import moved
+
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 """(x_t, timesteps as the network was trained to see them) -> raw output, C or 2C channels."""
 
@@ -99,7 +101,7 @@ class GaussianDiffusion:
 
     def to(self, device: torch.device | str) -> GaussianDiffusion:
         """Move the tables to a device, in place, so that no step copies anything; return self."""
-        self._tables = {name: table.to(device) for name, table in self._tables.items()}
+        self._tables = {name: moved(table, device) for name, table in self._tables.items()}
         self._model_timesteps = self._model_timesteps.to(device)
         return self
 

@@ -47,7 +47,7 @@ class Trial:
         self, params: ExploreParams, model_folder: str | Path, tiles: str | Path, pairs: str | Path
     ) -> None:
         self.params = params
-        self.model = load_model(model_folder, pick_device())
+        self.model = load_model(model_folder, pick_device(apple=True))
         self.test = PairSet(tiles, pairs, "test")
         self.model.check_pairs(self.test.scale, self.test.entropy_names, model_folder)
         self._check_steps()

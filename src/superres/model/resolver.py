@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from superres.core.errors import SuperresError
-from superres.core.precision import PRECISIONS, Computing, evaluated
+from superres.core.precision import PRECISIONS, Computing, evaluated, keep_rounded
 from superres.diffusion.preconditioning import EXTRA_CHANNELS, wiener
 from superres.diffusion.prediction import drive, posterior_mean
 from superres.diffusion.process import GaussianDiffusion
@@ -81,7 +81,11 @@ class SuperResolver:
         self._dtype: torch.dtype | None = None
 
     def compute(self, how: Computing) -> SuperResolver:
-        """Have the network evaluated in another precision, or compiled; return self."""
+        """Have the network evaluated in another precision, or compiled; return self.
+
+        Its weights are rounded for good.
+        """
+        keep_rounded(self.network, how)
         self._evaluated = evaluated(self.network, how)
         self._dtype = PRECISIONS[how.precision]
         return self

@@ -194,7 +194,7 @@ class UNet(nn.Module):
             raise ValueError(
                 f"labels must be between 0 and {self.classes - 1}, got {label.tolist()}"
             )
-        return self.label_emb(label.to(weight.device))
+        return self.label_emb(label.to(weight.device, non_blocking=True))
 
     def _run(self, block: nn.Module, x: Tensor, embedding: Tensor) -> Tensor:
         if self.activation_checkpointing and torch.is_grad_enabled():

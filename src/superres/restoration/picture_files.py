@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,11 @@ def read_picture(path: str | Path) -> PictureFile:
 
 
 def write_picture(
-    path: str | Path, picture: Picture, source: PictureFile, comment: str
+    path: str | Path,
+    picture: Picture,
+    source: PictureFile,
+    comment: str,
+    before: Callable[[bytes], object] | None = None,
 ) -> tuple[str, ...]:
     """Write a picture with what its source said about itself and a comment; all or nothing.
 
@@ -98,6 +102,7 @@ def write_picture(
         picture: the pixels.
         source: where it came from.
         comment: ASCII; into PNG's text, or EXIF's UserComment where the format has EXIF.
+        before: called with the file's bytes before they are written.
 
     Returns:
         What the format could not hold, for people.
@@ -138,6 +143,8 @@ def write_picture(
         raise
     except Exception as error:  # encoders raise anything over metadata that they do not like
         raise SuperresError(f"{path}: cannot be written as {kind.name}: {error}") from error
+    if before is not None:
+        before(content)
     write_bytes(path, content)
     return tuple(notes)
 

@@ -22,10 +22,12 @@ class Plan:
     Args:
         tasks: pairs of an input and where it goes, if its format can hold the result.
         passed_over: files in folders whose names are not those of pictures.
+        folder: that gets a record of what is done; none for one picture that was named.
     """
 
     tasks: list[tuple[Path, Path]] = field(default_factory=list)
     passed_over: int = 0
+    folder: Path | None = None
 
     def inputs(self) -> dict[Identity, Path]:
         """Return every input by its identity, as far as they are there."""
@@ -61,6 +63,8 @@ def plan(inputs: Sequence[str], output: str) -> Plan:
         raise SuperresError(f"{out}: is a file; several pictures go into a folder")
     found.tasks = list(dict.fromkeys((source, out / name) for source, name in files))
     _refuse_collisions(found.tasks)
+    if len(inputs) > 1 or Path(inputs[0]).is_dir() or not Path(inputs[0]).exists():
+        found.folder = out
     return found
 
 

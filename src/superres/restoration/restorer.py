@@ -290,7 +290,8 @@ def load(
     Args:
         folder: a model folder; by default `models/best` where there is one, else the model that
             comes with the package.
-        device: `cpu`, `cuda:1`, ...; by default SUPERRES_DEVICE, else a GPU where there is one.
+        device: `cpu`, `cuda:1`, ...; by default SUPERRES_DEVICE, else a GPU where there is one,
+            Apple's too.
         entropy_estimator: folder of the estimator for `entropy="auto"`; by default `entropy` beside
             `folder`.
         window: edge of the largest square window that the network sees, in pixels of the restored
@@ -307,7 +308,12 @@ def load(
     if precision not in PRECISIONS:
         raise SuperresError(f"precision: must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     found = find_model(folder).folder
-    model = load_model(found, pick_device(device), Computing(precision, compiled))
+    model = load_model(found, pick_device(device, apple=True), Computing(precision, compiled))
     usual = Tiling().fitting(model.spec.scale)
     tiling = Tiling(usual.window if window is None else window, batch)
-    return Restorer(model, tiling, entropy_estimator or found.parent / ESTIMATOR)
+    return Restorer(model, tiling, entropy_estimator or estimator_beside(found))
+
+
+def estimator_beside(folder: str | Path) -> Path:
+    """Return where the estimator of entropies lies that goes with the model of a folder."""
+    return Path(folder).parent / ESTIMATOR

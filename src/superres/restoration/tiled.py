@@ -310,7 +310,7 @@ class Prepared:
         for window, one in zip(windows, values, strict=True):
             rows = slice(window.row, window.row + height)
             columns = slice(window.column, window.column + width)
-            weighted = one * grid.weights(window).to(one.device)
+            weighted = one * grid.weights(window, one.device)
             self._maps[name][0, :, rows, columns] += weighted
 
     def conditioned(self, first: int) -> Conditioned:
@@ -329,7 +329,7 @@ def _add(
     sums: dict[int, Tensor], grid: Grid, window: Window, bands: Sequence[Band], output: Tensor
 ) -> None:
     """Add a window's output, (channels, height, width), to the bands that it reaches into."""
-    weighted = output * grid.weights(window).to(output.device)
+    weighted = output * grid.weights(window, output.device)
     height, width = grid.shape
     for index, band in _touched(bands, window.row, height):
         if index not in sums:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from superres.core.errors import SuperresError
+from superres.core.tensors import moved
 
 OVERLAP = 1 / 8
 """Share of the largest square window's edge that neighbours have in common, at least ..."""
@@ -57,6 +58,7 @@ class Grid:
         self.windows = [Window(row, column) for row in rows for column in columns]
         self._rows = dict(zip(rows, _weights(rows, self.shape[0], size[0]), strict=True))
         self._columns = dict(zip(columns, _weights(columns, self.shape[1], size[1]), strict=True))
+        self._on_devices: dict[torch.device, list[dict[int, Tensor]]] = {}
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -66,10 +68,19 @@ class Grid:
         height, width = (_up(edge, self.multiple) for edge in self.shape)
         return max(1, pixels // (height * width))
 
-    def weights(self, window: Window) -> Tensor:
+    def weights(self, window: Window, device: torch.device | str = "cpu") -> Tensor:
         """Return what each pixel of a window counts, float32, (height, width), in (0, 1]."""
-        rows, columns = self._rows[window.row], self._columns[window.column]
-        return torch.from_numpy(np.outer(rows, columns).astype(np.float32))
+        rows, columns = self._edges(torch.device(device))
+        return torch.outer(rows[window.row], columns[window.column]).float()
+
+    def _edges(self, device: torch.device) -> list[dict[int, Tensor]]:
+        """Return the weights along both edges by where windows begin; copied to a device once."""
+        if device not in self._on_devices:
+            self._on_devices[device] = [
+                {start: moved(torch.from_numpy(weight), device) for start, weight in edge.items()}
+                for edge in (self._rows, self._columns)
+            ]
+        return self._on_devices[device]
 
 
 class Cut:

@@ -1,7 +1,14 @@
-"""Restoring the test tiles, as the `sample` stage does."""
+"""Restoring the test tiles, as the `sample` stage does, by any number of processes.
+
+Whole batches are dealt out to the processes. Each keeps what it has restored in files of its own;
+the first joins them to one folder. Noise belongs to a tile, so neither the number of processes nor
+being killed and going on changes a byte on a CPU.
+"""
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +16,20 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from superres.core.device import pick_device
+from superres.core.distributed import Processes, connected, entered_by_first, on_first
+from superres.core.fingerprints import fingerprint, source_digests
+from superres.core.hashing import sha256_of
 from superres.core.precision import Computing
 from superres.core.progress import progress_bar
 from superres.core.storage import MANIFEST, ShardWriter, replacing_folder, write_csv, write_json
 from superres.core.tensors import to_pictures
+from superres.core.unfinished import Unfinished
 from superres.degradation.dataset import PairSet
-from superres.model.folder import load_model
+from superres.model.folder import WEIGHTS, load_model
+from superres.model.resolver import SuperResolver
 from superres.sampling.batch import Batch, Sampling
 from superres.sampling.config import SamplerParams
+from superres.sampling.finished_batches import FinishedBatches
 from superres.sampling.spacing import check_steps
 
 
@@ -29,6 +41,9 @@ def restore_tiles(
     out: str | Path,
 ) -> dict[str, int]:
     """Restore every test pair: one sample, the estimate, and the mean where repeats > 1.
+
+    Finished batches are kept in `.progress` beside `out` until all are there: a killed sampling of
+    the same params, model, data and code goes on from them, with any number of processes.
 
     Args:
         params: sampler, steps, repeats.
@@ -43,84 +58,149 @@ def restore_tiles(
         Facts for the timing table.
 
     Raises:
-        SuperresError: a model that does not fit the pairs, or more steps than it was trained on.
+        SuperresError: a model that does not fit the pairs, more steps than it was trained on,
+            nowhere to write, or the same sampling is at work already.
     """
-    how = Computing(params.precision, params.compile)
-    model = load_model(model_folder, pick_device(), how)
-    test = PairSet(tiles, pairs, "test")
-    model.check_pairs(test.scale, test.entropy_names, model_folder)
-    check_steps("params.yaml: sampler.steps", params.steps, model.diffusion)
-    way = Sampling(
-        params.name,
-        params.steps,
-        params.spacing,
-        params.eta,
-        params.temperature,
-        params.guidance.scale,
-        params.guidance.ramp,
-        tuple(params.guidance.drop),
-    )
-    rows: list[dict[str, object]] = []
-    with replacing_folder(out) as partial:
-        names = ["model", "estimate"] + (["mean"] if params.repeats > 1 else [])
-        writers = {name: ShardWriter(partial, name) for name in names}
-        total = len(test) * params.repeats * params.steps
-        with progress_bar(total, "sample", "step") as bar:
-            for first in range(0, len(test), params.batch):
-                items = np.arange(first, min(first + params.batch, len(test)))
-                ids = list(test.rows["id"].iloc[items])
-                batch = Batch(model, test.low(items), test.entropies(items), ids, params.seed)
-                restored = _contenders(batch, way, params.repeats, bar)
-                rows += _append(writers, restored, test.rows.iloc[items])
-        for writer in writers.values():
-            writer.close()
-        write_csv(partial / MANIFEST, pd.DataFrame(rows))
-        write_json(
-            partial / "sampling.json",
-            {
-                "sampler": params.name,
-                "steps": params.steps,
-                "evaluations": way.evaluations,
-                "spacing": params.spacing,
-                "eta": params.eta,
-                "guidance": params.guidance.model_dump(),
-                "temperature": params.temperature,
-                "repeats": params.repeats,
-                "precision": params.precision,
-                "compile": params.compile,
-                "seed": params.seed,
-                "scale": model.spec.scale,
-                "entropies": model.spec.entropies,
-                "model": model.spec.provenance,
-            },
+    with connected(apple=True) as processes:
+        how = Computing(params.precision, params.compile)
+        model = load_model(model_folder, processes.device, how)
+        test = PairSet(tiles, pairs, "test")
+        model.check_pairs(test.scale, test.entropy_names, model_folder)
+        check_steps("params.yaml: sampler.steps", params.steps, model.diffusion)
+        # Not the weights' edges alone, which fine-tuning may leave; and no mixture of two codes.
+        versions = sha256_of(Path(model_folder) / WEIGHTS), *source_digests().values()
+        name = fingerprint([params], [model_folder, tiles, pairs], *versions)
+        unfinished = Unfinished(Path(out).parent / ".progress", name, "sampling")
+        sampler = _TestSet(params, model, test, processes, unfinished)
+        with entered_by_first(processes, unfinished.locked()):
+            images = sampler.restore()
+            on_first(processes, partial(sampler.deliver, Path(out)))
+    return {"images": images}
+
+
+class _TestSet:
+    """The test pairs, restored by this process and its peers; see `restore_tiles`."""
+
+    def __init__(
+        self,
+        params: SamplerParams,
+        model: SuperResolver,
+        test: PairSet,
+        processes: Processes,
+        unfinished: Unfinished,
+    ) -> None:
+        self._params, self._model, self._test = params, model, test
+        self._processes, self._unfinished = processes, unfinished
+        self._names = ["model", "estimate"] + (["mean"] if params.repeats > 1 else [])
+        height, width, channels = test.low_at(0).shape
+        shape = (height * test.scale, width * test.scale, channels)
+        self._kept = FinishedBatches(
+            unfinished.folder, len(test), params.batch, len(self._names), shape
         )
-    return {"images": len(test) * params.repeats}
+        self._way = Sampling(
+            params.name,
+            params.steps,
+            params.spacing,
+            params.eta,
+            params.temperature,
+            params.guidance.scale,
+            params.guidance.ramp,
+            tuple(params.guidance.drop),
+        )
 
+    def restore(self) -> int:
+        """Restore this process's share of what is left to do, and wait for the others'.
 
-def _contenders(batch: Batch, way: Sampling, repeats: int, bar: tqdm) -> dict[str, np.ndarray]:
-    tiles = len(batch.low)
-    samples = [batch.sample(way, repeat, lambda *_: bar.update(tiles)) for repeat in range(repeats)]
-    restored = {"model": to_pictures(samples[0]), "estimate": to_pictures(batch.estimate())}
-    if repeats > 1:
-        restored["mean"] = to_pictures(torch.stack(samples).mean(0))
-    return restored
+        Returns:
+            how many samples all processes have drawn.
+        """
+        params, processes, kept = self._params, self._processes, self._kept
+        # The first one's word, since a quick process may have finished more when another looks.
+        finished = processes.of_first(kept.finished() if processes.writes else [False] * kept.count)
+        left = [number for number, done in enumerate(finished) if not done]
+        self._say(len(finished) - len(left), len(finished))
+        mine = processes.deal(left)
+        steps = params.repeats * params.steps
+        total = sum(len(kept.items[number]) for number in mine) * steps
+        label = "sample" if processes.count == 1 else f"sample, first of {processes.count}"
+        with progress_bar(total, label, "step", disable=not processes.writes) as bar:
+            for number in mine:
+                kept.save(number, self._restored(kept.items[number], bar))
+        processes.wait()
+        return sum(len(kept.items[number]) for number in left) * params.repeats
 
+    def deliver(self, out: Path) -> None:
+        """Join all batches to the folder of restored tiles, then forget the progress."""
+        parts: list[pd.DataFrame] = []
+        with replacing_folder(out) as partial:
+            writers = {name: ShardWriter(partial, name) for name in self._names}
+            for number, items in enumerate(self._kept.items):
+                rows = self._test.rows.iloc[items]
+                for name, pictures in zip(self._names, self._kept.load(number), strict=True):
+                    shards, indices = writers[name].extend(pictures)
+                    parts.append(
+                        pd.DataFrame(
+                            {
+                                "id": rows["id"],
+                                "split": "test",
+                                "contender": name,
+                                "shard": shards,
+                                "index": indices,
+                                "source": rows["source"],
+                            }
+                        )
+                    )
+            for writer in writers.values():
+                writer.close()
+            write_csv(partial / MANIFEST, pd.concat(parts))
+            write_json(partial / "sampling.json", self._described())
+        self._unfinished.discard()
 
-def _append(
-    writers: dict[str, ShardWriter], restored: dict[str, np.ndarray], pairs: pd.DataFrame
-) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    for name, pictures in restored.items():
-        for pair, picture in zip(pairs.itertuples(), pictures, strict=True):
-            shard, index = writers[name].append(picture)
-            rows.append(
-                {
-                    "id": pair.id,
-                    "split": "test",
-                    "contender": name,
-                    "shard": shard,
-                    "index": index,
-                    "source": pair.source,
-                }
+    def _restored(self, items: np.ndarray, bar: tqdm) -> list[np.ndarray]:
+        """Return what each contender makes of a batch of pairs, uint8, (B, H, W, 3)."""
+        test, params = self._test, self._params
+        batch = Batch(
+            self._model, test.low(items), test.entropies(items), test.ids(items), params.seed
+        )
+        samples = [
+            batch.sample(self._way, repeat, lambda *_: bar.update(len(items)))
+            for repeat in range(params.repeats)
+        ]
+        restored = [to_pictures(samples[0]), to_pictures(batch.estimate())]
+        if params.repeats > 1:
+            restored.append(to_pictures(torch.stack(samples).mean(0)))
+        return restored
+
+    def _described(self) -> dict[str, object]:
+        params, spec = self._params, self._model.spec
+        return {
+            "sampler": params.name,
+            "steps": params.steps,
+            "evaluations": self._way.evaluations,
+            "spacing": params.spacing,
+            "eta": params.eta,
+            "guidance": params.guidance.model_dump(),
+            "temperature": params.temperature,
+            "repeats": params.repeats,
+            "precision": params.precision,
+            "compile": params.compile,
+            "seed": params.seed,
+            "scale": spec.scale,
+            "entropies": spec.entropies,
+            "model": spec.provenance,
+        }
+
+    def _say(self, finished: int, count: int) -> None:
+        """Say once, on standard error, what is taken up or lies about."""
+        if not self._processes.writes:
+            return
+        if finished:
+            print(f"sample: going on, {finished} of {count} batches are finished", file=sys.stderr)
+        elif others := self._unfinished.others():
+            mebibytes = self._unfinished.size_of_others() / 2**20
+            print(
+                f"sample: starting afresh; {len(others)} unfinished sampling(s) of other params, "
+                f"data, models or code stay in {self._unfinished.root} ({mebibytes:.1f} MiB); "
+                "delete them there if none of them shall go on",
+                file=sys.stderr,
             )
-    return rows

@@ -8,7 +8,6 @@ state, so that a training that goes on can say what has changed.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -26,6 +25,7 @@ from torch import Tensor
 from superres.core.errors import SuperresError
 from superres.core.fingerprints import changed_files, fingerprint, source_digests
 from superres.core.storage import recovered, replacing_folder, write_json
+from superres.core.unfinished import Unfinished
 from superres.training import messages
 from superres.training.monitor import Row
 
@@ -44,7 +44,7 @@ class State(NamedTuple):
     """Small things that JSON holds."""
 
 
-class Progress:
+class Progress(Unfinished):
     """The folder of one unfinished training.
 
     Args:
@@ -53,30 +53,9 @@ class Progress:
     """
 
     def __init__(self, root: str | Path, name: str) -> None:
-        self.root = Path(root)
-        self.folder = self.root / name
+        super().__init__(root, name, "training")
         # Of the code that runs, not of what somebody makes of its files in the meantime.
         self._code = source_digests()
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Make the folder and keep other runs of the same training out of it for a block.
-
-        The lock ends with the process, however that ends.
-
-        Raises:
-            SuperresError: nowhere to write, or the training is at work already, as when a killed
-                `dvc repro` has left it behind.
-        """
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / "lock").open("w", encoding="utf-8")
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise SuperresError(messages.already_running(self.folder)) from None
-            yield
 
     def checkpoint(self, step: int) -> Path:
         """Return the folder of the checkpoint after a step."""
@@ -115,14 +94,6 @@ class Progress:
         text = (self.folder / "state" / "state.json").read_text(encoding="utf-8")
         return changed_files(json.loads(text)["code"], self._code)
 
-    def others(self) -> list[Path]:
-        """Return the folders of other unfinished trainings."""
-        return sorted(
-            path
-            for path in self.root.glob("*")
-            if path != self.folder and not path.name.startswith(".")
-        )
-
     @property
     def previews(self) -> Path:
         """The folder of the grids drawn so far."""
@@ -137,16 +108,6 @@ class Progress:
                     # Linked, not moved: progress must stay complete until the results are there.
                     shutil.copytree(folder, new / folder.name, copy_function=_link)
         self.discard()
-
-    def discard(self) -> None:
-        """Delete this training's folder, once its results are in their place.
-
-        Renamed first: half deleted, it would look like a training that can go on.
-        """
-        doomed = self.folder.with_name(f".{self.folder.name}.discarded")
-        shutil.rmtree(doomed, ignore_errors=True)
-        self.folder.rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
 
 
 def training_name(params: Iterable[BaseModel], folders: Iterable[str | Path]) -> str:

@@ -99,8 +99,8 @@ def _begin(trainer: Trainer, progress: Progress) -> list[Row]:
         _say(trainer.processes, messages.going_on(state.step, progress.changed_code()))
         return list(state.log)
     if others := progress.others():
-        size = sum(file.stat().st_size for other in others for file in other.rglob("*"))
-        _say(trainer.processes, messages.starting_afresh(len(others), progress.root, size))
+        about = messages.starting_afresh(len(others), progress.root, progress.size_of_others())
+        _say(trainer.processes, about)
     return []
 
 

@@ -111,11 +111,6 @@ def validation_loss_not_finite(loss: float, step: int) -> str:
     return f"the validation loss is {loss} at step {step}; lower train.learning_rate.peak; {KEPT}"
 
 
-def already_running(folder: Path) -> str:
-    """Say that another process is at work on the same training."""
-    return f"{folder}: another process is at this training; let it end, or end it"
-
-
 def damaged(folder: Path, error: Exception) -> str:
     """Say that a state cannot be read."""
     return f"{folder} is damaged ({error}); starting afresh"
