@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from superres.core.storage import write_text
 from superres.degradation.chain import Degradation
 from superres.degradation.config import DegradeParams
 from superres.model.folder import DESCRIPTION, WEIGHTS, read_spec
+from superres.model.found import find_model
 from superres.restoration.picture import from_array, to_array
-from superres.restoration.restorer import MODEL, Restorer, load
+from superres.restoration.restorer import Restorer, load
 
 NONE = "none"
 SCALES = (1, 2, 3, 4, 8)
@@ -39,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SET",
         help=f"folders of originals, or names below {VARIABLE}: {', '.join(KNOWN)}",
     )
-    add("--model", default=MODEL, metavar="DIR", help=f"model folder (default {MODEL}), or {NONE}")
+    add("--model", metavar="DIR", help=f"model folder (default that of `restore`), or {NONE}")
     add("--label", help="what the model is called in the table (default its folder)")
     add("--scale", type=int, choices=SCALES, help="default the model's")
     add("--samples", type=int, default=0, metavar="K", help="K samples too (default 0)")
@@ -72,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
         raise SuperresError(f"--inputs: are of one set, got {len(args.sets)}")
     if args.inputs and args.degrade:
         raise SuperresError("--degrade: makes inputs, which --inputs gives")
+    if args.model is None:
+        args.model = find_model().folder
     protocol = _protocol(args, _scale(args))
     sets = [find_set(word, protocol.scale, args.inputs) for word in args.sets]
     if args.degrade:  # the inputs that come with sets are made otherwise
@@ -166,7 +170,7 @@ def _model(args: argparse.Namespace, protocol: Protocol) -> Model:
     restorer = load(args.model, device=args.device)
     told = {name: protocol.entropies.get(name, 0.0) for name in restorer.corruptions}
 
-    how = restorer.sampling() if args.samples else None
+    how = restorer.sampling(estimate=False) if args.samples else None
     restorer.check(how)
 
     def restore(low: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -183,7 +187,7 @@ def _identity(args: argparse.Namespace, restorer: Restorer) -> dict[str, object]
     files = {name: sha256_of(Path(args.model) / name) for name in (DESCRIPTION, WEIGHTS)}
     identity: dict[str, object] = {**files, "samples": args.samples}
     if args.samples:
-        how = restorer.sampling()
-        identity |= {"seed": args.seed, "sampler": how.sampler, "steps": how.steps}
-        identity |= {"spacing": how.spacing, "temperature": how.temperature}
+        how = restorer.sampling(estimate=False)
+        assert how is not None
+        identity |= {"seed": args.seed, **asdict(how)}
     return identity

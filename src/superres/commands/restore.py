@@ -74,6 +74,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="0..1",
         help="factor on the noise; less is smoother",
     )
+    add(
+        "--fidelity",
+        type=float,
+        metavar="0..1",
+        help="1: samples differ from the estimate in the finest texture alone",
+    )
     add("--seed", type=int, default=0, help="the same seed gives the same picture (default 0)")
     add("--samples", type=int, default=1, metavar="K", help="write K, as NAME-1.png, NAME-2.png ..")
     add("--surf", action="store_true", help="write grids over entropies to choose from instead")
@@ -154,7 +160,7 @@ class _Command:
     def __init__(self, args: argparse.Namespace, restorer: Restorer) -> None:
         self.args = args
         self.restorer = restorer
-        asked = (args.sampler, args.steps, args.spacing, args.temperature)
+        asked = (args.sampler, args.steps, args.spacing, args.temperature, args.fidelity)
         self.how = restorer.sampling(*asked, args.estimate)
         given = {name: getattr(args, f"entropy of {name}") for name in restorer.corruptions}
         self.given = {name: value for name, value in given.items() if value is not None}
@@ -320,6 +326,7 @@ class _Command:
         else:
             facts |= {"sampler": self.how.sampler, "steps": self.how.steps}
             facts |= {"spacing": self.how.spacing, "temperature": self.how.temperature}
+            facts |= {"fidelity": self.how.fidelity} if self.how.fidelity else {}
             facts |= {"sample": repeat + 1}
         return json.dumps({**facts, "seed": self.args.seed}, ensure_ascii=True)
 

@@ -77,6 +77,7 @@ class Restorer:
         sampler: str | None = None,
         spacing: str | None = None,
         temperature: float | None = None,
+        fidelity: float | None = None,
         estimate: bool | None = None,
         seed: int = 0,
         repeat: int = 0,
@@ -89,12 +90,14 @@ class Restorer:
             image: a Pillow image (its orientation is applied; profile, resolution, EXIF and XMP go
                 along in `info`), an array, uint8 or uint16, (H, W) or (H, W, channels), or a list
                 of those.
-            steps: timesteps visited; this and the next three are by default those that the
+            steps: timesteps visited; this and the next four are by default those that the
                 model's folder names, or 50 of `ddpm` where it names none. Giving one of them asks
                 for a sample, also where the folder names the estimate.
             sampler: a name from `superres.sampling.samplers.SAMPLERS`.
             spacing: how they are spread.
             temperature: factor on the noise, in [0, 1].
+            fidelity: share of the coarse part of its difference from the mean that is taken back
+                from a sample, in [0, 1]: at 1 only the finest texture is drawn anew.
             estimate: the posterior's mean in one evaluation instead of a sample; by default
                 what the model's folder names.
             seed: the same seed gives the same picture.
@@ -106,7 +109,7 @@ class Restorer:
         Raises:
             SuperresError: an unknown name, a value out of range, an image that has no pixels.
         """
-        how = self.sampling(sampler, steps, spacing, temperature, estimate)
+        how = self.sampling(sampler, steps, spacing, temperature, fidelity, estimate)
 
         def one(image: Any) -> Any:
             if isinstance(image, Image.Image):
@@ -132,6 +135,7 @@ class Restorer:
         steps: int | None = None,
         spacing: str | None = None,
         temperature: float | None = None,
+        fidelity: float | None = None,
         estimate: bool | None = None,
     ) -> Sampling | None:
         """Return how to sample: as asked, and where nothing is, as the model's folder says.
@@ -139,21 +143,29 @@ class Restorer:
         Another sampler than the model's own has its own defaults, since steps and spacing of one do
         not suit another. None stands for the estimate.
         """
-        usual = Sampling()
-        known = self.model.spec.sampling
-        if estimate is None and known is not None and known.estimate:
-            estimate = all(each is None for each in (sampler, steps, spacing, temperature))
-        if estimate:
-            return None
-        if known is not None and sampler in (None, known.sampler):
-            usual = Sampling(known.sampler, known.steps, known.spacing, 0.0, known.temperature)
         asked: dict[str, Any] = {
             "sampler": sampler,
             "steps": steps,
             "spacing": spacing,
             "temperature": temperature,
+            "fidelity": fidelity,
         }
-        return replace(usual, **{key: one for key, one in asked.items() if one is not None})
+        asked = {key: one for key, one in asked.items() if one is not None}
+        usual = Sampling()
+        known = self.model.spec.sampling
+        if estimate is None and known is not None and known.estimate:
+            estimate = not asked
+        if estimate:
+            return None
+        if known is not None and sampler in (None, known.sampler):
+            usual = Sampling(
+                known.sampler,
+                known.steps,
+                known.spacing,
+                temperature=known.temperature,
+                fidelity=known.fidelity,
+            )
+        return replace(usual, **asked)
 
     def entropies(
         self, picture: Picture, given: Mapping[str, float], entropy: str | None = None
@@ -206,6 +218,13 @@ class Restorer:
             )
         if not 0 <= how.temperature <= 1:
             raise SuperresError(f"temperature: must be between 0 and 1, got {how.temperature}")
+        if not 0 <= how.fidelity <= 1:
+            raise SuperresError(f"fidelity: must be between 0 and 1, got {how.fidelity}")
+        if how.fidelity and not self.model.knows_mean:
+            raise SuperresError(
+                "fidelity: must be 0 for this model, whose network does not know the mean "
+                f"(model.kind mean_denoiser does), got {how.fidelity}"
+            )
         try:
             respaced(self.model.diffusion, how.steps, how.spacing)
         except ValueError as error:

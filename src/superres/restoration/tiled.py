@@ -30,6 +30,7 @@ from superres.model.signal_space import Signal
 from superres.restoration.extremes import Extremes
 from superres.restoration.windows import Grid, Window
 from superres.sampling.batch import Sampling, begin_sample, bind
+from superres.sampling.fidelity import Rows, in_bands
 
 BAND_PIXELS = 2**20
 MAX_BANDS = 32
@@ -127,10 +128,37 @@ def restore_in_bands(
     bands = _bands(job.size, job.model.spec.scale) if len(grid) > 1 else [Band(0, job.size[0])]
     if prepared is not None and how is None:
         for band in bands:
-            mean = prepared.signal(band).mean()
-            assert mean is not None  # a network that is evaluated beforehand says it
-            yield band, job.limited(mean, band.top)
+            yield band, job.limited(_mean(prepared.signal(band)), band.top)
         return
+    sampled = _sampled(job, how, repeat, watch, prepared, bands, grid)
+    if how is None or not how.fidelity:
+        yield from sampled
+        return
+    if prepared is None:
+        raise ValueError("fidelity above 0 needs a network that knows the mean (mean_denoiser)")
+    signal = prepared.signal
+    rows = (Rows(picture, _mean(signal(band))) for band, picture in sampled)
+    nearer = in_bands(rows, how.fidelity, job.model.spec.scale)
+    for band, picture in zip(bands, nearer, strict=True):
+        yield band, job.limited(picture, band.top)
+
+
+def _mean(signal: Signal) -> Tensor:
+    mean = signal.mean()
+    assert mean is not None  # a network that is evaluated beforehand says it
+    return mean
+
+
+def _sampled(
+    job: Job,
+    how: Sampling | None,
+    repeat: int,
+    watch: Callable[[int], object] | None,
+    prepared: Prepared | None,
+    bands: Sequence[Band],
+    grid: Grid,
+) -> Iterator[tuple[Band, Tensor]]:
+    """Yield what `restore_in_bands` does, before anything is taken back."""
     samplers = [_sampler(job, band, how, repeat, prepared) for band in bands]
     requests = [next(sampler) for sampler in samplers]
     while requests:
