@@ -20,7 +20,10 @@ edge nor a highlight of a few pixels is taken for it."""
 SLACK = (24.0, 12.0, 0.0)
 """8-bit levels that a prediction may differ by: at the rim of what such squares cover, one pixel of
 the input further in, and everywhere else in it. So the picture goes over into what is not known."""
-MOVING = {"color_jitter", "saturation", "color_quantization"}
+MOVING = {
+    *("color_jitter", "color_quantization", "saturation"),
+    *("color_saturation", "color_shift", "posterization"),
+}
 """Kinds of corruptions that turn other levels into white or black."""
 
 
