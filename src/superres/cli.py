@@ -37,6 +37,10 @@ COMMANDS = {
         "superres.commands.restore",
         "enlarge and repair pictures of any size",
     ),
+    "models": Command(
+        "superres.commands.models",
+        "list the models there are: in the box, in this checkout, in folders",
+    ),
     "import": Command(
         "superres.commands.import_weights",
         "make a model folder of DL-Art-School or guided-diffusion weights",

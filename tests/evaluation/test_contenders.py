@@ -37,7 +37,8 @@ PARAMS = EvaluateParams(
 )
 DEGRADATION = Degradation(2, 1.0, (Step("blur", "gaussian_blur"), Step("jpeg", "jpeg-broad")))
 CONTRACT = {"psnr", "psnr_y", "ssim", "lr_psnr", "color_shift", "fid", "kid", "swd"}
-KEYS = CONTRACT | {"ssim_y", "kid_std", "precision", "recall"}
+GRAIN = {"color_grain", "luma_grain", "smooth_roughness"}
+KEYS = CONTRACT | GRAIN | {"ssim_y", "kid_std", "precision", "recall"}
 FILES = {
     *("metrics.json", "notes.json", "measured.json", "per_tile.csv", "swd.csv"),
     *("by_photograph.csv", "by_entropy.csv", "plane.csv"),
@@ -107,6 +108,9 @@ def test_measures_every_contender(folders):
         "ssim_y": 1.0,
         "lr_psnr": None,
         "color_shift": 0.0,
+        "color_grain": 0.0,
+        "luma_grain": 0.0,
+        "smooth_roughness": None,
         "fid": None,
         "kid": None,
         "kid_std": None,
@@ -121,7 +125,8 @@ def test_measures_every_contender(folders):
     assert metrics["estimate"] == metrics["bicubic"]
     assert metrics["bicubic"]["swd"] > 0
     notes = json.loads((folders.reports / "notes.json").read_text())
-    expected = ["fid", "kid", "precision", "recall", "psnr", "psnr_y", "lr_psnr", "intervals"]
+    expected = ["fid", "kid", "precision", "recall", "psnr", "psnr_y", "lr_psnr"]
+    expected += ["smooth_roughness", "intervals"]
     assert [note["metric"] for note in notes] == expected
     assert "make weights" in notes[0]["text"] and "dvc repro" in notes[0]["text"]
 

@@ -25,6 +25,7 @@ SELECTION = pd.DataFrame(
     {
         "step": [800, 400, 800, 400],
         "ema": ["classic", "classic", "0.15", "0.15"],
+        "appearance": [26.5, 25.0, 26.6, 25.1],
         "psnr_estimate": [29.0, 28.5, 29.1, 28.6],
         "psnr_sample": [27.5, 26.5, 27.6, 26.6],
         "swd": [1.3, 1.6, 1.2, 1.5],

@@ -169,6 +169,7 @@ def _selection():
     """Candidates as the stage `select` writes them: several averages of each checkpoint."""
     rows = [
         {"step": step, "ema": ema, "psnr_estimate": psnr + more, "psnr_sample": psnr - 1.4 + more}
+        | {"appearance": psnr - 2.0 + more}
         | {"swd": swd - more, "fid": None, "val_loss": 0.1 - more, "difference": psnr + more - 29.3}
         | {"low": psnr + more - 29.5, "high": psnr + more - 29.1}
         for step, psnr, swd in ((400, 28.6, 1.9), (800, 29.0, 1.5), (1200, 29.2, 1.32))

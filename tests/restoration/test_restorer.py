@@ -14,6 +14,8 @@ from PIL import Image
 import superres
 from superres.core.errors import SuperresError
 from superres.entropy.estimator import EntropyEstimator, EstimatorSpec, save_estimator
+from superres.model.folder import load_model, read_spec, save_model
+from superres.model.spec import SamplingSpec
 from superres.restoration.picture import from_array
 from superres.restoration.restorer import Restorer, load
 
@@ -154,3 +156,21 @@ def test_an_estimator_for_other_corruptions_is_refused(model: Path, tmp_path: Pa
         folder = save_tiny_estimator(tmp_path / "entropy", **changes)
         with pytest.raises(SuperresError, match="the estimator of entropies is for"):
             load(model, entropy_estimator=folder).estimator()
+
+
+def test_a_folder_may_name_the_estimate_and_whoever_asks_for_samples_gets_them(
+    model: Path, tmp_path: Path
+) -> None:
+    how = SamplingSpec(estimate=True, sampler="ddim", steps=3, spacing="trailing", temperature=0.5)
+    spec = read_spec(model).model_copy(update={"sampling": how})
+    save_model(tmp_path / "best", spec, load_model(model).network.state_dict())
+    restorer = load(tmp_path / "best", device="cpu")
+    assert restorer.sampling() is None
+    sampled = restorer.sampling(estimate=False)
+    assert sampled is not None and (sampled.sampler, sampled.steps) == ("ddim", 3)
+    asked = restorer.sampling(steps=7)
+    assert asked is not None and (asked.sampler, asked.steps) == ("ddim", 7)
+    photo = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
+    usual, estimate = restorer.restore(photo), restorer.restore(photo, estimate=True)
+    assert np.array_equal(usual, estimate)
+    assert not np.array_equal(usual, restorer.restore(photo, estimate=False))

@@ -20,7 +20,7 @@ from superres.selection import select as selecting
 from superres.selection.select import select_model
 from support import environment, tiny_params, write_yaml
 
-METRICS = ["psnr_estimate", "psnr_sample", "val_loss"]
+METRICS = ["appearance", "psnr_estimate", "psnr_sample", "val_loss"]
 
 
 def choose(project: Path, tmp_path: Path, checkpoints: Path, **changes: Any) -> pd.DataFrame:

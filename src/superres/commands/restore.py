@@ -20,14 +20,14 @@ from superres.core.hashing import folder_digest, text_digest
 from superres.core.images import register_heif
 from superres.core.progress import progress_bar
 from superres.core.terminal import say
-from superres.model.folder import read_spec
+from superres.model.found import ESTIMATOR, described, find_model
 from superres.restoration.entropy_sheet import DELAY, surf
 from superres.restoration.formats import HEIF, as_png, target
 from superres.restoration.metadata import KEY
 from superres.restoration.picture_files import PictureFile, read_picture, write_picture
 from superres.restoration.planning import Identity, Plan, check_writable, free, identity, plan
 from superres.restoration.record import Record
-from superres.restoration.restorer import AUTO, MODEL, Restorer, estimator_beside, load
+from superres.restoration.restorer import AUTO, Restorer, load
 from superres.restoration.tiled import Tiling
 from superres.sampling.config import SamplerName, Spacing
 from superres.training.config import Precision
@@ -42,10 +42,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("inputs", nargs="+", metavar="INPUT", help="pictures, folders of them, or globs")
     add("output", metavar="OUTPUT", help="a picture, or a folder for several")
-    add("--model", default=MODEL, metavar="DIR", help=f"model folder (default {MODEL})")
+    add(
+        "--model",
+        metavar="DIR",
+        help="model folder (default: models/best where it is, else the model in the box)",
+    )
     add("--entropy", choices=[AUTO], help="auto: estimate the entropies that are not given")
     add("--entropy-estimator", metavar="DIR", help="estimator for auto (default beside the model)")
-    add("--estimate", action="store_true", help="the mean of all fitting pictures, in one step")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--estimate",
+        action="store_true",
+        default=None,
+        help="the mean of all fitting pictures, in one step",
+    )
+    kind.add_argument(
+        "--sample",
+        dest="estimate",
+        action="store_false",
+        help="one of the fitting pictures; without either, what the model's folder says",
+    )
     add(
         "--steps", type=int, help="sampling steps; by default, like the next three, the model's own"
     )
@@ -81,9 +97,9 @@ def add_model_arguments(parser: argparse.ArgumentParser, words: Sequence[str]) -
         "entropies", "how strongly the input was corrupted, from 0 to 1; without a flag 0"
     )
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--model", default=MODEL)
+    first.add_argument("--model")
     try:
-        names = read_spec(first.parse_known_args(words)[0].model).entropies
+        names = find_model(first.parse_known_args(words)[0].model).spec.entropies
     except SuperresError as error:
         if {"-h", "--help"} & set(words):
             group.description = f"a flag for each corruption of the model ({error})"
@@ -107,6 +123,8 @@ def run(args: argparse.Namespace) -> int:
     planned = plan(args.inputs, args.output)
     for folder in {out.parent for _, out in planned.tasks}:
         check_writable(folder)
+    if args.model is None:
+        say(f"model: {described(find_model())}")
     restorer = load(
         args.model,
         device=args.device,
@@ -133,11 +151,8 @@ class _Command:
     def __init__(self, args: argparse.Namespace, restorer: Restorer) -> None:
         self.args = args
         self.restorer = restorer
-        self.how = (
-            None
-            if args.estimate
-            else restorer.sampling(args.sampler, args.steps, args.spacing, args.temperature)
-        )
+        asked = (args.sampler, args.steps, args.spacing, args.temperature)
+        self.how = restorer.sampling(*asked, args.estimate)
         given = {name: getattr(args, f"entropy of {name}") for name in restorer.corruptions}
         self.given = {name: value for name, value in given.items() if value is not None}
         for name, value in self.given.items():
@@ -152,13 +167,11 @@ class _Command:
 
     def settings(self) -> str:
         """Return a digest of all that a picture follows from, but for the input and rounding."""
-        args = self.args
-        estimator = None
-        if args.entropy == AUTO:
-            estimator = folder_digest(args.entropy_estimator or estimator_beside(args.model))
+        args, model = self.args, find_model(self.args.model).folder
+        estimator = args.entropy_estimator or model.parent / ESTIMATOR
         facts = {
-            "model": folder_digest(args.model),
-            "estimator": estimator,
+            "model": folder_digest(model),
+            "estimator": folder_digest(estimator) if args.entropy == AUTO else None,
             "entropies": self.given,
             "sampling": None if self.how is None else asdict(self.how),
             "seed": args.seed,

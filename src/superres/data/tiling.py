@@ -49,8 +49,9 @@ def tile_photographs(
 
     Training photographs get a grid at `params.stride` whose last row and column end with the
     picture, so that with `stride <= tile_size` every pixel is in a tile, and so do their
-    `params.reductions`; tiles below `params.min_sharpness` are dropped. Val and test photographs get tiles that never overlap, all
-    of them kept; less than a tile is left over at their right and lower edges.
+    `params.reductions`; tiles below `params.min_sharpness` are dropped. Val and test photographs
+    get tiles that never overlap, all of them kept; less than a tile is left over at their right and
+    lower edges.
 
     `tiles_folder` gets `{split}-00000.npy` and `manifest.csv` (`TILE_COLUMNS`), `photographs_csv`
     a row per file found (`PHOTOGRAPH_COLUMNS`). Neither is touched unless all goes well, and the

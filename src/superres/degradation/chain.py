@@ -42,7 +42,7 @@ class Step:
     low: float = 0.0
     high: float = 1.0
     always: bool = True
-    """Whether it is for every picture; otherwise it is one of those that `random` are drawn from."""
+    """Whether it is for every picture, or one of those that `random` are drawn from."""
     probability: float = 1.0
     """Share of the pictures it is for that get it."""
 

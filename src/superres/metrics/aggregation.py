@@ -90,17 +90,16 @@ def _means(
     shared, none = comparable(per_tile, name)
     some = [contender for contender in contenders if contender not in none]
     tiles = per_tile["id"].nunique()
-    title = name.upper().replace("_", "-")
-    equals = "equals what it is compared with, pixel for pixel"
+    figure = next(figure for figure in TILE_FIGURES if figure.name == name)
     notes = []
     if none:
-        text = f"{title} of {', '.join(none)} is infinite: every picture {equals}."
+        text = f"No {figure.title} of {', '.join(none)}: in every picture, {figure.undefined}."
         notes.append({"metric": name, "contenders": none, "text": text})
     left_out = tiles - len(shared)
     if some and left_out:
         text = (
-            f"{title} is the mean of {len(shared)} of {tiles} pictures: in the other {left_out}, "
-            f"one contender or more {equals}, and the figure is infinite."
+            f"{figure.title} is the mean of {len(shared)} of {tiles} pictures: in the other "
+            f"{left_out}, {figure.undefined}."
         )
         notes.append({"metric": name, "contenders": some, "text": text})
     if shared.empty:

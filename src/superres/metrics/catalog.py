@@ -32,6 +32,7 @@ from superres.metrics.fidelity import (
     ssim,
     ssim_y,
 )
+from superres.metrics.grain import color_grain, luma_grain, smooth_roughness
 
 CHANNELS = {"r": "red", "g": "green", "b": "blue"}
 Better = Literal["higher", "lower", "nearer zero"]
@@ -79,6 +80,11 @@ class TileFigure(Figure):
     """Whether `evaluate.border_crop` applies."""
     averaged: bool = True
     """False: it is in `per_tile.csv` alone."""
+    undefined: str = (
+        "the picture of one contender or more equals what it is compared with, pixel for pixel, "
+        "and the figure is infinite"
+    )
+    """Where there is no finite figure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +182,44 @@ FIGURES: tuple[Figure, ...] = (
             averaged=False,
         )
         for number, (letter, channel) in enumerate(CHANNELS.items())
+    ),
+    TileFigure(
+        name="color_grain",
+        title="colour grain",
+        unit="dB",
+        digits=1,
+        better="nearer zero",
+        meaning="Energy of the finest detail of colour over the original’s: 3 dB are twice as "
+        "much. Coloured specks raise it.",
+        method="ratio of the energies of the Laplacians of Cb and Cr (BT.601) to the original's, "
+        "each with that of rounding to 8 bits added, dB",
+        measure=color_grain,
+        cropped=True,
+    ),
+    TileFigure(
+        name="luma_grain",
+        title="luma grain",
+        unit="dB",
+        digits=1,
+        better="nearer zero",
+        meaning="The same of luma: below zero fine detail is missing, above there is too much.",
+        method="the same of luma, dB",
+        measure=luma_grain,
+        cropped=True,
+    ),
+    TileFigure(
+        name="smooth_roughness",
+        title="rough where smooth",
+        unit="levels",
+        digits=2,
+        better="nearer zero",
+        meaning="How much rougher than the original the parts are that are smooth there, such "
+        "as sky.",
+        method="deviation of luma in 8 x 8 px blocks, restored minus original, mean over those "
+        "whose original deviates by less than 2 levels",
+        measure=smooth_roughness,
+        cropped=True,
+        undefined="the original has no smooth part",
     ),
     TileFigure(
         name="lpips",

@@ -51,6 +51,23 @@ def read_spec(folder: str | Path) -> ModelSpec:
         raise SuperresError(f"{path}: {error}") from error
 
 
+def read_weights(folder: str | Path) -> dict[str, Tensor]:
+    """Return a model folder's tensors by name, on the CPU, in fp32.
+
+    Raises:
+        SuperresError: no such file, or a damaged one.
+    """
+    path = Path(folder) / WEIGHTS
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise SuperresError(f"{path}: not readable: {error}") from error
+    return {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+
+
 def load_model(
     folder: str | Path, device: torch.device | None = None, how: Computing | None = None
 ) -> SuperResolver:
@@ -60,12 +77,9 @@ def load_model(
         SuperresError: a missing, damaged or foreign file; tensors that do not fit, by name.
     """
     resolver = SuperResolver(read_spec(folder))
-    path = Path(folder) / WEIGHTS
-    try:
-        weights = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise SuperresError(f"{path}: not readable: {error}") from error
+    weights = read_weights(folder)
     if faults := tensor_faults(weights, resolver.network.state_dict()):
+        path = Path(folder) / WEIGHTS
         raise SuperresError(f"{path}: does not fit its {DESCRIPTION}: {'; '.join(faults)}")
     resolver.network.load_state_dict(weights)
     resolver.network.eval().requires_grad_(False)

@@ -20,10 +20,17 @@ changes what stored keys mean raises the name, and adds an upgrade from the old 
 class SamplingSpec(Section):
     """How pictures are restored with a model unless asked otherwise."""
 
+    estimate: bool = False
+    """Whether by the estimate; what follows then says how samples are drawn that are asked for."""
     sampler: str
     steps: Annotated[int, Field(ge=1)]
     spacing: str
     temperature: Annotated[float, Field(ge=0, le=1)]
+
+    def described(self) -> str:
+        """Return it in words."""
+        sampled = f"{self.sampler} with {self.steps} steps, temperature {self.temperature:g}"
+        return f"the estimate (samples: {sampled})" if self.estimate else sampled
 
 
 class ModelSpec(Section):

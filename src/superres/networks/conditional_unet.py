@@ -46,8 +46,14 @@ class SuperResUNet(UNet):
         super().__init__(params, channels + 3 + entropies, out_channels, classes)
         self.entropies = entropies
         self.out_channels = out_channels
+        self.pictures = channels + 3
 
     sees_log_noise = False
+
+    def entropy_inputs(self) -> dict[str, tuple[int, int]]:
+        """Return where the planes enter; see `Network`."""
+        area = self.unshuffle**2
+        return {"input_blocks.0.0.weight": (self.pictures * area, area)}
 
     def prepare(
         self, low: Tensor, size: tuple[int, int], entropy: Tensor, label: Tensor | None = None

@@ -71,6 +71,14 @@ class MeanDenoiser(nn.Module):
         """Return the blocks of both networks."""
         return [block for block in self.modules() if isinstance(block, ConditionedBlock)]
 
+    def entropy_inputs(self) -> dict[str, tuple[int, int]]:
+        """Return where entropies enter both networks; see `Network`."""
+        return {
+            "mean.stem.weight": (3, 1),
+            "mean.embed.0.weight": (0, 1),
+            "denoiser.embed.0.weight": (2 * FREQUENCIES, 1),
+        }
+
     def prepare(
         self, low: Tensor, size: tuple[int, int], entropy: Tensor, label: Tensor | None = None
     ) -> MeanConditions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
@@ -31,6 +31,13 @@ class Network(Protocol):
         """Return the parts that hold most weights, in the order in which they are evaluated.
 
         Weights are divided among processes, and activations recomputed, by these parts.
+        """
+
+    def entropy_inputs(self) -> Mapping[str, tuple[int, int]]:
+        """Return which inputs of which weights are entropies, at the end of the inputs.
+
+        By the weight's name: its first input (dimension 1) that is one, and how many each
+        entropy has.
         """
 
     def prepare(

@@ -93,7 +93,7 @@ def read_run(data: Path = Path("data"), reports: Path = Path("reports")) -> Run:
         train=_read_table(reports / "train.csv", ("step",)),
         selection=_read_table(
             reports / "selection.csv",
-            ("step", "ema", "psnr_estimate", "psnr_sample", "swd", "tie", "chosen"),
+            ("step", "ema", "appearance", "psnr_estimate", "psnr_sample", "swd", "tie", "chosen"),
         ),
         steps=_read_table(
             explore / "steps.csv", ("sampler", "spacing", "evaluations", "psnr", "swd")

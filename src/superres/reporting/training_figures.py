@@ -108,12 +108,13 @@ def selection_curve(selection: pd.DataFrame) -> Figure:
     The chosen one has a ring; marks are filled where they cannot be told from the best.
 
     Args:
-        selection: `step`, `ema` (text), `psnr_estimate`, `psnr_sample`, `swd`, `tie` and `chosen`
-            (0 or 1).
+        selection: `step`, `ema` (text), `appearance`, `psnr_estimate`, `psnr_sample`, `swd`, `tie`
+            and `chosen` (0 or 1).
     """
-    figure = Figure(figsize=(WIDTH_IN, 5.4))
-    panels = figure.subplots(3, 1, sharex=True)
+    figure = Figure(figsize=(WIDTH_IN, 6.6))
+    panels = figure.subplots(4, 1, sharex=True)
     names = {"psnr_estimate": "estimate\nPSNR, dB", "psnr_sample": "one sample\nPSNR, dB"}
+    names["appearance"] = "appearance,\ndB"
     names["swd"] = "one sample\nSWD, levels"
     for (column, title), axes in zip(names.items(), panels, strict=True):
         for number, (ema, rows) in enumerate(selection.groupby("ema", sort=False)):

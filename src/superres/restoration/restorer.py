@@ -20,6 +20,7 @@ from superres.core.params import closest
 from superres.core.precision import PRECISIONS, Computing
 from superres.entropy.estimator import EntropyEstimator, load_estimator
 from superres.model.folder import load_model
+from superres.model.found import ESTIMATOR, find_model
 from superres.model.resolver import SuperResolver
 from superres.restoration.metadata import described
 from superres.restoration.picture import Picture, from_array, from_pil, to_array, to_pil
@@ -28,10 +29,6 @@ from superres.restoration.windows import Grid
 from superres.sampling.batch import Sampling
 from superres.sampling.samplers import SAMPLERS, evaluations
 from superres.sampling.spacing import check_steps, respaced
-
-MODEL = "models/best"
-ESTIMATOR = "entropy"
-"""The estimator's folder, beside the model's."""
 
 AUTO: Literal["auto"] = "auto"
 
@@ -79,7 +76,7 @@ class Restorer:
         sampler: str | None = None,
         spacing: str | None = None,
         temperature: float | None = None,
-        estimate: bool = False,
+        estimate: bool | None = None,
         seed: int = 0,
         repeat: int = 0,
         entropy: Literal["auto"] | None = None,
@@ -92,11 +89,13 @@ class Restorer:
                 along in `info`), an array, uint8 or uint16, (H, W) or (H, W, channels), or a list
                 of those.
             steps: timesteps visited; this and the next three are by default those that the
-                model's folder names, or 50 of `ddpm` where it names none.
+                model's folder names, or 50 of `ddpm` where it names none. Giving one of them asks
+                for a sample, also where the folder names the estimate.
             sampler: a name from `superres.sampling.samplers.SAMPLERS`.
             spacing: how they are spread.
             temperature: factor on the noise, in [0, 1].
-            estimate: the posterior's mean in one evaluation instead of a sample.
+            estimate: the posterior's mean in one evaluation instead of a sample; by default
+                what the model's folder names.
             seed: the same seed gives the same picture.
             repeat: which of a picture's samples.
             entropy: `auto` estimates the entropies that are not given; without it they are 0.
@@ -106,7 +105,7 @@ class Restorer:
         Raises:
             SuperresError: an unknown name, a value out of range, an image that has no pixels.
         """
-        how = None if estimate else self.sampling(sampler, steps, spacing, temperature)
+        how = self.sampling(sampler, steps, spacing, temperature, estimate)
 
         def one(image: Any) -> Any:
             if isinstance(image, Image.Image):
@@ -132,14 +131,19 @@ class Restorer:
         steps: int | None = None,
         spacing: str | None = None,
         temperature: float | None = None,
-    ) -> Sampling:
+        estimate: bool | None = None,
+    ) -> Sampling | None:
         """Return how to sample: as asked, and where nothing is, as the model's folder says.
 
         Another sampler than the model's own has its own defaults, since steps and spacing of one do
-        not suit another.
+        not suit another. None stands for the estimate.
         """
         usual = Sampling()
         known = self.model.spec.sampling
+        if estimate is None and known is not None and known.estimate:
+            estimate = all(each is None for each in (sampler, steps, spacing, temperature))
+        if estimate:
+            return None
         if known is not None and sampler in (None, known.sampler):
             usual = Sampling(known.sampler, known.steps, known.spacing, 0.0, known.temperature)
         asked: dict[str, Any] = {
@@ -267,7 +271,7 @@ def _padded(low: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def load(
-    folder: str | Path = MODEL,
+    folder: str | Path | None = None,
     *,
     device: str | None = None,
     entropy_estimator: str | Path | None = None,
@@ -279,7 +283,8 @@ def load(
     """Return the model of a folder, ready to restore pictures.
 
     Args:
-        folder: a model folder.
+        folder: a model folder; by default `models/best` where there is one, else the model that
+            comes with the package.
         device: `cpu`, `cuda:1`, ...; by default SUPERRES_DEVICE, else a GPU where there is one,
             Apple's too.
         entropy_estimator: folder of the estimator for `entropy="auto"`; by default `entropy` beside
@@ -295,10 +300,6 @@ def load(
     """
     if precision not in PRECISIONS:
         raise SuperresError(f"precision: must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-    model = load_model(folder, pick_device(device, apple=True), Computing(precision, compiled))
-    return Restorer(model, Tiling(window, batch), entropy_estimator or estimator_beside(folder))
-
-
-def estimator_beside(folder: str | Path) -> Path:
-    """Return where the estimator of entropies lies that goes with the model of a folder."""
-    return Path(folder).parent / ESTIMATOR
+    found = find_model(folder).folder
+    model = load_model(found, pick_device(device, apple=True), Computing(precision, compiled))
+    return Restorer(model, Tiling(window, batch), entropy_estimator or found.parent / ESTIMATOR)

@@ -14,6 +14,9 @@ from superres.training.config import Width
 class RestoringParams(Section):
     """What `superres restore` does with the chosen model unless asked otherwise."""
 
+    estimate: bool
+    """The mean picture, in one evaluation; the others say how samples are drawn where they are
+    asked for."""
     sampler: SamplerName
     steps: Annotated[int, Field(ge=1, le=4000)]
     spacing: Spacing
@@ -23,8 +26,9 @@ class RestoringParams(Section):
 class SelectParams(Section):
     """Read by the `select` stage."""
 
-    metric: Literal["psnr_estimate", "psnr_sample", "swd", "fid", "val_loss"]
-    """`psnr_estimate`: of the one-evaluation estimate; `psnr_sample`: of one sample (higher is
+    metric: Literal["appearance", "psnr_estimate", "psnr_sample", "swd", "fid", "val_loss"]
+    """`appearance`: of what will be delivered, see `superres.selection.scoring.appearance`;
+    `psnr_estimate`: of the one-evaluation estimate; `psnr_sample`: of one sample (higher is
     better); `swd`, `fid`: of one sample; `val_loss`: what training minimises (lower is better).
     `fid` needs the weights of its network and is computed for nothing else."""
     ema_lengths: list[Width]
@@ -34,6 +38,8 @@ class SelectParams(Section):
     spacing: Spacing
     steps: Annotated[int, Field(ge=1, le=4000)]
     """Timesteps of the samples that are scored."""
+    temperature: Annotated[float, Field(ge=0, le=1)]
+    """Factor on their noise."""
     tiles: Annotated[int, Field(ge=2, le=16384)]
     """Val tiles used, spread evenly over them; fewer where there are fewer."""
     budget: Annotated[int, Field(ge=1)] | None

@@ -6,6 +6,7 @@ of few steps. Noise belongs to a tile, so candidates differ by their weights alo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from superres.metrics.feature_distances import frechet_distance
 from superres.metrics.feature_sets import feature_set
 from superres.metrics.features import features_of
 from superres.metrics.fidelity import psnr
+from superres.metrics.grain import color_grain, luma_grain, smooth_roughness
 from superres.metrics.inception import Inception, load_inception
 from superres.metrics.swd import QUICK, descriptors, sliced_distances
 from superres.metrics.weights import find_weights
@@ -114,7 +116,10 @@ class Scorer:
         estimates, samples = self._restore(model, bar)
         objective = make_objective(model, self._loss, "fp32")
         losses = each(objective, self._batch, self._params.batch)
+        restoring = self._params.restoring
+        seen = estimates if restoring is not None and restoring.estimate else samples
         by_tile = {
+            "appearance": np.array(list(map(appearance, seen, self._originals))),
             "psnr_estimate": _psnr(estimates, self._originals),
             "psnr_sample": _psnr(samples, self._originals),
             "val_loss": losses.double().cpu().numpy(),
@@ -134,7 +139,7 @@ class Scorer:
 
     def _restore(self, model: SuperResolver, bar: tqdm) -> tuple[np.ndarray, np.ndarray]:
         params, pairs = self._params, self._tiles.pairs
-        how = Sampling(params.sampler, params.steps, params.spacing)
+        how = Sampling(params.sampler, params.steps, params.spacing, temperature=params.temperature)
         estimates, samples = [], []
         for first in range(0, len(self._tiles.items), params.batch):
             some = slice(first, first + params.batch)
@@ -175,6 +180,23 @@ class Scorer:
         return lambda rows: frechet_distance(
             feature_set(self._features[rows]), feature_set(features[rows])
         )
+
+
+def appearance(restored: np.ndarray, original: np.ndarray) -> float:
+    """Return how good a restored tile looks, in dB: its PSNR, less what grain and blur cost.
+
+    10 dB of fine detail in luma or colour that is missing or too much cost 1 dB, and so does 1
+    level of roughness where the original is smooth (`superres.metrics.grain`): PSNR alone prefers
+    blur, and SWD grain.
+
+    Args:
+        restored: uint8, H x W x 3.
+        original: of the same shape.
+    """
+    grain = abs(luma_grain(restored, original)) + abs(color_grain(restored, original))
+    rough = smooth_roughness(restored, original)
+    cost = grain / 10 + (0.0 if math.isnan(rough) else abs(rough))
+    return min(psnr(restored, original), FLAWLESS) - cost
 
 
 def _of_tiles(level: np.ndarray, places: np.ndarray, rows: np.ndarray) -> np.ndarray:

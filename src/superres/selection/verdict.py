@@ -10,6 +10,7 @@ import numpy as np
 from superres.metrics.bootstrap import interval
 
 HIGHER_IS_BETTER = {
+    "appearance": True,
     "psnr_estimate": True,
     "psnr_sample": True,
     "swd": False,

@@ -110,6 +110,12 @@ class PreviewParams(Section):
 class TrainParams(Section):
     """Read by the `train` stage."""
 
+    start_from: Annotated[str, Field(min_length=1)]
+    """`models/noise`, or the model folder whose weights training begins with; the optimiser, the
+    averages and the learning rate start afresh. Scale, network, diffusion and corruptions must
+    be the same."""
+    new_entropies: bool
+    """Corruptions that the model of `start_from` does not know get inputs of their own."""
     steps: Positive
     batch: Annotated[int, Field(ge=1, le=65536)]
     """Tiles per optimiser step, over all micro-batches and processes."""

@@ -24,6 +24,7 @@ from superres.training.memory import network_that_fits, step_that_fits
 from superres.training.monitor import Fault, Monitor, Row, StopRequests
 from superres.training.optimizer import learning_rate
 from superres.training.previews import publish_previews, show_preview
+from superres.training.start import NOISE
 from superres.training.trainer import Trainer
 
 
@@ -60,7 +61,8 @@ def train(
     """
     with connected() as processes, network_that_fits():
         # ---- set up: everything from params and data, or from where it was stopped
-        name = training_name([model, diffusion, params], [tiles, pairs])
+        read = [tiles, pairs, *([] if params.start_from == NOISE else [params.start_from])]
+        name = training_name([model, diffusion, params], read)
         progress = Progress(out.parent / ".progress", name)
         setup = partial(Trainer, model, diffusion, params, tiles, pairs, processes)
         with entered_by_first(processes, progress.locked()):

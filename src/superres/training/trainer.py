@@ -33,6 +33,7 @@ from superres.training.monitor import Fault, Health, Row, StepRecord, Window
 from superres.training.objectives import make_objective, mean
 from superres.training.optimizer import Optimizer
 from superres.training.prefetch import Loader, passes_per_process, spans
+from superres.training.start import NOISE, starting_weights
 
 VALIDATION_TILES = 64
 
@@ -82,8 +83,14 @@ class Trainer:
         torch.backends.cuda.matmul.allow_tf32 = train.tf32
         torch.backends.cudnn.allow_tf32 = train.tf32
         torch.manual_seed(derive_seed(train.seed, "weights"))
-        self.model = SuperResolver(self.spec).to(self.device)
+        self.model = SuperResolver(self.spec)
+        if train.start_from != NOISE:
+            network = self.model.unwrapped
+            start = starting_weights(self.spec, network, train.start_from, train.new_entropies)
+            self.model.network.load_state_dict(start)
+        self.model.to(self.device)
         self.provenance = {
+            **({} if train.start_from == NOISE else {"start_from": train.start_from}),
             "photographs": int(training.rows["source"].nunique()),
             "tiles": int(training.rows["tile_id"].nunique()),
             "pairs": len(training),

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from trainings import checked, run_training, trainer
+
+from superres.config.check import Params, check_params
+from superres.core.errors import SuperresError
+from superres.model.folder import ModelSpec, load_model, save_model
+from superres.model.resolver import SuperResolver
+from superres.training.start import NOISE, starting_weights
+from support import ROOT, tiny_mean_denoiser_params, tiny_params, write_yaml
+
+
+def resolver(params: Params, entropies: list[str]) -> SuperResolver:
+    spec = ModelSpec(
+        format="superres-1",
+        model=params.model,
+        diffusion=params.diffusion,
+        scale=2,
+        entropies=entropies,
+        degradation={},
+        provenance={},
+    )
+    torch.manual_seed(len(entropies))
+    model = SuperResolver(spec)
+    for weight in model.unwrapped.parameters():  # type: ignore[attr-defined]
+        torch.nn.init.normal_(weight, std=0.1)
+    return model
+
+
+@pytest.fixture(params=["unet", "mean_denoiser"])
+def params(request: pytest.FixtureRequest, tmp_path: Path) -> Params:
+    values = tiny_params() if request.param == "unet" else tiny_mean_denoiser_params()
+    return check_params(write_yaml(tmp_path / "params.yaml", values))
+
+
+def saved(model: SuperResolver, folder: Path) -> Path:
+    save_model(folder, model.spec, model.network.state_dict())
+    return folder
+
+
+def output(model: SuperResolver, entropy: list[float]) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    low = torch.rand(1, 3, 8, 8, generator=generator)
+    x = torch.randn(1, model.channels, 16, 16, generator=generator)
+    with torch.no_grad():
+        conditioned = model.condition(low, torch.tensor([entropy]))
+        return conditioned(x, model.diffusion.model_timesteps(torch.tensor([50])))
+
+
+def test_corruptions_in_another_order_and_new_ones_change_no_output(
+    params: Params, tmp_path: Path
+) -> None:
+    before = resolver(params, ["blur", "jpeg"])
+    folder = saved(before, tmp_path / "start")
+    after = resolver(params, ["noise", "jpeg", "blur"])
+    weights = starting_weights(after.spec, after.unwrapped, folder, new_entropies=True)
+    after.network.load_state_dict(weights)
+    for noise in (0.0, 1.0):
+        found = output(after, [noise, 0.9, 0.2])
+        torch.testing.assert_close(found, output(before, [0.2, 0.9]), rtol=1e-4, atol=1e-5)
+    with pytest.raises(AssertionError):
+        torch.testing.assert_close(output(after, [0.0, 0.2, 0.9]), output(before, [0.2, 0.9]))
+
+
+def test_what_does_not_fit_is_named(params: Params, tmp_path: Path) -> None:
+    folder = saved(resolver(params, ["blur", "jpeg"]), tmp_path / "start")
+    wanted = resolver(params, ["blur", "noise"])
+    diffusion = params.diffusion.model_copy(update={"timesteps": 7})
+    spec = wanted.spec.model_copy(update={"scale": 4, "diffusion": diffusion})
+    with pytest.raises(SuperresError) as caught:
+        starting_weights(spec, wanted.unwrapped, folder, new_entropies=False)
+    for text in (
+        "train.start_from",
+        "degrade.scale is 2 there, 4 here",
+        "diffusion.timesteps is 100 there, 7 here",
+        "its corruptions jpeg are not in degrade.corruptions",
+        "does not know the corruptions noise (train.new_entropies: true",
+    ):
+        assert text in str(caught.value)
+
+
+def test_another_network_is_named_by_its_keys(tmp_path: Path) -> None:
+    params = checked(tmp_path)
+    folder = saved(resolver(params, ["blur", "jpeg"]), tmp_path / "start")
+    wider = checked(tmp_path, model={"channels": 16})
+    wanted = resolver(wider, ["blur", "jpeg"])
+    with pytest.raises(SuperresError, match=r"model\.channels is 8 there, 16 here"):
+        starting_weights(wanted.spec, wanted.unwrapped, folder, new_entropies=False)
+
+
+def test_no_model_folder_is_an_error_that_names_it(project: Path, tmp_path: Path) -> None:
+    with pytest.raises(SuperresError, match="nowhere: not a model folder"):
+        trainer(project, tmp_path, start_from=str(tmp_path / "nowhere"))
+
+
+def test_training_begins_with_the_weights_and_says_so(project: Path, tmp_path: Path) -> None:
+    first = run_training(project, tmp_path, "first", steps=2, checkpoint_every=2)
+    folder = first / "step-00000002"
+    started = trainer(project, tmp_path, start_from=str(folder))
+    for name, weight in load_model(folder).network.named_parameters():
+        assert torch.equal(started.weights[name], weight), name
+    second = run_training(
+        project, tmp_path, "second", steps=2, checkpoint_every=2, start_from=str(folder)
+    )
+    described = json.loads((second / "step-00000002" / "model.json").read_text())
+    assert described["provenance"]["start_from"] == str(folder)
+    afresh = load_file(folder / "weights.safetensors")
+    refined = load_file(second / "step-00000002" / "weights.safetensors")
+    assert any(not torch.equal(afresh[name], refined[name]) for name in afresh)
+
+
+def test_another_model_to_begin_from_is_another_training(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from superres.training import loop  # noqa: PLC0415 - what is watched
+
+    names = []
+    monkeypatch.setattr(loop, "training_name", lambda _, read: names.append(read) or "same")
+    first = run_training(project, tmp_path, "first", steps=2, checkpoint_every=2)
+    folder = str(first / "step-00000002")
+    run_training(project, tmp_path, "second", steps=2, checkpoint_every=2, start_from=folder)
+    assert folder not in names[0]
+    assert folder in names[1]
+
+
+def test_the_folder_of_noise_is_there_and_a_dependency() -> None:
+    assert (ROOT / NOISE).is_dir()
+    assert not (ROOT / NOISE / "model.json").exists()
+    assert "      - ${train.start_from}\n" in (ROOT / "dvc.yaml").read_text()
