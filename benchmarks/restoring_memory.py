@@ -92,17 +92,23 @@ def window_bytes(model: SuperResolver, window: int = 64, batch: int = 2) -> floa
     return live.peak / (batch * window**2)
 
 
-def cost(model: SuperResolver, how: Sampling | None) -> Cost:
-    """Return what a sampler holds per pixel, the network replaced by one that costs nothing."""
-    few, many = (_peak(model, how, height) for height in HEIGHTS)
+def cost(model: SuperResolver, how: Sampling | None, level: int = 127) -> Cost:
+    """Return what a sampler holds per pixel, the network replaced by one that costs nothing.
+
+    Args:
+        model: whose signal is restored.
+        how: None for the estimate.
+        level: of every pixel of the picture; 0 and 255 are limited as is documented.
+    """
+    few, many = (_peak(model, how, height, level) for height in HEIGHTS)
     per_pixel = (many - few) / (WIDTH * (HEIGHTS[1] - HEIGHTS[0]))
     return Cost(per_pixel, (few - per_pixel * WIDTH * HEIGHTS[0]) / BAND_PIXELS)
 
 
-def _peak(model: SuperResolver, how: Sampling | None, height: int) -> int:
+def _peak(model: SuperResolver, how: Sampling | None, height: int, level: int) -> int:
     restorer = Restorer(model, Tiling(64, 1), "no estimator")
     size = height // model.spec.scale, WIDTH // model.spec.scale
-    picture = from_array(np.zeros((*size, 3), np.uint8))
+    picture = from_array(np.full((*size, 3), level, np.uint8))
     with _counted() as live:
         restorer.run(picture, dict.fromkeys(restorer.corruptions, 0.5), how)
     return live.peak

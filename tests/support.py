@@ -32,6 +32,15 @@ def tiny_mean_denoiser_params() -> dict[str, Any]:
     return params
 
 
+def tiny_classical_params() -> dict[str, Any]:
+    """Return the params of the preset for bicubic inputs of a third of the size, at such sizes."""
+    small = {"mean_channels": 8, "mean_blocks": [1, 1, 1]}
+    params = _tiny(ROOT / "presets" / "classical-x3.yaml", small | {"denoiser_channels": 4})
+    params["data"].update(tile_size=36, stride=36)
+    params["explore"]["curves"] = [{"sampler": "dpmpp_2m", "spacing": "angle", "steps": [1, 2]}]
+    return params
+
+
 def _tiny(path: Path, model: dict[str, Any]) -> dict[str, Any]:
     params = yaml.safe_load(path.read_text(encoding="utf-8"))
     params["data"].update(source="photographs", tile_size=32, stride=32, min_sharpness=0.0)

@@ -46,6 +46,7 @@ MAY_IMPORT = {
         "sampling",
         "restoration",
     },
+    "benchmark": GROUND | {"degradation", "metrics"},
     "reporting": GROUND | {"metrics"},
 }
 """What each room may import beside itself. `config`, `commands` and the command line may import

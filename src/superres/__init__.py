@@ -1,7 +1,24 @@
 """superres: train, measure and use diffusion super-resolution in one reproducible pipeline."""
 
-import lazy_loader
+from __future__ import annotations
+
+from typing import Any
 
 __version__ = "0.1.0"
+__all__ = ["load"]
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+def __getattr__(name: str) -> Any:
+    """Return `load` when it is first asked for.
+
+    By hand, since the check of the environment is in here and must do without any dependency.
+    """
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from superres.restoration.restorer import load  # noqa: PLC0415 - it loads torch
+
+    return load
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -57,6 +57,10 @@ COMMANDS = {
         "superres.commands.evaluate",
         "measure a folder of restored pictures against a folder of originals",
     ),
+    "benchmark": Command(
+        "superres.commands.benchmark",
+        "measure a model as papers do, on their sets, beside their figures",
+    ),
     "inspect": Command(
         "superres.commands.inspect",
         "check and describe a folder of tiles, pairs or samples",

@@ -124,7 +124,8 @@ def test_every_choice_can_be_given(tmp_path: Path, capsys: pytest.CaptureFixture
     flags = (
         "--origin dl-art-school --scale 8 --timesteps 500 --schedule cosine --rescale-timesteps "
         "--prediction x0 --variance learned --head-channels 8 --attention-order qkv_first "
-        "--groupnorm fixed_32 --corruption haze=gaussian_blur --blur-scale 2.5 --label 0"
+        "--groupnorm fixed_32 --corruption haze=gaussian_blur --blur-scale 2.5 --label 0 "
+        "--downsampling bicubic"
     )
     spec = imported(path, *flags.split()).spec
     diffusion = spec.diffusion
@@ -134,7 +135,8 @@ def test_every_choice_can_be_given(tmp_path: Path, capsys: pytest.CaptureFixture
     assert (spec.model.head_channels, spec.model.attention_order) == (8, "qkv_first")
     assert spec.model.groupnorm == "fixed_32"
     assert (spec.scale, spec.entropies, spec.label) == (8, ["haze"], 0)
-    haze = Degradation(8, 2.5, (Step("haze", "gaussian_blur", "cosine"),))
+    steps = (Step("haze", "gaussian_blur", "cosine"),)
+    haze = Degradation(8, 2.5, steps, downsampling="bicubic")
     assert Degradation.from_json(spec.degradation) == haze
     assert spec.provenance["assumed"] == {}
     assert spec.provenance["given"]["corruption"] == ["haze=gaussian_blur"]
@@ -199,7 +201,7 @@ def test_wrong_flags_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[
         ((*jpeg, *jpeg), "the name 'jpeg' stands twice"),
         ((*jpeg, "--corruption", "b=rain"), "degrade.corruptions.1.kind: must be one of"),
         ((*jpeg, "--corruption", "B=jpeg"), "degrade.corruptions.1.name"),
-        (("--scale", "3"), "degrade.scale: must be one of 1, 2, 4 or 8, got 3"),
+        (("--scale", "5"), "degrade.scale: must be one of 1, 2, 3, 4 or 8, got 5"),
         (("--blur-scale", "nan"), "degrade.blur_scale"),
         (("--timesteps", "0"), "diffusion.timesteps: must be between 2 and 100000, got 0"),
         (("--timesteps", "10"), "at least 21 timesteps"),
@@ -220,6 +222,14 @@ def test_a_class_that_does_not_exist(
 ) -> None:
     path = checkpoint(tmp_path, small_params(), 0, classes=3)
     assert "the network has the classes 0 to 2" in refused(path, capsys, "--label", label)
+
+
+def test_other_heads_on_the_way_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = checkpoint(tmp_path, small_params(attention=[2]))
+    said = refused(path, capsys, "--heads", "2", "--heads-upsample", "4")
+    assert "weights.pth: num_heads_upsample must be num_heads, 2, got 4" in said
+    model = imported(path, "--heads", "2", "--heads-upsample", "2")
+    assert model.spec.provenance["given"]["heads_upsample"] == 2
 
 
 def test_entropies_that_nobody_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,13 +2,14 @@ import io
 import os
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from superres.core.errors import SuperresError
 from superres.core.images import UnreadableImage
 from superres.data import archives
-from superres.data.sources import find_sources, matches
+from superres.data.sources import check_copied, check_there, find_sources, matches
 
 
 def _touch(folder, *names):
@@ -202,3 +203,27 @@ def test_errors_say_what_and_where(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(SuperresError, match=r"empty: holds no file"):
         find_sources(tmp_path / "empty")
+
+
+def test_what_is_missing_from_a_copy_of_dvc_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`dvc exp run --temp` takes what Git tracks to .dvc/tmp/exps/standalone/NAME."""
+    copy = tmp_path / ".dvc" / "tmp" / "exps" / "standalone" / "tmp1"
+    copy.mkdir(parents=True)
+    with pytest.raises(SuperresError, match=r"data.source: mine: no such folder or file$"):
+        check_there("mine")
+    check_copied("mine")  # outside of such a copy, DVC itself says what it lacks
+    monkeypatch.chdir(copy)
+    with pytest.raises(SuperresError) as caught:
+        check_copied("mine")
+    assert str(caught.value) == (
+        "data.source: mine: no such folder or file in this copy of the repository, which `dvc exp "
+        "run --temp` and `--queue` make of what Git tracks: give an absolute path, or have it "
+        "copied too, by --copy-paths mine"
+    )
+    with pytest.raises(SuperresError, match=r"Git tracks: give an absolute path$"):
+        find_sources("../photos")
+    with pytest.raises(SuperresError, match=r"no such folder or file$"):
+        check_there(tmp_path / "absent")
+    check_there(tmp_path)

@@ -30,8 +30,8 @@ RANDOM = [
 
 
 def degrade_params(**changes):
-    values = {"scale": 2, "variants": 3, "blur_scale": 1.0, "corruptions": CHAIN}
-    values = {**values, "random": 0, "seed": 0, **changes}
+    values = {"scale": 2, "downsampling": "area", "variants": 3, "blur_scale": 1.0}
+    values = {**values, "corruptions": CHAIN, "random": 0, "seed": 0, **changes}
     defaults = {"distribution": "uniform", "always": True}
     values["corruptions"] = [
         CorruptionParams(**{**defaults, **corruption}) for corruption in values["corruptions"]

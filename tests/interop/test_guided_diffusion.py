@@ -141,6 +141,17 @@ def test_what_does_not_show_changes_the_network() -> None:
             assert (output - other).abs().max() > 1e-4
 
 
+def test_other_heads_on_the_way_up_are_refused_by_name() -> None:
+    """They would leave no trace in the tensors, and be loaded as another network."""
+    weights = to_guided_diffusion(random_network(small_params(attention=[2], heads=4), 2))
+    with pytest.raises(ValueError, match=r"num_heads_upsample must be num_heads, 4, got 8"):
+        load_guided_diffusion(weights, heads=4, heads_upsample=8)
+    for same in (4, -1, None):
+        assert load_guided_diffusion(weights, heads=4, heads_upsample=same).params.heads == 4
+    by_channels = load_guided_diffusion(weights, head_channels=8, heads_upsample=2)
+    assert by_channels.params.head_channels == 8
+
+
 def test_weights_are_copied_and_become_float32() -> None:
     network = random_network(small_params())
     halves = {name: tensor.half() for name, tensor in network.state_dict().items()}

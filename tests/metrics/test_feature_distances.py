@@ -101,6 +101,22 @@ def test_kid_of_two_features_each_is_the_formula_written_out():
     assert deviation == pytest.approx(0, abs=1e-9)
 
 
+def test_kid_has_the_kernel_that_params_give():
+    x, y = np.array([[1.0, 0.0], [0.0, 2.0]]), np.array([[3.0, 1.0], [1.0, 1.0]])
+
+    def distance(**changes):
+        params = kid(subset_size=2, subsets=1, **changes)
+        return kernel_distance(features(x), features(y), params)[0]
+
+    # Dot products: within x 0, within y 4; across 3, 1, 2, 2. Half of those with gamma null.
+    assert distance(degree=1, gamma=1.0, coef0=0.0) == pytest.approx(0 + 4 - 2 * 8 / 4)
+    assert distance(degree=2, gamma=2.0, coef0=3.0) == pytest.approx(
+        3**2 + 11**2 - 2 * (9**2 + 5**2 + 7**2 + 7**2) / 4
+    )
+    usual = distance(degree=3, gamma=0.5, coef0=1.0)
+    assert distance() == pytest.approx(usual) == pytest.approx(1 + 27 - (2.5**3 + 1.5**3 + 16) / 2)
+
+
 def test_kid_s_subsets_are_cut_to_the_set():
     few = golden("feat_small1")
     assert subset_size(few, golden("feat2"), kid()) == 50

@@ -53,11 +53,45 @@ def test_luma_is_bt601_in_studio_range(color, expected):
     assert studio_luma(tile) == pytest.approx(np.full((16, 16), expected), abs=2e-3)
 
 
+def coloured(level):
+    """Return a flat tile that differs from grey by a level of blue."""
+    tile = np.full((16, 16, 3), level, np.uint8)
+    tile[..., 2] += 1
+    return tile
+
+
 def test_psnr_y_of_a_known_error():
-    original = np.full((16, 16, 3), 100, np.uint8)
     error = 5 * 219 / 255  # five levels of grey, in the narrower range of luma
     expected = 20 * math.log10(255 / error)
-    assert psnr_y(original + np.uint8(5), original) == pytest.approx(expected, abs=1e-6)
+    assert psnr_y(coloured(105), coloured(100)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_grey_is_its_own_luma():
+    """Papers convert colour alone: a grey original's error is not squeezed into 16 to 235."""
+    grey = noise(3)
+    grey[...] = grey[..., :1]
+    restored = grey + np.uint8(5)
+    assert psnr_y(restored, grey) == pytest.approx(20 * math.log10(255 / 5))
+    assert psnr_y(restored, grey) == pytest.approx(psnr(restored, grey))
+    assert ssim_y(restored, grey) == pytest.approx(ssim(restored, grey))
+    assert psnr_y(grey, grey) == math.inf
+    restored[..., 0] += 10  # a tint adds its share of luma, in the same range
+    assert psnr_y(restored, grey) == pytest.approx(20 * math.log10(255 / (5 + 0.299 * 10)))
+
+
+def test_luma_as_matlab_has_it():
+    """Rounded to 8 bits: by the formula of rgb2ycbcr, whose result for uint8 is uint8."""
+    original, restored = noise(4), noise(5)
+    luma = [
+        np.floor(16 + (65.481 * r + 128.553 * g + 24.966 * b) / 255 + 0.5)
+        for r, g, b in (np.moveaxis(one.astype(float), 2, 0) for one in (restored, original))
+    ]
+    error = ((luma[0] - luma[1]) ** 2).mean()
+    exact, rounded = psnr_y(restored, original), psnr_y(restored, original, rounded=True)
+    assert rounded == pytest.approx(10 * math.log10(255**2 / error), abs=1e-9)
+    assert 0 < abs(rounded - exact) < 0.05
+    assert psnr_y(coloured(101), coloured(100), rounded=True) == 10 * math.log10(255**2)
+    assert ssim_y(restored, original, rounded=True) != ssim_y(restored, original)
 
 
 def test_ssim_of_flat_images_is_its_luminance_term():
@@ -68,9 +102,9 @@ def test_ssim_of_flat_images_is_its_luminance_term():
 
 
 def test_ssim_of_luma_of_flat_images_is_its_luminance_term():
-    one, other = np.full((16, 16, 3), 100, np.uint8), np.full((16, 16, 3), 120, np.uint8)
+    one, other = coloured(100), coloured(120)
     stabiliser = (0.01 * 255) ** 2  # the range stays 255 though luma spans 219
-    first, second = 16 + 100 * 219 / 255, 16 + 120 * 219 / 255
+    first, second = (16 + (level * 219 + 24.966) / 255 for level in (100, 120))
     expected = (2 * first * second + stabiliser) / (first**2 + second**2 + stabiliser)
     assert ssim_y(one, other) == pytest.approx(expected, abs=1e-6)
 

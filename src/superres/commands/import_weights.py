@@ -14,6 +14,7 @@ from typing import Any, get_args
 from superres.core.errors import SuperresError
 from superres.core.hashing import sha256_of
 from superres.core.state_dicts import read_state_dict
+from superres.degradation.config import DegradeParams
 from superres.diffusion.config import DiffusionParams
 from superres.interop.architecture import Architecture, infer_architecture
 from superres.interop.guided_diffusion import load_guided_diffusion, named_tensors
@@ -56,6 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--heads", type=int, help="attention heads; default 4, or as OpenAI's upsamplers have it")
     add("--head-channels", type=int, help="channels per head, instead of a number of heads")
+    add(
+        "--heads-upsample",
+        type=int,
+        help="num_heads_upsample of their options; others than the heads are refused",
+    )
     orders = _allowed(UNetParams, "attention_order")
     add("--attention-order", choices=orders, help="default heads_first")
     add("--groupnorm", choices=_allowed(UNetParams, "groupnorm"), help="default by origin")
@@ -67,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what an entropy plane means; once per plane, in their order",
     )
     add("--blur-scale", type=float, help="of the kind gaussian_blur; default 1")
+    add("--downsampling", choices=_allowed(DegradeParams, "downsampling"), help="default area")
     add("--label", type=int, help="class to restore everything as; default the mean of all")
 
 
@@ -154,5 +161,5 @@ def _corruption(text: str) -> str:
     return text
 
 
-def _allowed(section: type[DiffusionParams | UNetParams], key: str) -> list[str]:
+def _allowed(section: type[DegradeParams | DiffusionParams | UNetParams], key: str) -> list[str]:
     return list(get_args(section.model_fields[key].annotation))

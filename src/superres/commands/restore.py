@@ -20,14 +20,14 @@ from superres.core.hashing import folder_digest, text_digest
 from superres.core.images import register_heif
 from superres.core.progress import progress_bar
 from superres.core.terminal import say
-from superres.model.found import ESTIMATOR, described, find_model
+from superres.model.found import described, find_model
 from superres.restoration.entropy_sheet import DELAY, surf
 from superres.restoration.formats import HEIF, as_png, target
 from superres.restoration.metadata import KEY
 from superres.restoration.picture_files import PictureFile, read_picture, write_picture
 from superres.restoration.planning import Identity, Plan, check_writable, free, identity, plan
 from superres.restoration.record import Record
-from superres.restoration.restorer import AUTO, Restorer, load
+from superres.restoration.restorer import AUTO, Restorer, estimator_beside, load
 from superres.restoration.tiled import Tiling
 from superres.sampling.config import SamplerName, Spacing
 from superres.training.config import Precision
@@ -74,11 +74,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="0..1",
         help="factor on the noise; less is smoother",
     )
+    add(
+        "--fidelity",
+        type=float,
+        metavar="0..1",
+        help="1: samples differ from the estimate in the finest texture alone",
+    )
     add("--seed", type=int, default=0, help="the same seed gives the same picture (default 0)")
     add("--samples", type=int, default=1, metavar="K", help="write K, as NAME-1.png, NAME-2.png ..")
     add("--surf", action="store_true", help="write grids over entropies to choose from instead")
-    add("--window", type=int, default=Tiling().window, help="px at once (default %(default)s)")
-    add("--batch", type=int, default=Tiling().batch, help="windows at once (default %(default)s)")
+    usual = Tiling()
+    add("--window", type=int, help=f"largest square window, px (default {usual.window})")
+    add("--batch", type=int, default=usual.batch, help="such windows at once (default %(default)s)")
     add("--device", help="cpu, cuda, cuda:1, ... (default SUPERRES_DEVICE, else a GPU if any)")
     add("--precision", choices=get_args(Precision), default="fp32", help="default %(default)s")
     add("--compile", action="store_true", help="torch.compile: minutes first, for many pictures")
@@ -124,7 +131,9 @@ def run(args: argparse.Namespace) -> int:
     for folder in {out.parent for _, out in planned.tasks}:
         check_writable(folder)
     if args.model is None:
-        say(f"model: {described(find_model())}")
+        found = find_model()
+        args.model = found.folder
+        say(f"model: {described(found)}")
     restorer = load(
         args.model,
         device=args.device,
@@ -151,7 +160,7 @@ class _Command:
     def __init__(self, args: argparse.Namespace, restorer: Restorer) -> None:
         self.args = args
         self.restorer = restorer
-        asked = (args.sampler, args.steps, args.spacing, args.temperature)
+        asked = (args.sampler, args.steps, args.spacing, args.temperature, args.fidelity)
         self.how = restorer.sampling(*asked, args.estimate)
         given = {name: getattr(args, f"entropy of {name}") for name in restorer.corruptions}
         self.given = {name: value for name, value in given.items() if value is not None}
@@ -167,17 +176,19 @@ class _Command:
 
     def settings(self) -> str:
         """Return a digest of all that a picture follows from, but for the input and rounding."""
-        args, model = self.args, find_model(self.args.model).folder
-        estimator = args.entropy_estimator or model.parent / ESTIMATOR
+        args = self.args
+        estimator = None
+        if args.entropy == AUTO:
+            estimator = folder_digest(args.entropy_estimator or estimator_beside(args.model))
         facts = {
-            "model": folder_digest(model),
-            "estimator": folder_digest(estimator) if args.entropy == AUTO else None,
+            "model": folder_digest(args.model),
+            "estimator": estimator,
             "entropies": self.given,
             "sampling": None if self.how is None else asdict(self.how),
             "seed": args.seed,
             "samples": args.samples,
             "surf": args.surf,
-            "window": args.window,
+            "window": self.restorer.tiling.window,
             "precision": args.precision,
         }
         return text_digest(json.dumps(facts, sort_keys=True))
@@ -315,6 +326,7 @@ class _Command:
         else:
             facts |= {"sampler": self.how.sampler, "steps": self.how.steps}
             facts |= {"spacing": self.how.spacing, "temperature": self.how.temperature}
+            facts |= {"fidelity": self.how.fidelity} if self.how.fidelity else {}
             facts |= {"sample": repeat + 1}
         return json.dumps({**facts, "seed": self.args.seed}, ensure_ascii=True)
 

@@ -1,16 +1,25 @@
-"""`python -m superres.config [FILE]`: check every section; silent when the file is right."""
+"""`python -m superres.config [FILE]`: check every section; silent when the file is right.
+
+The first command of every stage, so it also says when this is not the project's Python.
+"""
 
 from __future__ import annotations
 
 import sys
 
-from superres.config.check import check_params
+from superres.config.python_environment import fault
 from superres.core.errors import SuperresError
-from superres.core.params import PARAMS_FILE
 
 
 def main() -> int:
     """Return the exit status: 0 where the file is right, 1 after listing its faults."""
+    if wrong := fault():
+        print(wrong, file=sys.stderr)
+        return 1
+    # Not before: another Python may lack what these import.
+    from superres.config.check import check_params  # noqa: PLC0415
+    from superres.core.params import PARAMS_FILE  # noqa: PLC0415
+
     path = sys.argv[1] if len(sys.argv) > 1 else PARAMS_FILE
     try:
         check_params(path)

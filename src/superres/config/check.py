@@ -143,7 +143,7 @@ def _conflicts(params: Params) -> list[str]:
         faults.append(f"diffusion.timesteps: must be at least 21 for linear, got {limit}")
     if isinstance(params.model, UNetParams):
         faults += _unet_conflicts(params.model)
-    return faults + _kind_conflicts(params)
+    return faults + _kind_conflicts(params) + _fidelity_conflicts(params)
 
 
 def _budget_conflicts(params: Params) -> list[str]:
@@ -182,6 +182,21 @@ def _loss_conflicts(params: Params) -> list[str]:
         if guidance.scale and not getattr(params.train.drop, name)
     ]
     return faults
+
+
+def _fidelity_conflicts(params: Params) -> list[str]:
+    """Return where samples are to be held to a mean that the network does not know."""
+    restoring = params.select.restoring
+    asked = {
+        "sampler": params.sampler.fidelity,
+        "select": params.select.fidelity,
+        "select.restoring": 0.0 if restoring is None else restoring.fidelity,
+    }
+    return [
+        f"{section}.fidelity: must be 0 with model.kind {params.model.kind!r}, got {value}"
+        for section, value in asked.items()
+        if value and params.model.kind != "mean_denoiser"
+    ]
 
 
 def _kind_conflicts(params: Params) -> list[str]:

@@ -28,3 +28,13 @@ def studio_luma(image: np.ndarray) -> np.ndarray:
     The range of television and of MATLAB's `rgb2ycbcr`, which super-resolution papers measure in.
     """
     return np.asarray(STUDIO_BLACK + image.astype(np.float64) @ STUDIO_WEIGHTS / 255)
+
+
+def exact_luma(image: np.ndarray) -> np.ndarray:
+    """Return luma in 0..255, float64, H x W, of pixels, uint8, H x W x 3; greys as they are."""
+    return image[:, :, 1] + (image.astype(np.float64) - image[:, :, 1:2]) @ np.array(BT601)
+
+
+def colourless(image: np.ndarray) -> bool:
+    """Whether all channels of pixels, H x W x 3, are equal."""
+    return bool((image == image[:, :, :1]).all())

@@ -13,6 +13,9 @@ from superres.core.errors import SuperresError
 from superres.core.images import SUFFIXES, UnreadableImage
 from superres.data.archives import Member, is_archive, members, read_member
 
+DVC_COPIES = "/.dvc/tmp/exps/"
+"""Where DVC puts the copies of the repository that experiments run in."""
+
 
 class Source(NamedTuple):
     """A file that may be a photograph."""
@@ -59,21 +62,51 @@ def find_sources(source: str | Path, pattern: str = "**") -> list[Source]:
         SuperresError: no such source, or no file in it that matches.
     """
     source = Path(source)
+    check_there(source)
     if source.is_dir():
         found = list(_in_folder(source))
-    elif source.is_file():
-        found = list(_in_archive(source) if is_archive(source) else _in_list(source))
     else:
-        hint = (
-            "; for a pattern set data.source to the folder and data.pattern to the rest"
-            if set("*?[") & set(str(source))
-            else ""
-        )
-        raise SuperresError(f"data.source: {source}: no such folder or file{hint}")
+        found = list(_in_archive(source) if is_archive(source) else _in_list(source))
     found = [each for each in found if matches(each.name, pattern)]
     if not found:
         raise SuperresError(f"data.source: {source}: holds no file that matches {pattern!r}")
     return sorted(found, key=lambda each: each.name)
+
+
+def check_there(source: str | Path) -> None:
+    """Refuse a `data.source` that is no folder and no file.
+
+    Raises:
+        SuperresError: with what may be the reason.
+    """
+    source = Path(source)
+    if source.is_dir() or source.is_file():
+        return
+    hint = ""
+    if set("*?[") & set(str(source)):
+        hint = "; for a pattern set data.source to the folder and data.pattern to the rest"
+    elif not source.is_absolute() and _in_a_copy():
+        hint = (
+            " in this copy of the repository, which `dvc exp run --temp` and `--queue` make of "
+            "what Git tracks: give an absolute path"
+        )
+        if ".." not in source.parts:
+            hint += f", or have it copied too, by --copy-paths {source}"
+    raise SuperresError(f"data.source: {source}: no such folder or file{hint}")
+
+
+def check_copied(source: str | Path) -> None:
+    """Refuse a `data.source` that is missing from a copy that DVC made of the repository.
+
+    Raises:
+        SuperresError: see `check_there`.
+    """
+    if _in_a_copy():
+        check_there(source)
+
+
+def _in_a_copy() -> bool:
+    return DVC_COPIES in Path.cwd().as_posix()
 
 
 def matches(name: str, pattern: str) -> bool:

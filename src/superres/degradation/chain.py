@@ -17,16 +17,26 @@ if TYPE_CHECKING:
     from superres.degradation.config import DegradeParams
 
 
-KEYS = {"scale": int, "blur_scale": float, "corruptions": list, "random": int, "seed": int}
+KEYS = {
+    **{"scale": int, "downsampling": str, "blur_scale": float},
+    **{"corruptions": list, "random": int, "seed": int, "kinds": int},
+}
 STEP_KEYS = {
     **{"name": str, "kind": str, "distribution": str},
     **{"low": float, "high": float, "always": bool, "probability": float},
 }
 """What `degradation.json` holds, and for each corruption."""
-ADDED: dict[str, Any] = {}
+ADDED: dict[str, Any] = {"downsampling": "area", "kinds": 1}
 ADDED_TO_STEPS: dict[str, Any] = {"probability": 1.0}
 """Of keys that are added to those: what degradations described without them were made with. What
 says just that is not written."""
+KINDS = 2
+"""What names of kinds mean; written where a chain has one that meant another thing in 1."""
+MEANT_IN_1 = {
+    **{"noise-5": "gaussian_noise-5", "lq_resampling": "lq_resampling2x"},
+    **{"color_quantization": "posterization", "color_jitter": "color_shift"},
+    **{"saturation": "color_saturation", "greyscale": "desaturation"},
+}
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,7 @@ class Step:
     low: float = 0.0
     high: float = 1.0
     always: bool = True
-    """Whether it is for every picture, or one of those that `random` are drawn from."""
+    """Whether it is for every picture; else it is one of those that `random` are drawn from."""
     probability: float = 1.0
     """Share of the pictures it is for that get it."""
 
@@ -67,12 +77,21 @@ class Degradation:
     """How many of the corruptions that are not for every picture each picture gets."""
     seed: int = 0
     """Of everything that is drawn."""
+    downsampling: str = "area"
+    """A key of `superres.degradation.downsampling.DOWNSAMPLINGS`."""
 
     @classmethod
     def of(cls, params: DegradeParams) -> Degradation:
         """Return the degradation that params describe."""
         steps = tuple(Step(**corruption.model_dump()) for corruption in params.corruptions)
-        return cls(params.scale, params.blur_scale, steps, params.random, params.seed)
+        return cls(
+            params.scale,
+            params.blur_scale,
+            steps,
+            params.random,
+            params.seed,
+            params.downsampling,
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -82,7 +101,9 @@ class Degradation:
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` takes: numbers, strings and lists only."""
         steps = [_without(asdict(step), ADDED_TO_STEPS) for step in self.corruptions]
-        return _without({**asdict(self), "corruptions": steps}, ADDED)
+        told = any(step.kind in MEANT_IN_1 for step in self.corruptions)
+        kinds = KINDS if told else ADDED["kinds"]
+        return _without({**asdict(self), "corruptions": steps, "kinds": kinds}, ADDED)
 
     @classmethod
     def from_json(cls, value: Any) -> Degradation:
@@ -96,6 +117,11 @@ class Degradation:
             _checked("degradation: corruptions", row, STEP_KEYS, ADDED_TO_STEPS)
             for row in value["corruptions"]
         ]
+        kinds = value.pop("kinds")
+        if kinds not in (1, KINDS):
+            raise SuperresError(f"degradation: kinds {kinds}: {NEWER}")
+        if kinds == 1:
+            rows = [{**row, "kind": MEANT_IN_1.get(row["kind"], row["kind"])} for row in rows]
         steps = tuple(Step(**row) for row in rows)
         if len({step.name for step in steps}) < len(steps):
             raise SuperresError(

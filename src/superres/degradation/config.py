@@ -18,6 +18,7 @@ CorruptionKind = Literal[
     "webp",
     "noise",
     "noise-5",
+    "gaussian_noise-5",
     "gaussian_noise",
     "grey_noise",
     "poisson_noise",
@@ -26,13 +27,19 @@ CorruptionKind = Literal[
     "generalized_blur",
     "sinc",
     "lq_resampling",
+    "lq_resampling2x",
     "lq_resampling4x",
     "random_resize",
     "color_quantization",
+    "posterization",
     "color_jitter",
+    "color_shift",
     "saturation",
+    "color_saturation",
     "greyscale",
+    "desaturation",
 ]
+DownsamplingName = Literal["area", "bicubic", "lanczos", "nearest"]
 Unit = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -64,8 +71,11 @@ class CorruptionParams(Section):
 class DegradeParams(Section):
     """Read by the `degrade` stage."""
 
-    scale: Literal[1, 2, 4, 8]
-    """Area downsampling from the tile to the low-resolution input."""
+    scale: Literal[1, 2, 3, 4, 8]
+    """Edge of a tile over the edge of its low-resolution input."""
+    downsampling: DownsamplingName
+    """How the tile is made smaller: `area`, the recipe's mean of blocks; `bicubic` and `lanczos` as
+    MATLAB's `imresize` does it, which papers measure with; `nearest`."""
     variants: Annotated[int, Field(ge=1, le=64)]
     """Differently corrupted inputs per training tile; val and test have one."""
     blur_scale: Annotated[float, Field(gt=0, le=16)]

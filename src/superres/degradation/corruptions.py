@@ -1,7 +1,8 @@
 """The corruptions: each a function, and a row in `CORRUPTIONS`.
 
-Those of the recipe have DL-Art-School's ranges, where it has any, and the golden vectors hold JPEG
-and blur to its numbers; what it gets wrong is mended (docs/corruptions.md). The others are those of
+Those of the recipe have DL-Art-School's values, and golden vectors hold them to its numbers; where
+they depart, docs/corruptions.md says how. Those that do the same at every entropy, or in steps, are
+in `recipe_corruptions`, with a gradual counterpart of another name here. The others are those of
 Real-ESRGAN (Wang et al. 2021).
 
 Each is `(image, entropy, stream, blur_scale) -> (image, entropy actually applied)`. Images are
@@ -22,19 +23,27 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import correlate, correlate1d
 
-from superres.core.color import BT601
 from superres.degradation.blur_kernels import (
     anisotropic_kernel,
     gaussian_kernel,
     motion_kernel,
     sinc_kernel,
 )
+from superres.degradation.recipe_corruptions import (
+    LUMA,
+    Corrupted,
+    Stream,
+    brightening,
+    channel_mean,
+    constant_noise,
+    hue_rotation,
+    jitter,
+    stepped_quantization,
+    stepped_resampling,
+)
 
-Corrupted = tuple[np.ndarray, float]
-Stream = Callable[[], np.random.Generator]
 Corruption = Callable[[np.ndarray, float, Stream, float], Corrupted]
 
-LUMA = np.array(BT601, np.float32)
 RESAMPLINGS = (
     *(Image.Resampling.NEAREST, Image.Resampling.BOX, Image.Resampling.BILINEAR),
     *(Image.Resampling.BICUBIC, Image.Resampling.LANCZOS),
@@ -166,31 +175,31 @@ def _resampling(
     return np.clip(restored, 0, 1), applied
 
 
-def _color_quantization(image: np.ndarray, entropy: float, _: Stream, __: float) -> Corrupted:
+def _posterization(image: np.ndarray, entropy: float, _: Stream, __: float) -> Corrupted:
     """Round to 256 (entropy 0) to 8 levels per channel."""
     levels = round(2 ** (8 - 5 * entropy))
     applied = (8 - math.log2(levels)) / 5
     return np.rint(image * (levels - 1)).astype(np.float32) / np.float32(levels - 1), applied
 
 
-def _color_jitter(image: np.ndarray, entropy: float, stream: Stream, _: float) -> Corrupted:
+def _color_shift(image: np.ndarray, entropy: float, stream: Stream, _: float) -> Corrupted:
     """Change brightness and contrast by up to 30 %, and turn hues by up to 18 degrees."""
     rng = stream()
     turns = rng.choice((-1, 1), 3) * rng.uniform(0.5, 1, 3) * entropy
     brightness, contrast, hue = map(float, turns)
     mean = float((image @ LUMA).mean())
     changed = (image - mean) * (1 + 0.3 * contrast) + mean * (1 + 0.3 * brightness)
-    return np.clip(changed @ _hue_rotation(hue * np.pi / 10), 0, 1), entropy
+    return np.clip(changed @ hue_rotation(hue * np.pi / 10), 0, 1), entropy
 
 
-def _saturation(image: np.ndarray, entropy: float, stream: Stream, _: float) -> Corrupted:
+def _color_saturation(image: np.ndarray, entropy: float, stream: Stream, _: float) -> Corrupted:
     """Weaken or strengthen colours by up to 60 %."""
     change = float(stream().choice((-1, 1))) * 0.6 * entropy
     grey = _grey(image)
     return np.clip(grey + (image - grey) * np.float32(1 + change), 0, 1), entropy
 
 
-def _greyscale(image: np.ndarray, entropy: float, _: Stream, __: float) -> Corrupted:
+def _desaturation(image: np.ndarray, entropy: float, _: Stream, __: float) -> Corrupted:
     """Take colours away: none of them at entropy 0, all at 1."""
     return image + (_grey(image) - image) * np.float32(entropy), entropy
 
@@ -204,7 +213,8 @@ CORRUPTIONS: dict[str, Corruption] = {
     "jpeg-normal": partial(_encoded, low=47, span=35),
     "webp": partial(_encoded, low=5, span=70, file_format="WEBP"),
     "noise": partial(_noise, levels=6),
-    "noise-5": partial(_noise, levels=5),
+    "noise-5": constant_noise,
+    "gaussian_noise-5": partial(_noise, levels=5),
     "gaussian_noise": partial(_noise, levels=25),
     "grey_noise": partial(_noise, levels=25, channels=1),
     "poisson_noise": _poisson_noise,
@@ -212,13 +222,18 @@ CORRUPTIONS: dict[str, Corruption] = {
     "anisotropic_blur": _anisotropic_blur,
     "generalized_blur": partial(_anisotropic_blur, shapes=(0.5, 4.0)),
     "sinc": _sinc,
-    "lq_resampling": partial(_resampling, factor=2),
+    "lq_resampling": stepped_resampling,
+    "lq_resampling2x": partial(_resampling, factor=2),
     "lq_resampling4x": partial(_resampling, factor=4),
     "random_resize": partial(_resampling, factor=3, down=RESAMPLINGS[1:]),
-    "color_quantization": _color_quantization,
-    "color_jitter": _color_jitter,
-    "saturation": _saturation,
-    "greyscale": _greyscale,
+    "color_quantization": stepped_quantization,
+    "posterization": _posterization,
+    "color_jitter": jitter,
+    "color_shift": _color_shift,
+    "saturation": brightening,
+    "color_saturation": _color_saturation,
+    "greyscale": channel_mean,
+    "desaturation": _desaturation,
 }
 """What `degrade.corruptions` may name as `kind`."""
 
@@ -237,11 +252,3 @@ def _resized(image: np.ndarray, size: tuple[int, int], how: Image.Resampling) ->
 
 def _grey(image: np.ndarray) -> np.ndarray:
     return (image @ LUMA)[:, :, np.newaxis]
-
-
-def _hue_rotation(angle: float) -> np.ndarray:
-    """Return the matrix that turns colours, as rows, about the axis of greys."""
-    along = np.full((3, 3), 1 / 3)
-    across = np.array([[0, 1, -1], [-1, 0, 1], [1, -1, 0]]) / np.sqrt(3)
-    turned = along + np.cos(angle) * (np.eye(3) - along) + np.sin(angle) * across
-    return turned.astype(np.float32)

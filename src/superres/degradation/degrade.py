@@ -1,4 +1,4 @@
-"""How a low-resolution input is made of a tile: area downsampling, then a chain of corruptions."""
+"""How a low-resolution input is made of a tile: downsampling, then a chain of corruptions."""
 
 from __future__ import annotations
 
@@ -75,9 +75,30 @@ def degrade(
         where a corruption could not be applied just as strongly as asked.
 
     Raises:
-        SuperresError: a kind of corruption that this version does not know.
+        SuperresError: a downsampling or a kind of corruption that this version does not know.
     """
-    return corrupt(degradation, DOWNSAMPLINGS["area"](tile, degradation.scale), entropies, item)
+    return corrupt(degradation, downsample(degradation, tile), entropies, item)
+
+
+def downsample(degradation: Degradation, tiles: np.ndarray) -> np.ndarray:
+    """Return tiles made smaller, not yet corrupted.
+
+    Args:
+        degradation: its scale and downsampling are used.
+        tiles: uint8, any number of axes, then H x W x 3.
+
+    Returns:
+        float32, ... x H/scale x W/scale x 3, in [0, 1].
+
+    Raises:
+        SuperresError: a downsampling that this version does not know.
+    """
+    if degradation.downsampling not in DOWNSAMPLINGS:
+        known = ", ".join(DOWNSAMPLINGS)
+        raise SuperresError(
+            f"degradation: unknown downsampling {degradation.downsampling!r}, known: {known}"
+        )
+    return DOWNSAMPLINGS[degradation.downsampling](tiles, degradation.scale)
 
 
 def corrupt(

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from superres.degradation.imresize import imresize
+
 Downsampling = Callable[[np.ndarray, int], np.ndarray]
 """Images (uint8, ... x H x W x 3) and a scale that divides H and W, to float32 in [0, 1]."""
 
@@ -21,8 +23,7 @@ def area_downsample(images: np.ndarray, scale: int) -> np.ndarray:
         float32, ... x H/scale x W/scale x 3, in [0, 1].
     """
     *others, height, width, channels = images.shape
-    if height % scale or width % scale:
-        raise ValueError(f"{height} x {width} pixels cannot be divided into blocks of {scale}")
+    _check_blocks(images, scale)
     exact = np.uint16 if scale <= 16 else np.uint32  # the sum of a white block fits
     lines = images.reshape(-1, scale, width * channels)
     columns = lines.sum(axis=1, dtype=exact).reshape(-1, width // scale, scale, channels)
@@ -35,5 +36,55 @@ def area_downsample(images: np.ndarray, scale: int) -> np.ndarray:
     return means.reshape(*others, height // scale, width // scale, channels)
 
 
-DOWNSAMPLINGS: dict[str, Downsampling] = {"area": area_downsample}
-"""By name; `area`, the recipe's, is what every model was trained on."""
+def bicubic_downsample(images: np.ndarray, scale: int) -> np.ndarray:
+    """Return what MATLAB's `imresize(image, 1 / scale)` does, rounded to 8 bits as there.
+
+    Takes and returns what `area_downsample` does. Of the result, the two pixels next to an edge see
+    the picture mirrored at it; the others see nothing beyond it.
+    """
+    return _imresized(images, scale, "bicubic")
+
+
+def lanczos_downsample(images: np.ndarray, scale: int) -> np.ndarray:
+    """Return what MATLAB's `imresize(image, 1 / scale, "lanczos3")` does, rounded to 8 bits.
+
+    Takes and returns what `area_downsample` does; three pixels next to an edge see it.
+    """
+    return _imresized(images, scale, "lanczos3")
+
+
+def nearest_downsample(images: np.ndarray, scale: int) -> np.ndarray:
+    """Return the pixel in the middle of each block; of an even number, right of and below it.
+
+    Takes and returns what `area_downsample` does.
+    """
+    _check_blocks(images, scale)
+    middle = slice(scale // 2, None, scale)
+    return _in_units(images[..., middle, middle, :])
+
+
+def _imresized(images: np.ndarray, scale: int, method: str) -> np.ndarray:
+    _check_blocks(images, scale)
+    return _in_units(imresize(images, 1, scale, method))
+
+
+def _in_units(images: np.ndarray) -> np.ndarray:
+    return np.asarray(images / np.float32(255), np.float32)
+
+
+def _check_blocks(images: np.ndarray, scale: int) -> None:
+    height, width = images.shape[-3:-1]
+    if height % scale or width % scale:
+        raise ValueError(f"{height} x {width} pixels cannot be divided into blocks of {scale}")
+
+
+DOWNSAMPLINGS: dict[str, Downsampling] = {
+    "area": area_downsample,
+    "bicubic": bicubic_downsample,
+    "lanczos": lanczos_downsample,
+    "nearest": nearest_downsample,
+}
+"""By name; `area` is the recipe's."""
+
+REACH = {"area": 0, "bicubic": 2, "lanczos": 3, "nearest": 0}
+"""Pixels of the input beside a tile's edge that depend on where the tile was cut."""

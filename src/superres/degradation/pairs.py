@@ -28,8 +28,7 @@ from superres.core.storage import (
 )
 from superres.degradation.chain import Degradation
 from superres.degradation.config import DegradeParams
-from superres.degradation.degrade import corrupt, draw_entropies
-from superres.degradation.downsampling import DOWNSAMPLINGS
+from superres.degradation.degrade import corrupt, downsample, draw_entropies
 
 MAX_BATCH_BYTES = 2**24
 MAX_BATCH_TILES = 64
@@ -118,8 +117,7 @@ def _degrade_batch(tiles: _Tiles, degradation: Degradation, tiles_folder: Path) 
     """Return the inputs of some tiles; a worker reads the tiles itself."""
     shards = Shards(tiles_folder)
     places = zip(tiles.shards, tiles.positions, strict=True)
-    downsample = DOWNSAMPLINGS["area"]
-    smaller = downsample(np.stack([shards[place] for place in places]), degradation.scale)
+    smaller = downsample(degradation, np.stack([shards[place] for place in places]))
     lows = np.empty((sum(tiles.variants), *smaller.shape[1:]), np.uint8)
     applied = np.empty((len(lows), len(degradation.corruptions)))
     place = 0

@@ -1,7 +1,8 @@
 """Measuring any two folders of pictures, from whatever program, as the pipeline measures its own.
 
-Pictures belong together by the stem of their file's name (`a.png` restored of `a.jpg`). A picture
-without a counterpart or of another size is a mismatch; with any, nothing is measured.
+Pictures belong together by the stem of their file's name (`a.png` restored of `a.jpg`), by one rule
+that pairs all (`a_out.png` of `a.jpg`), or by a given one. A picture without a counterpart or of
+another size is a mismatch; with any, nothing is measured.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from superres.core.device import pick_device
@@ -19,6 +21,7 @@ from superres.core.progress import counting, progress_bar
 from superres.evaluation.measure import Instruments, PictureSet, measure_contender, spread
 from superres.evaluation.measuring_networks import absence_notes, feature_notes, open_lpips
 from superres.evaluation.outputs import how_compared
+from superres.evaluation.pairing import SAME, Pattern, Rule, inferred, selecting
 from superres.metrics.aggregation import summarize
 from superres.metrics.catalog import FeatureSettings
 from superres.metrics.config import BootstrapParams, KidParams, SwdParams
@@ -28,6 +31,9 @@ from superres.metrics.inception import PREPROCESSING, Inception, load_inception
 from superres.metrics.intervals import bootstrap_intervals
 from superres.metrics.swd import SMALLEST_LEVEL
 from superres.metrics.weights import Weights, WeightsMissing, by_hand, find_weights
+
+FACTORS = (2, 3, 4, 8)
+"""Scales that a difference in size may come from."""
 
 RESTORED = "restored"
 """What the folder is called among the contenders: it is the only one."""
@@ -48,7 +54,12 @@ class Pair(NamedTuple):
     restored: Path
     original: Path
     size: tuple[int, int]
-    """Height and width of both, in pixels."""
+    """Height and width that are measured of both, in pixels; what lies beyond is left out."""
+
+    def read(self, path: Path) -> np.ndarray:
+        """Return the pixels of one of the two that are measured: uint8, H x W x 3."""
+        height, width = self.size
+        return np.ascontiguousarray(read_image(path)[:height, :width])
 
 
 class Measured(NamedTuple):
@@ -60,36 +71,96 @@ class Measured(NamedTuple):
     """A row per picture: `name` and its figures."""
 
 
-def pair_folders(restored: Path, original: Path, border_crop: int) -> list[Pair]:
+def rule_between(restored: Path, original: Path) -> Rule:
+    """Return the rule by which the pictures of two folders are called: alike, or what pairs all.
+
+    Raises:
+        Mismatch: no folder, one without pictures, or with two of one name.
+    """
+    return inferred(_by_stem(restored), _by_stem(original)) or SAME
+
+
+def subfolders(restored: Path, original: Path) -> list[str]:
+    """Return the names of subfolders that both have, where neither holds pictures itself.
+
+    Raises:
+        Mismatch: a subfolder that one alone has.
+    """
+    names: list[set[str]] = []
+    for folder in (restored, original):
+        if not folder.is_dir():
+            raise Mismatch(f"{folder}: not a folder")
+        inside = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        if any(path.is_file() and path.suffix.lower() in SUFFIXES for path in inside):
+            return []
+        names.append({path.name for path in inside if path.is_dir()})
+    if odd := sorted(names[0] ^ names[1]):
+        raise Mismatch(f"{restored}, {original}: only one of them has {', '.join(odd)}")
+    return sorted(names[0])
+
+
+def left_over(folder: Path, pattern: Pattern) -> int:
+    """Return how many pictures of a folder do not fit a pattern."""
+    return sum(pattern.name(stem) is None for stem in _by_stem(folder))
+
+
+def pair_folders(
+    restored: Path, original: Path, border_crop: int, rule: Rule | None = None, modcrop: int = 1
+) -> list[Pair]:
     """Return the pictures that belong together, by name.
+
+    Args:
+        restored: folder of restored pictures.
+        original: folder of originals.
+        border_crop: pixels that will be left out at each edge.
+        rule: how they are called; pictures that do not fit it are left out. By default what
+            `rule_between` finds.
+        modcrop: what is beyond multiples of so many pixels is left out below and on the right.
 
     Raises:
         Mismatch: every picture without counterpart, of another size, that cannot be read or is too
-            small; or a folder without pictures.
+            small; or a folder without pictures, or without any that fit the rule.
     """
-    first, second = _by_stem(restored), _by_stem(original)
-    faults = [f"{first[n]}: no picture '{n}' in {original}" for n in sorted(first.keys() - second)]
-    faults += [
-        f"{second[n]}: no picture '{n}' in {restored}" for n in sorted(second.keys() - first)
+    rule = rule or rule_between(restored, original)
+    first, second = _fitting(restored, rule.restored), _fitting(original, rule.original)
+    faults = [
+        f"{path}: no picture '{wanted}' in {original}"
+        for stem, path in first.items()
+        if (wanted := rule.original_of(stem)) not in second
     ]
-    names = sorted(first.keys() & second.keys())
-    check = partial(_check, border_crop=border_crop)
-    paths = [(name, first[name], second[name]) for name in names]
-    with progress_bar(len(names), "check", "picture") as bar:
-        checked = list(counting(spread(check, paths), bar))
+    faults += [
+        f"{path}: no picture '{wanted}' in {restored}"
+        for stem, path in second.items()
+        if (wanted := rule.restored_of(stem)) not in first
+    ]
+    paths = [
+        (str(name), path, second[str(name)])
+        for stem, path in first.items()
+        if (name := rule.original_of(stem)) in second
+    ]
+    check = partial(_check, border_crop=border_crop, modcrop=modcrop)
+    with progress_bar(len(paths), "check", "picture") as bar:
+        checked = list(counting(spread(check, sorted(paths)), bar))
     pairs = [one for one in checked if isinstance(one, Pair)]
     faults += [one for one in checked if isinstance(one, str)]
     if faults:
-        raise Mismatch("\n".join([*faults, f"mismatches: {len(faults)}; nothing was measured"]))
+        said = f"mismatches: {len(faults)}; nothing was measured"
+        hint = selecting(first, second) if rule == SAME else None
+        if hint not in (None, SAME):
+            said += f"; each original has a picture by --pattern '{hint.restored}'"
+            if hint.original != Pattern():
+                said += f" --original-pattern '{hint.original}'"
+        raise Mismatch("\n".join([*faults, said]))
     return pairs
 
 
-def measure_folders(pairs: list[Pair], border_crop: int) -> Measured:
+def measure_folders(pairs: list[Pair], border_crop: int, matlab: bool = False) -> Measured:
     """Measure restored pictures against their originals; memory does not grow with their number.
 
     Args:
         pairs: from `pair_folders`, one or more.
         border_crop: pixels left out at each edge for PSNR and SSIM.
+        matlab: whether luma is rounded to 8 bits, as MATLAB does and tables in papers have it.
 
     Raises:
         SuperresError: weights that are given by a path which is wrong.
@@ -100,12 +171,17 @@ def measure_folders(pairs: list[Pair], border_crop: int) -> Measured:
     opened, reason = _open_inception(pairs)
     no_swd = _why_no_swd(sizes)
     instruments = Instruments(
-        border_crop, SETTINGS, SWD if no_swd is None else None, lpips=lpips, inception=opened
+        border_crop,
+        SETTINGS,
+        SWD if no_swd is None else None,
+        lpips=lpips,
+        inception=opened,
+        matlab=matlab,
     )
-    pictures = PictureSet(names, lambda number: read_image(pairs[number].original))
+    pictures = PictureSet(names, lambda number: pairs[number].read(pairs[number].original))
     with progress_bar(instruments.passes * len(pairs), "measure", "picture") as bar:
         found = measure_contender(
-            lambda number: read_image(pairs[number].restored), pictures, instruments, bar
+            lambda number: pairs[number].read(pairs[number].restored), pictures, instruments, bar
         )
     per_image = pd.DataFrame(
         [{"name": name, **row} for name, row in zip(names, found.rows, strict=True)]
@@ -131,7 +207,7 @@ def measure_folders(pairs: list[Pair], border_crop: int) -> Measured:
         "intervals": bootstrap_intervals(table, BOOTSTRAP)[RESTORED],
         "measured": {
             "border_crop_px": border_crop,
-            **how_compared(per_image.columns),
+            **how_compared(per_image.columns, matlab),
             "swd": SWD.model_dump(),
             "inception": inception,
             "kid": SETTINGS.kid.model_dump(),
@@ -178,17 +254,31 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _check(paths: tuple[str, Path, Path], border_crop: int) -> Pair | str:
+def _fitting(folder: Path, pattern: Pattern) -> dict[str, Path]:
+    """Return the pictures of a folder that fit a pattern, by stem, in the order of stems."""
+    found = _by_stem(folder)
+    fitting = {stem: found[stem] for stem in sorted(found) if pattern.name(stem) is not None}
+    if not fitting:
+        raise Mismatch(f"{folder}: none of {len(found)} pictures is called like '{pattern}'")
+    return fitting
+
+
+def _check(paths: tuple[str, Path, Path], border_crop: int, modcrop: int) -> Pair | str:
     """Return a pair, or what keeps it from being measured."""
     name, restored, original = paths
     try:
         (height, width), (rows, columns) = (
-            read_image(path).shape[:2] for path in (restored, original)
+            tuple(edge // modcrop * modcrop for edge in read_image(path).shape[:2])
+            for path in (restored, original)
         )
     except SuperresError as error:
         return str(error)
     if (height, width) != (rows, columns):
-        return f"{restored}: {width} x {height} pixels, its original is {columns} x {rows}"
+        said = f"{restored}: {width} x {height} pixels, its original is {columns} x {rows}"
+        for factor in FACTORS:
+            if (height, width) == (rows // factor * factor, columns // factor * factor):
+                return f"{said}; --modcrop {factor} leaves out what is beyond multiples of it"
+        return said
     if min(height, width) - 2 * border_crop < SSIM_WINDOW:
         return (
             f"{restored}: {width} x {height} pixels; SSIM needs {SSIM_WINDOW} x {SSIM_WINDOW} "

@@ -75,6 +75,8 @@ class Instruments:
     inception: tuple[Inception, Weights] | None = None
     features: FeatureSet | None = None
     """Of the originals."""
+    matlab: bool = False
+    """Whether luma is rounded to 8 bits."""
 
     @property
     def passes(self) -> int:
@@ -128,7 +130,9 @@ def measure_contender(
             lpips.add(picture.restored, picture.original)
 
     batches = _batches(restored, pictures, accumulate)
-    measure = partial(_measure_batch, border_crop=instruments.border_crop)
+    measure = partial(
+        _measure_batch, border_crop=instruments.border_crop, matlab=instruments.matlab
+    )
     rows = list(counting(chain.from_iterable(spread(measure, batches)), bar))
     if lpips is not None:
         rows = [row | {"lpips": one} for row, one in zip(rows, lpips.finish(), strict=True)]
@@ -183,9 +187,9 @@ def _batches(
         yield batch
 
 
-def _measure_batch(batch: list[_Picture], border_crop: int) -> list[dict[str, float]]:
+def _measure_batch(batch: list[_Picture], border_crop: int, matlab: bool) -> list[dict[str, float]]:
     return [
-        compare(picture.restored, picture.original, border_crop)
+        compare(picture.restored, picture.original, border_crop, matlab)
         if picture.low is None or picture.degrade is None
         else measure_tile(
             picture.restored, picture.original, picture.low, picture.degrade, border_crop

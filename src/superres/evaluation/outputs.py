@@ -62,10 +62,12 @@ def write_figures(
     write_json(reports / "metrics.json", metrics)
 
 
-def how_compared(figures: Iterable[str]) -> dict[str, str]:
+def how_compared(figures: Iterable[str], matlab: bool = False) -> dict[str, str]:
     """Return how those of the figures that are averaged over single pictures are computed."""
     return {
-        figure.name: figure.method
+        figure.name: f"{figure.method}; luma rounded to 8 bits, as by MATLAB"
+        if matlab and figure.matlab is not None
+        else figure.method
         for figure in sorted(TILE_FIGURES, key=lambda one: one.against == "input")
         if figure.averaged and figure.name in figures
     }

@@ -55,6 +55,8 @@ def explore(
             "uncertainty.png": samples_caption,
             "sizes.png": larger.caption,
         }
+        if not trial.test.entropy_names:
+            del pictures["entropies.png"]  # one cell; `dvc plots` wants the file
         write_json(partial / "explore.json", {"pictures": pictures, "notes": notes + larger.notes})
     return {
         "evaluations": total,

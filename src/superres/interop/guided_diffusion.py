@@ -27,6 +27,7 @@ def load_guided_diffusion(
     *,
     heads: int = 4,
     head_channels: int | None = None,
+    heads_upsample: int | None = None,
     attention_order: str = "heads_first",
     groupnorm: str | None = None,
 ) -> SuperResUNet:
@@ -40,6 +41,9 @@ def load_guided_diffusion(
             any precision become float32. Tensors on the meta device give a network there.
         heads: of every attention; both codebases' recipes have 4.
         head_channels: channels per head, overriding `heads`.
+        heads_upsample: of the attentions on the way up (there: `num_heads_upsample`), where they
+            were given; -1, as there, is like None. No network here has others than `heads`, so
+            any other number is refused; with `head_channels`, both ignore it.
         attention_order: `heads_first`, the default of both, or `qkv_first` (there:
             `use_new_attention_order`).
         groupnorm: `fixed_32` (guided-diffusion) or `by_width` (DL-Art-School). None takes
@@ -48,8 +52,10 @@ def load_guided_diffusion(
 
     Raises:
         ValueError: another kind of network; or the names of all tensors that are missing, surplus,
-            misshapen or not finite; or heads that do not divide the channels.
+            misshapen or not finite; or heads that do not divide the channels, or that are others
+            on the way up.
     """
+    _check_heads(heads, head_channels, heads_upsample)
     tensors = named_tensors(state_dict)
     architecture = infer_architecture(tensors)
     params = _params(architecture, heads, head_channels, attention_order, groupnorm)
@@ -108,6 +114,16 @@ def named_tensors(state_dict: Mapping[str, Any]) -> dict[str, Tensor]:
     if len(tensors) < len(state_dict):
         raise ValueError("some tensors are duplicated, with and without 'module.'")
     return tensors
+
+
+def _check_heads(heads: int, head_channels: int | None, heads_upsample: int | None) -> None:
+    """Raise ValueError for weights that would be loaded as another network."""
+    if heads_upsample in (None, -1, heads) or head_channels is not None:
+        return
+    raise ValueError(
+        f"num_heads_upsample must be num_heads, {heads}, got {heads_upsample}: attention with "
+        "other heads on the way up than on the way down cannot be expressed"
+    )
 
 
 def _params(

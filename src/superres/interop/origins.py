@@ -63,6 +63,7 @@ def hidden_options(architecture: Architecture, origin: str, choices: Choices) ->
     return {
         "heads": choices.settle("heads", 4, attends and head_channels is None),
         "head_channels": head_channels,
+        "heads_upsample": choices.settle("heads_upsample", None, matters=False),
         "attention_order": choices.settle("attention_order", "heads_first", attends),
         "groupnorm": choices.settle("groupnorm", groupnorm, architecture.groupnorm_matters),
     }
@@ -87,6 +88,7 @@ def degradation_of(planes: int, origin: str, choices: Choices, source: str) -> D
     blurs = any(kind.endswith("blur") for _, kind in rows)
     values = {
         "scale": choices.settle("scale", ORIGINS[origin].scale),
+        "downsampling": choices.settle("downsampling", "area", matters=False),
         "blur_scale": choices.settle("blur_scale", 1.0, matters=blurs),
         "corruptions": [asdict(Step(name, kind, distribution="cosine")) for name, kind in rows],
     }

@@ -74,6 +74,8 @@ class TileFigure(Figure):
 
     measure: Callable[[np.ndarray, np.ndarray], float] | None
     """Of the restored picture and the original (uint8, H x W x 3); None: a network computes it."""
+    matlab: Callable[[np.ndarray, np.ndarray], float] | None = None
+    """The same of luma that is rounded to 8 bits, where luma is measured."""
     against: Literal["original", "input"] = "original"
     """`input`: the restored picture degraded again is compared with what it was restored from."""
     cropped: bool = False
@@ -120,9 +122,10 @@ FIGURES: tuple[Figure, ...] = (
         unit="dB",
         digits=2,
         better="higher",
-        meaning="PSNR of BT.601 luma (16 to 235).",
-        method="BT.601 luma 16 to 235, not rounded, peak 255, dB",
+        meaning="PSNR of BT.601 luma (16 to 235; of grey originals, the greys themselves).",
+        method="BT.601 luma 16 to 235 (greys as they are), peak 255, dB",
         measure=psnr_y,
+        matlab=partial(psnr_y, rounded=True),
         cropped=True,
     ),
     TileFigure(
@@ -144,8 +147,9 @@ FIGURES: tuple[Figure, ...] = (
         digits=3,
         better="higher",
         meaning="SSIM of BT.601 luma.",
-        method="BT.601 luma, the same window, range 255",
+        method="BT.601 luma (greys as they are), the same window, range 255",
         measure=ssim_y,
+        matlab=partial(ssim_y, rounded=True),
         cropped=True,
     ),
     TileFigure(
@@ -253,8 +257,8 @@ FIGURES: tuple[Figure, ...] = (
         digits=4,
         better="lower",
         meaning="Kernel distance of the same features, mean and deviation of subsets.",
-        method="squared maximum mean discrepancy, kernel (x y / 2048 + 1)^3, unbiased, mean over "
-        "subsets",
+        method="squared maximum mean discrepancy, kernel (x y / 2048 + 1)^3 or that of "
+        "`evaluate.kid`, unbiased, mean over subsets",
         weights="Inception",
         measure=lambda original, restored, how: kernel_distance(original, restored, how.kid),
         deviation="kid_std",

@@ -37,6 +37,11 @@ class KidParams(Section):
     subsets: Annotated[int, Field(ge=1, le=10_000)]
     subset_size: Annotated[int, Field(ge=2, le=20_000)]
     """Features; of a smaller set all are taken, which leaves the deviation without meaning."""
+    degree: Annotated[int, Field(ge=1, le=10)] = 3
+    """Of the kernel (gamma x y + coef0)^degree; its paper and torch-fidelity take 3, null and 1."""
+    gamma: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    """null: 1 over the number of features, 2048."""
+    coef0: Annotated[float, Field(ge=0, le=1e6)] = 1.0
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 

@@ -44,14 +44,15 @@ def _factor(features: FeatureSet) -> Array:
 def kernel_distance(one: FeatureSet, other: FeatureSet, params: KidParams) -> tuple[float, float]:
     """Return the squared maximum mean discrepancy of random subsets (KID): mean and deviation.
 
-    Binkowski et al. 2018 (arXiv 1801.01401): kernel (x y / D + 1)^3, unbiased estimate. As in
-    torch-fidelity, one stream draws the subsets, the first set's before the second's each time, and
-    the deviation divides by the number of subsets.
+    Binkowski et al. 2018 (arXiv 1801.01401): kernel (x y / D + 1)^3, or as `params` say, unbiased
+    estimate. As in torch-fidelity, one stream draws the subsets, the first set's before the
+    second's each time, and the deviation divides by the number of subsets.
 
     Args:
         one: drawn from first.
         other: drawn from second.
-        params: subsets, their size and the seed; the size is cut to the features that are held.
+        params: subsets, their size, the kernel and the seed; the size is cut to the features that
+            are held.
 
     Raises:
         ValueError: fewer than two features are held of a set.
@@ -64,7 +65,7 @@ def kernel_distance(one: FeatureSet, other: FeatureSet, params: KidParams) -> tu
     for number in range(params.subsets):
         first = one.held[stream.choice(len(one.held), size, replace=False)]
         second = other.held[stream.choice(len(other.held), size, replace=False)]
-        values[number] = _discrepancy(first.astype(np.float64), second.astype(np.float64))
+        values[number] = _discrepancy(first.astype(np.float64), second.astype(np.float64), params)
     return float(values.mean()), float(values.std())
 
 
@@ -73,11 +74,12 @@ def subset_size(one: FeatureSet, other: FeatureSet, params: KidParams) -> int:
     return min(params.subset_size, len(one.held), len(other.held))
 
 
-def _discrepancy(one: Array, other: Array) -> float:
+def _discrepancy(one: Array, other: Array, params: KidParams) -> float:
     size, width = one.shape
+    gamma = 1 / width if params.gamma is None else params.gamma
 
     def kernel(x: Array, y: Array) -> Array:
-        return np.asarray((x @ y.T / width + 1) ** 3)
+        return np.asarray((gamma * (x @ y.T) + params.coef0) ** params.degree)
 
     within = 0.0
     for features in (one, other):

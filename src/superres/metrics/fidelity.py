@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from superres.core.color import studio_luma
+from superres.core.color import colourless, exact_luma, studio_luma
 from superres.core.errors import SuperresError
 
 PEAK = 255
@@ -44,14 +44,32 @@ def psnr(restored: np.ndarray, original: np.ndarray) -> float:
     return math.inf if error == 0 else float(10 * np.log10(PEAK**2 / error))
 
 
-def psnr_y(restored: np.ndarray, original: np.ndarray) -> float:
-    """Return PSNR of BT.601 luma, in dB, infinite for equal luma.
+def psnr_y(restored: np.ndarray, original: np.ndarray, rounded: bool = False) -> float:
+    """Return PSNR of BT.601 luma, in dB, infinite for equal luma; see `luma_pair`.
 
-    As super-resolution papers report it: luma spans 16..235, yet the peak stays 255. It is not
-    rounded to 8 bits (MATLAB's `rgb2ycbcr` of an 8-bit picture does round, which moves the figure
-    by hundredths of a dB).
+    As super-resolution papers report it: luma spans 16..235, yet the peak stays 255.
     """
-    return psnr(studio_luma(restored), studio_luma(original))
+    return psnr(*luma_pair(restored, original, rounded))
+
+
+def luma_pair(
+    restored: np.ndarray, original: np.ndarray, rounded: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the luma of both, float64, H x W, in 8-bit levels.
+
+    It spans 16..235; where the original is grey, its luma are its greys, in 0..255, as they are for
+    papers, which convert colour alone. Of a restored picture that has colours all the same, luma
+    then spans 0..255 too.
+
+    Args:
+        restored: uint8, H x W x 3.
+        original: the same.
+        rounded: to 8 bits, as MATLAB's `rgb2ycbcr` of an 8-bit picture is; that moves PSNR by
+            hundredths of a dB.
+    """
+    luma = exact_luma if colourless(original) else studio_luma
+    both = luma(restored), luma(original)
+    return (np.rint(both[0]), np.rint(both[1])) if rounded else both
 
 
 def ssim(restored: np.ndarray, original: np.ndarray) -> float:
@@ -63,22 +81,27 @@ def ssim(restored: np.ndarray, original: np.ndarray) -> float:
     Raises:
         SuperresError: the images are smaller than the window.
     """
-    return _structure(restored, original, channel_axis=2)
+    return structure(restored, original, channel_axis=2)
 
 
-def ssim_y(restored: np.ndarray, original: np.ndarray) -> float:
-    """Return the mean structural similarity of BT.601 luma, in [-1, 1]; see `ssim` and `psnr_y`.
+def ssim_y(restored: np.ndarray, original: np.ndarray, rounded: bool = False) -> float:
+    """Return the mean structural similarity of BT.601 luma, in [-1, 1].
 
-    As super-resolution papers report it: luma spans 16..235, and the stabilising terms still belong
-    to a range of 255.
+    See `ssim` and `luma_pair`. As super-resolution papers report it: luma spans 16..235, and the
+    stabilising terms still belong to a range of 255.
 
     Raises:
         SuperresError: the images are smaller than the window.
     """
-    return _structure(studio_luma(restored), studio_luma(original), channel_axis=None)
+    return structure(*luma_pair(restored, original, rounded), channel_axis=None)
 
 
-def _structure(restored: np.ndarray, original: np.ndarray, channel_axis: int | None) -> float:
+def structure(restored: np.ndarray, original: np.ndarray, channel_axis: int | None) -> float:
+    """Return `ssim` of pictures whose channels are at an axis, or of planes (None), of 0..255.
+
+    Raises:
+        SuperresError: the images are smaller than the window.
+    """
     _check_shapes(restored, original)
     if min(original.shape[:2]) < SSIM_WINDOW:
         raise SuperresError(

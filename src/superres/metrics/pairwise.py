@@ -14,13 +14,16 @@ Degrade = Callable[[np.ndarray], np.ndarray]
 """A tile (uint8, H x W x 3) to its low-resolution input, with the entropies of that tile."""
 
 
-def compare(restored: np.ndarray, original: np.ndarray, border_crop: int = 0) -> dict[str, float]:
+def compare(
+    restored: np.ndarray, original: np.ndarray, border_crop: int = 0, matlab: bool = False
+) -> dict[str, float]:
     """Return the figures that need nothing but the two pictures (uint8, H x W x 3), by name.
 
     Args:
         restored: the picture.
         original: of the same shape.
         border_crop: pixels left out at each edge for the figures that say so.
+        matlab: whether luma is rounded to 8 bits, as MATLAB does.
 
     Raises:
         SuperresError: what `border_crop` leaves is too small for SSIM.
@@ -28,7 +31,9 @@ def compare(restored: np.ndarray, original: np.ndarray, border_crop: int = 0) ->
     whole = (restored, original)
     inner = (crop(restored, border_crop), crop(original, border_crop))
     return {
-        figure.name: figure.measure(*(inner if figure.cropped else whole))
+        figure.name: (figure.matlab if matlab and figure.matlab else figure.measure)(
+            *(inner if figure.cropped else whole)
+        )
         for figure in TILE_FIGURES
         if figure.measure is not None and figure.against == "original"
     }

@@ -157,6 +157,11 @@ class SuperResolver:
         """What the signal needs of the network's conditions, by name; see `Signal.needs`."""
         return SIGNALS[self.spec.diffusion.target].needs
 
+    @property
+    def knows_mean(self) -> bool:
+        """Whether the network says the posterior's mean without an evaluation of the denoiser."""
+        return "mean" in self.needs
+
     def check_pairs(self, scale: int, entropies: Sequence[str], folder: str | Path) -> None:
         """Refuse inputs of another scale or with other entropies than the model knows.
 
@@ -270,6 +275,17 @@ class Conditioned:
     def levels(self, high: Tensor) -> Levels:
         """Return where the 8-bit levels of originals lie in what is diffused for them."""
         return self._signal.levels(high)
+
+    def mean(self) -> Tensor:
+        """Return the posterior's mean, in [-1, 1], (B, 3, H, W), where it takes no denoiser.
+
+        Raises:
+            ValueError: it does; see `SuperResolver.knows_mean`.
+        """
+        mean = self._signal.mean()
+        if mean is None:
+            raise ValueError("fidelity above 0 needs a network that knows the mean (mean_denoiser)")
+        return mean
 
     @torch.no_grad()
     def estimate(self, draw: Callable[[], Tensor]) -> Tensor:

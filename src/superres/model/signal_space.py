@@ -19,6 +19,11 @@ from superres.diffusion.variational import Levels
 from superres.networks.conditional_unet import upsample
 from superres.networks.mean_denoiser import MeanConditions
 
+SHADING = 0.5
+"""How much of the change in colour that a change of light makes goes with sampled texture: at 1,
+all channels change by the same share, but for `DARK`."""
+DARK = 64 / 127.5
+"""Added to luma there, in the units of pictures: the darkest colours mean little."""
 LIMIT = 6.0
 """Deviations that luma may differ from its mean by."""
 
@@ -146,8 +151,9 @@ class ResidualSignal:
 class ScaledLumaSignal:
     """What luma differs from the mean network's, over its local deviation; see `Signal`.
 
-    The chroma of restored pictures is the mean's: grain of colour cannot arise, and the eye sees
-    little of fine chroma. So `decode` returns the originals' luma alone.
+    The chroma of restored pictures is the mean's, which it follows in brightness by `SHADING`:
+    texture is light and shade, and grey texture on a coloured thing looks like dust. Grain of
+    colour cannot arise. So `decode` returns the originals' luma alone.
     """
 
     channels: ClassVar[int] = 1
@@ -177,7 +183,10 @@ class ScaledLumaSignal:
 
     def decode(self, x: Tensor) -> Tensor:
         """Return the pictures whose luma differs so from the mean's."""
-        return self._said.mean + x * self._deviation
+        mean = self._said.mean
+        grey = luma(mean)
+        shaded = 1 + SHADING * (mean - grey) / (grey.clamp(min=-1) + 1 + DARK)
+        return mean + x * self._deviation * shaded
 
     def clip(self, x0: Tensor) -> Tensor:
         """Return predictions in the range of what was diffused in training."""

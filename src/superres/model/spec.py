@@ -26,10 +26,13 @@ class SamplingSpec(Section):
     steps: Annotated[int, Field(ge=1)]
     spacing: str
     temperature: Annotated[float, Field(ge=0, le=1)]
+    fidelity: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     def described(self) -> str:
         """Return it in words."""
         sampled = f"{self.sampler} with {self.steps} steps, temperature {self.temperature:g}"
+        if self.fidelity:
+            sampled += f", fidelity {self.fidelity:g}"
         return f"the estimate (samples: {sampled})" if self.estimate else sampled
 
 

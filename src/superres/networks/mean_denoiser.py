@@ -153,7 +153,7 @@ class MeanNetwork(nn.Module):
         self.scale = scale
         width, wide = params.mean_channels, 2 * params.mean_channels
         before, middle, after = params.mean_blocks
-        self.embed = _embedding(entropies)
+        self.embed = _embedding(entropies) if entropies else None
         self.stem = nn.Conv2d(3 + entropies, width, 3, padding=1)
         self.before = _blocks(before, width)
         self.down = nn.Conv2d(width, wide, 2, stride=2)
@@ -174,7 +174,7 @@ class MeanNetwork(nn.Module):
         low = _even(low)
         told = 2 * entropy - 1
         planes = told[:, :, None, None].to(low.dtype).expand(-1, -1, *low.shape[-2:])
-        embedding = self.embed(told)
+        embedding = told.new_zeros(len(told), EMBEDDING) if self.embed is None else self.embed(told)
         first = _run(self.before, self.stem(torch.cat([low, planes], 1)), embedding, recompute)
         coarse = _run(self.middle, self.down(first), embedding, recompute)
         fine = first + F.pixel_shuffle(self.up(coarse), 2)

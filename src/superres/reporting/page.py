@@ -106,6 +106,6 @@ def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         if isinstance(item, dict):
             pairs += _flat(item, f"{prefix}{key}.")
         else:
-            shown = ", ".join(map(str, item)) if isinstance(item, list) else str(item)
+            shown = ", ".join(map(str, item)) or "none" if isinstance(item, list) else str(item)
             pairs.append((f"{prefix}{key}", shown))
     return pairs

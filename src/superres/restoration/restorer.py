@@ -22,6 +22,7 @@ from superres.entropy.estimator import EntropyEstimator, load_estimator
 from superres.model.folder import load_model
 from superres.model.found import ESTIMATOR, find_model
 from superres.model.resolver import SuperResolver
+from superres.restoration.extremes import Extremes, say_something
 from superres.restoration.metadata import described
 from superres.restoration.picture import Picture, from_array, from_pil, to_array, to_pil
 from superres.restoration.tiled import Job, Tiling, restore_in_bands
@@ -76,6 +77,7 @@ class Restorer:
         sampler: str | None = None,
         spacing: str | None = None,
         temperature: float | None = None,
+        fidelity: float | None = None,
         estimate: bool | None = None,
         seed: int = 0,
         repeat: int = 0,
@@ -88,12 +90,14 @@ class Restorer:
             image: a Pillow image (its orientation is applied; profile, resolution, EXIF and XMP go
                 along in `info`), an array, uint8 or uint16, (H, W) or (H, W, channels), or a list
                 of those.
-            steps: timesteps visited; this and the next three are by default those that the
+            steps: timesteps visited; this and the next four are by default those that the
                 model's folder names, or 50 of `ddpm` where it names none. Giving one of them asks
                 for a sample, also where the folder names the estimate.
             sampler: a name from `superres.sampling.samplers.SAMPLERS`.
             spacing: how they are spread.
             temperature: factor on the noise, in [0, 1].
+            fidelity: share of the coarse part of its difference from the mean that is taken back
+                from a sample, in [0, 1]: at 1 only the finest texture is drawn anew.
             estimate: the posterior's mean in one evaluation instead of a sample; by default
                 what the model's folder names.
             seed: the same seed gives the same picture.
@@ -105,7 +109,7 @@ class Restorer:
         Raises:
             SuperresError: an unknown name, a value out of range, an image that has no pixels.
         """
-        how = self.sampling(sampler, steps, spacing, temperature, estimate)
+        how = self.sampling(sampler, steps, spacing, temperature, fidelity, estimate)
 
         def one(image: Any) -> Any:
             if isinstance(image, Image.Image):
@@ -131,6 +135,7 @@ class Restorer:
         steps: int | None = None,
         spacing: str | None = None,
         temperature: float | None = None,
+        fidelity: float | None = None,
         estimate: bool | None = None,
     ) -> Sampling | None:
         """Return how to sample: as asked, and where nothing is, as the model's folder says.
@@ -138,21 +143,29 @@ class Restorer:
         Another sampler than the model's own has its own defaults, since steps and spacing of one do
         not suit another. None stands for the estimate.
         """
-        usual = Sampling()
-        known = self.model.spec.sampling
-        if estimate is None and known is not None and known.estimate:
-            estimate = all(each is None for each in (sampler, steps, spacing, temperature))
-        if estimate:
-            return None
-        if known is not None and sampler in (None, known.sampler):
-            usual = Sampling(known.sampler, known.steps, known.spacing, 0.0, known.temperature)
         asked: dict[str, Any] = {
             "sampler": sampler,
             "steps": steps,
             "spacing": spacing,
             "temperature": temperature,
+            "fidelity": fidelity,
         }
-        return replace(usual, **{key: one for key, one in asked.items() if one is not None})
+        asked = {key: one for key, one in asked.items() if one is not None}
+        usual = Sampling()
+        known = self.model.spec.sampling
+        if estimate is None and known is not None and known.estimate:
+            estimate = not asked
+        if estimate:
+            return None
+        if known is not None and sampler in (None, known.sampler):
+            usual = Sampling(
+                known.sampler,
+                known.steps,
+                known.spacing,
+                temperature=known.temperature,
+                fidelity=known.fidelity,
+            )
+        return replace(usual, **asked)
 
     def entropies(
         self, picture: Picture, given: Mapping[str, float], entropy: str | None = None
@@ -205,6 +218,13 @@ class Restorer:
             )
         if not 0 <= how.temperature <= 1:
             raise SuperresError(f"temperature: must be between 0 and 1, got {how.temperature}")
+        if not 0 <= how.fidelity <= 1:
+            raise SuperresError(f"fidelity: must be between 0 and 1, got {how.fidelity}")
+        if how.fidelity and not self.model.knows_mean:
+            raise SuperresError(
+                "fidelity: must be 0 for this model, whose network does not know the mean "
+                f"(model.kind mean_denoiser does), got {how.fidelity}"
+            )
         try:
             respaced(self.model.diffusion, how.steps, how.spacing)
         except ValueError as error:
@@ -214,7 +234,8 @@ class Restorer:
         """Return how many windows restoring a picture evaluates, for a progress bar."""
         height, width = (edge * self.scale for edge in self._padded_size(picture))
         times = 1 if how is None else evaluations(how.sampler, how.steps)
-        return times * len(Grid((height, width), self.tiling.window, self.scale))
+        grid = Grid((height, width), self.tiling.window, self.scale, self.model.size_multiple)
+        return times * len(grid)
 
     def run(
         self,
@@ -241,13 +262,16 @@ class Restorer:
         self.check(how)
         model = self.model
         entropy = torch.tensor([[entropies[name] for name in self.corruptions]])
+        low = _padded(picture.signal(model.device), self._padded_size(picture))
+        evident = say_something(model.spec.degradation, entropies)
         job = Job(
             model,
-            _padded(picture.signal(model.device), self._padded_size(picture)),
+            low,
             entropy.to(model.device),
             picture.identity,
             seed,
             self.tiling,
+            Extremes.of(low, self.scale) if evident else None,
         )
         bands = restore_in_bands(job, how, repeat, watch)
         height, width = (edge * self.scale for edge in picture.size)
@@ -275,7 +299,7 @@ def load(
     *,
     device: str | None = None,
     entropy_estimator: str | Path | None = None,
-    window: int = Tiling().window,
+    window: int | None = None,
     batch: int = Tiling().batch,
     precision: str = Computing().precision,
     compiled: bool = Computing().compiled,
@@ -289,8 +313,10 @@ def load(
             Apple's too.
         entropy_estimator: folder of the estimator for `entropy="auto"`; by default `entropy` beside
             `folder`.
-        window: edge of what the network sees at once, in pixels of the restored picture.
-        batch: windows per network evaluation.
+        window: edge of the largest square window that the network sees, in pixels of the restored
+            picture, a multiple of the scale; by default about 512. Windows are as large as the
+            picture asks for, and have no more pixels.
+        batch: windows of that size per network evaluation.
         precision: what the network computes in: `fp32`, `bf16` or `fp16`.
         compiled: with torch.compile, which takes minutes first.
 
@@ -302,4 +328,11 @@ def load(
         raise SuperresError(f"precision: must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     found = find_model(folder).folder
     model = load_model(found, pick_device(device, apple=True), Computing(precision, compiled))
-    return Restorer(model, Tiling(window, batch), entropy_estimator or found.parent / ESTIMATOR)
+    usual = Tiling().fitting(model.spec.scale)
+    tiling = Tiling(usual.window if window is None else window, batch)
+    return Restorer(model, tiling, entropy_estimator or estimator_beside(found))
+
+
+def estimator_beside(folder: str | Path) -> Path:
+    """Return where the estimator of entropies lies that goes with the model of a folder."""
+    return Path(folder).parent / ESTIMATOR

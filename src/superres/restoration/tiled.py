@@ -27,8 +27,10 @@ from superres.diffusion.noise import ItemNoise
 from superres.diffusion.prediction import Request, Requests, posterior_mean
 from superres.model.resolver import Conditioned, SuperResolver
 from superres.model.signal_space import Signal
+from superres.restoration.extremes import Extremes
 from superres.restoration.windows import Grid, Window
 from superres.sampling.batch import Sampling, begin_sample, bind
+from superres.sampling.fidelity import Rows, in_bands
 
 BAND_PIXELS = 2**20
 MAX_BANDS = 32
@@ -41,10 +43,14 @@ REACH = 3
 class Tiling(NamedTuple):
     """What bounds memory; no influence on the result but rounding and, for the window, context."""
 
-    window: int = 256
-    """Edge of what the network sees at once, in pixels of the restored picture."""
-    batch: int = 4
-    """Windows per network evaluation."""
+    window: int = 512
+    """Edge of the largest square window, in pixels of the restored picture; see `Grid`."""
+    batch: int = 1
+    """Windows of that size per network evaluation; smaller ones are more."""
+
+    def fitting(self, scale: int) -> Tiling:
+        """Return the same with the next smaller window that a model's scale divides."""
+        return self._replace(window=max(1, self.window // scale) * scale)
 
 
 class Band(NamedTuple):
@@ -65,6 +71,7 @@ class Job:
         item: the picture's identity; equal ones get equal noise.
         seed: the experiment's seed.
         tiling: windows and batches.
+        extremes: where the input is flat white or black, if anywhere.
     """
 
     model: SuperResolver
@@ -73,6 +80,7 @@ class Job:
     item: str
     seed: int
     tiling: Tiling
+    extremes: Extremes | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -81,7 +89,18 @@ class Job:
 
     def grid(self) -> Grid:
         """Return the windows."""
-        return Grid(self.size, self.tiling.window, self.model.spec.scale)
+        model = self.model
+        return Grid(self.size, self.tiling.window, model.spec.scale, model.size_multiple)
+
+    def limited(self, pictures: Tensor, top: int) -> Tensor:
+        """Return restored rows from one on, (1, 3, rows, W), flat white and black as they were."""
+        return pictures if self.extremes is None else self.extremes.limit(pictures, top)
+
+    def batches(self, grid: Grid) -> Iterator[tuple[int, list[Window]]]:
+        """Yield the windows that are evaluated at once, and the number of the first."""
+        count = grid.at_once(self.tiling.batch * self.tiling.window**2)
+        for first in range(0, len(grid), count):
+            yield first, grid.windows[first : first + count]
 
 
 @torch.no_grad()
@@ -109,10 +128,37 @@ def restore_in_bands(
     bands = _bands(job.size, job.model.spec.scale) if len(grid) > 1 else [Band(0, job.size[0])]
     if prepared is not None and how is None:
         for band in bands:
-            mean = prepared.signal(band).mean()
-            assert mean is not None  # a network that is evaluated beforehand says it
-            yield band, mean
+            yield band, job.limited(_mean(prepared.signal(band)), band.top)
         return
+    sampled = _sampled(job, how, repeat, watch, prepared, bands, grid)
+    if how is None or not how.fidelity:
+        yield from sampled
+        return
+    if prepared is None:
+        raise ValueError("fidelity above 0 needs a network that knows the mean (mean_denoiser)")
+    signal = prepared.signal
+    rows = (Rows(picture, _mean(signal(band))) for band, picture in sampled)
+    nearer = in_bands(rows, how.fidelity, job.model.spec.scale)
+    for band, picture in zip(bands, nearer, strict=True):
+        yield band, job.limited(picture, band.top)
+
+
+def _mean(signal: Signal) -> Tensor:
+    mean = signal.mean()
+    assert mean is not None  # a network that is evaluated beforehand says it
+    return mean
+
+
+def _sampled(
+    job: Job,
+    how: Sampling | None,
+    repeat: int,
+    watch: Callable[[int], object] | None,
+    prepared: Prepared | None,
+    bands: Sequence[Band],
+    grid: Grid,
+) -> Iterator[tuple[Band, Tensor]]:
+    """Yield what `restore_in_bands` does, before anything is taken back."""
     samplers = [_sampler(job, band, how, repeat, prepared) for band in bands]
     requests = [next(sampler) for sampler in samplers]
     while requests:
@@ -151,27 +197,30 @@ def _sampler(
     return begin_sample(model, (1, channels, band.bottom - band.top, width), draw, clip, how)
 
 
-def _clipped(signal: Signal, x0: Tensor) -> Tensor:
-    return signal.clip(x0)
+def _clipped(job: Job, signal: Signal, x0: Tensor, top: int) -> Tensor:
+    x0 = signal.clip(x0)
+    if job.extremes is None:
+        return x0
+    return signal.encode(job.limited(signal.decode(x0), top))
 
 
-def _decoded(signal: Signal, x: Tensor) -> Tensor:
-    return signal.decode(x)
+def _decoded(job: Job, signal: Signal, x: Tensor, top: int) -> Tensor:
+    return job.limited(signal.decode(x), top)
 
 
 def _on_rows(
     job: Job,
     band: Band,
-    function: Callable[[Signal, Tensor], Tensor],
+    function: Callable[[Job, Signal, Tensor, int], Tensor],
     prepared: Prepared | None,
 ) -> Callable[[Tensor], Tensor]:
-    """Return a function of a signal and its x as one of a band's x alone.
+    """Return a function of a job, a signal, its x and the first row as one of a band's x alone.
 
     The band gets rows around it, so that the input is interpolated as in the full picture; where
     the network has said what the signal needs, that is taken instead.
     """
     if prepared is not None:
-        return lambda x: function(prepared.signal(band), x)
+        return lambda x: function(job, prepared.signal(band), x, band.top)
     scale = job.model.spec.scale
     above = max(0, band.top // scale - REACH)
     below = min(job.low.shape[2], band.bottom // scale + REACH)
@@ -179,7 +228,8 @@ def _on_rows(
     before, after = band.top - above * scale, below * scale - band.bottom
 
     def on_rows(x: Tensor) -> Tensor:
-        result = function(job.model.signal(low), F.pad(x, (0, 0, before, after)))
+        around = F.pad(x, (0, 0, before, after))
+        result = function(job, job.model.signal(low), around, above * scale)
         return result[:, :, before : result.shape[2] - after]
 
     return on_rows
@@ -200,8 +250,7 @@ def _evaluate(
     requests.clear()  # a band's pixels are let go when they are no longer needed
     sums: dict[int, Tensor] = {}
     complete = 0
-    for first in range(0, len(grid), job.tiling.batch):
-        windows = grid.windows[first : first + job.tiling.batch]
+    for first, windows in job.batches(grid):
         noisy = _noisy(grid, windows, bands, pixels)
         known = None if prepared is None else prepared.conditioned(first)
         denoiser = bind(known or _conditioned(job, grid, windows), how)
@@ -271,8 +320,7 @@ class Prepared:
         self._job = job
         self._kept: dict[int, Conditioned] = {}
         self._maps: dict[str, Tensor] = {}
-        for first in range(0, len(grid), job.tiling.batch):
-            windows = grid.windows[first : first + job.tiling.batch]
+        for first, windows in job.batches(grid):
             conditioned = _conditioned(job, grid, windows)
             for name in job.model.needs:
                 self._blend(name, getattr(conditioned.conditions, name), grid, windows)

@@ -15,6 +15,7 @@ from superres.diffusion.noise import Draw, ItemNoise
 from superres.diffusion.prediction import Requests, drive
 from superres.diffusion.process import Clip, Denoiser
 from superres.model.resolver import Conditioned, SuperResolver
+from superres.sampling.fidelity import Rows, nearer_to_mean
 from superres.sampling.guidance import guided
 from superres.sampling.samplers import begin, evaluations
 from superres.sampling.spacing import respaced
@@ -34,6 +35,9 @@ class Sampling:
         guidance: scale of the guidance, 0 for none.
         ramp: the scale falls with the noise.
         drop: what the other evaluation of guidance is not conditioned on, `low` or `entropies`.
+        fidelity: share in [0, 1] of the coarse part of its difference from the mean that is taken
+            back from a sample; see `superres.sampling.fidelity`. Above 0 only where
+            `SuperResolver.knows_mean`.
     """
 
     sampler: str = "ddpm"
@@ -44,6 +48,7 @@ class Sampling:
     guidance: float = 0.0
     ramp: bool = False
     drop: tuple[str, ...] = ("low", "entropies")
+    fidelity: float = 0.0
 
     @property
     def evaluations(self) -> int:
@@ -118,7 +123,11 @@ class Batch:
         denoiser = bind(conditioned, how)
         noise = self._noise("sample", repeat, conditioned.shape)
         sampler = begin_sample(self.model, conditioned.shape, noise, conditioned.clip, how, watch)
-        return conditioned.decode(drive(sampler, denoiser))
+        sampled = conditioned.decode(drive(sampler, denoiser))
+        if not how.fidelity:
+            return sampled
+        rows = Rows(sampled, conditioned.mean())
+        return nearer_to_mean(rows, how.fidelity, self.model.spec.scale)
 
     @torch.no_grad()
     def estimate(self) -> Tensor:

@@ -43,6 +43,10 @@ class SamplerParams(Section):
     """Factor on the noise added in each step, or of samplers that add none (`dpmpp_2m`, `heun`) on
     what they start from: 1 samples the posterior, less gives smoother pictures, nearer to its
     mean."""
+    fidelity: Annotated[float, Field(ge=0, le=1)]
+    """Share of the coarse part of its difference from the mean that is taken back from a sample:
+    at 1 only the finest texture is drawn anew. Above 0 only with `diffusion.target: scaled_luma`,
+    whose network knows the mean."""
     guidance: GuidanceParams
     repeats: Annotated[int, Field(ge=1, le=64)]
     """Samples per tile; with more than one, their mean is measured too."""

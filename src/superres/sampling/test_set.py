@@ -106,6 +106,7 @@ class _TestSet:
             params.guidance.scale,
             params.guidance.ramp,
             tuple(params.guidance.drop),
+            params.fidelity,
         )
 
     def restore(self) -> int:
@@ -181,6 +182,7 @@ class _TestSet:
             "eta": params.eta,
             "guidance": params.guidance.model_dump(),
             "temperature": params.temperature,
+            "fidelity": params.fidelity,
             "repeats": params.repeats,
             "precision": params.precision,
             "compile": params.compile,

@@ -21,6 +21,7 @@ class RestoringParams(Section):
     steps: Annotated[int, Field(ge=1, le=4000)]
     spacing: Spacing
     temperature: Annotated[float, Field(ge=0, le=1)]
+    fidelity: Annotated[float, Field(ge=0, le=1)]
 
 
 class SelectParams(Section):
@@ -40,6 +41,8 @@ class SelectParams(Section):
     """Timesteps of the samples that are scored."""
     temperature: Annotated[float, Field(ge=0, le=1)]
     """Factor on their noise."""
+    fidelity: Annotated[float, Field(ge=0, le=1)]
+    """As in `sampler`."""
     tiles: Annotated[int, Field(ge=2, le=16384)]
     """Val tiles used, spread evenly over them; fewer where there are fewer."""
     budget: Annotated[int, Field(ge=1)] | None

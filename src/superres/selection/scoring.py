@@ -139,7 +139,13 @@ class Scorer:
 
     def _restore(self, model: SuperResolver, bar: tqdm) -> tuple[np.ndarray, np.ndarray]:
         params, pairs = self._params, self._tiles.pairs
-        how = Sampling(params.sampler, params.steps, params.spacing, temperature=params.temperature)
+        how = Sampling(
+            params.sampler,
+            params.steps,
+            params.spacing,
+            temperature=params.temperature,
+            fidelity=params.fidelity,
+        )
         estimates, samples = [], []
         for first in range(0, len(self._tiles.items), params.batch):
             some = slice(first, first + params.batch)

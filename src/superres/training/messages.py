@@ -37,6 +37,20 @@ def starting_afresh(others: int, root: Path, size_bytes: int) -> str:
     )
 
 
+def expected(seconds: float, steps: int, per_step: float) -> str:
+    """Say how long the rest of a training will take, from its first steps."""
+    if seconds < 90:
+        length = f"{seconds:.0f} seconds"
+    elif seconds < 2 * 3600:
+        length = f"{seconds / 60:.0f} minutes"
+    else:
+        length = f"{seconds / 3600:.1f} hours"
+    return (
+        f"about {length} to go: {steps} steps of {per_step:.3g} s, more where other work shares "
+        "the machine"
+    )
+
+
 def stopped(step: int) -> str:
     """Say that a signal has ended the run."""
     return f"stopped at step {step}; run again to go on"

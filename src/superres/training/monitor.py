@@ -38,6 +38,8 @@ REMEMBERED = 100
 """Steps whose median a step is compared with."""
 NEEDED = 20
 """Steps that must be known before anything counts as exploded."""
+WARM_UP, TIMED = 3, 10
+"""Steps that are not timed, and those that say how long all will take."""
 WORST = 3
 """Tiles that are named."""
 TENSORBOARD_VARIABLE = "SUPERRES_TENSORBOARD"
@@ -217,6 +219,8 @@ class Monitor:
     ) -> None:
         self._log_file = log_file
         self._batch = params.batch
+        self._steps = self._left = params.steps - step
+        self._timed: float | None = None
         self._processes = processes
         self._speed: list[dict[str, float]] = []
         self._board = _tensorboard() if processes.writes else None
@@ -232,8 +236,24 @@ class Monitor:
         )
 
     def advance(self) -> None:
-        """Move the progress bar by a step."""
+        """Move the progress bar by a step; after some, say how long the others will take."""
         self._bar.update(self._batch)
+        self._left -= 1
+        done = self._steps - self._left
+        if done in (WARM_UP, WARM_UP + TIMED) and self._left and self._processes.writes:
+            self._expect()
+
+    def _expect(self) -> None:
+        """Begin to time steps, or say what follows from their time."""
+        device = self._processes.device
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        now = time.perf_counter()
+        if self._timed is None:
+            self._timed = now
+            return
+        each = (now - self._timed) / TIMED
+        print(f"train: {messages.expected(each * self._left, self._left, each)}", file=sys.stderr)
 
     def show(self, log: list[Row]) -> None:
         """Show the log's last row."""

@@ -1,0 +1,1 @@
+"""Measuring a model as papers do: their sets, their inputs, their figures beside the published."""

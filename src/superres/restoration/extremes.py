@@ -1,0 +1,91 @@
+"""What flat white and flat black in an input say of the restored picture.
+
+A pixel of the input is a mean over a part of the original, whose levels end at white. Where such a
+mean is white, all that it was made of was white; likewise black, in each channel by itself. So what
+lies under flat white is known, and no prediction need differ from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody uses
+from torch import Tensor
+
+CORE = 5
+"""Edge of a square of the input that must be all white, so that neither noise, ringing beside an
+edge nor a highlight of a few pixels is taken for it."""
+SLACK = (24.0, 12.0, 0.0)
+"""8-bit levels that a prediction may differ by: at the rim of what such squares cover, one pixel of
+the input further in, and everywhere else in it. So the picture goes over into what is not known."""
+MOVING = {"color_jitter", "saturation", "color_quantization"}
+"""Kinds of corruptions that turn other levels into white or black."""
+
+
+def say_something(degradation: Mapping[str, Any], entropies: Mapping[str, float]) -> bool:
+    """Return whether white and black are evidence: no corruption that makes them was at work.
+
+    Args:
+        degradation: of the model, as `model.json` has it.
+        entropies: what it is told, by name.
+    """
+    kinds = {row["name"]: row["kind"] for row in degradation.get("corruptions", [])}
+    return not any(kinds.get(name, name) in MOVING for name, told in entropies.items() if told)
+
+
+class Extremes:
+    """Where an input is flat white or black.
+
+    Args:
+        depths: int8, (1, 3, h, w), of the input: 0 where nothing is known, else 1 to 3 for the
+            place in `SLACK`, negative for black.
+        scale: of the model.
+    """
+
+    def __init__(self, depths: Tensor, scale: int) -> None:
+        self._depths = depths
+        self._scale = scale
+
+    @classmethod
+    def of(cls, low: Tensor, scale: int) -> Extremes | None:
+        """Return those of an input in [-1, 1], (1, 3, h, w), or None where there are none."""
+        if low.max() < 1 and low.min() > -1:
+            return None
+        depths = torch.stack([_depths(channel) for channel in low[0]])[None]
+        return cls(depths, scale) if bool(depths.any()) else None
+
+    def limit(self, pictures: Tensor, top: int) -> Tensor:
+        """Put what is known into restored rows in about [-1, 1], (1, 3, rows, W); return them.
+
+        Args:
+            pictures: the rows, changed in place.
+            top: the first of them, a multiple of the scale.
+        """
+        scale = self._scale
+        rows = slice(top // scale, -(-(top + pictures.shape[2]) // scale))
+        least = pictures.new_tensor([-torch.inf] * 4 + [1 - levels / 127.5 for levels in SLACK])
+        most = -least.flip(0)
+        for channel, depths in zip(pictures[0], self._depths[0, :, rows], strict=True):
+            known = depths.repeat_interleave(scale, 0).repeat_interleave(scale, 1)
+            places = known[: len(channel)].int() + len(SLACK)
+            torch.clamp(channel, least[places], most[places], out=channel)
+        return pictures
+
+
+def _depths(channel: Tensor) -> Tensor:
+    """Return int8 depths of one channel in [-1, 1], (h, w)."""
+    depths = torch.zeros(channel.shape, dtype=torch.int8, device=channel.device)
+    for level, sign in ((1, 1), (-1, -1)):
+        if not bool((channel == level).any()):
+            continue
+        core = 1 - _within((channel != level).float()[None], CORE // 2)
+        for distance in range(CORE // 2 + 1):
+            depths += (sign * _within(core, distance)[0]).to(torch.int8)
+    return depths
+
+
+def _within(mask: Tensor, distance: int) -> Tensor:
+    """Return a mask of floats, (1, h, w), grown by so many pixels; none lie outside."""
+    return F.max_pool2d(mask, 2 * distance + 1, stride=1, padding=distance)
