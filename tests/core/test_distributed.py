@@ -28,3 +28,9 @@ def test_alone_nothing_is_exchanged() -> None:
         values = torch.arange(4)
         assert processes.gather(values) is values
         assert processes.largest(3) == 3
+        assert processes.of_first([True, False]) == [True, False]
+        assert processes.deal([4, 2, 7]) == [4, 2, 7]
+
+
+def test_every_item_is_dealt_to_one_process() -> None:
+    assert [Processes(rank, 3, CPU).deal([5, 1, 2, 9]) for rank in range(3)] == [[5, 9], [1], [2]]

@@ -2,7 +2,13 @@ import hashlib
 
 import numpy as np
 
-from superres.core.hashing import PicturesDigest, pixels_digest, sha256_of, text_digest
+from superres.core.hashing import (
+    PicturesDigest,
+    folder_digest,
+    pixels_digest,
+    sha256_of,
+    text_digest,
+)
 
 NAMES = ("a", "b", "c")
 
@@ -47,3 +53,15 @@ def test_digests_that_stored_names_rely_on(tmp_path):
     assert text_digest("a") == hashlib.blake2b(b"a", digest_size=16).hexdigest()
     (tmp_path / "file").write_bytes(b"content")
     assert sha256_of(tmp_path / "file") == hashlib.sha256(b"content").hexdigest()
+
+
+def test_a_folders_digest_follows_from_names_and_every_byte(tmp_path):
+    for name, content in (("a", b"1" * 300_000), ("b", b"2")):
+        (tmp_path / name).write_bytes(content)
+    first = folder_digest(tmp_path)
+    (tmp_path / "a").write_bytes(b"1" * 150_000 + b"3" + b"1" * 149_999)
+    changed = folder_digest(tmp_path)
+    (tmp_path / "a").write_bytes(b"1" * 300_000)
+    assert folder_digest(tmp_path) == first != changed
+    (tmp_path / "b").rename(tmp_path / "c")
+    assert folder_digest(tmp_path) not in (first, changed)

@@ -188,7 +188,7 @@ class _Command:
             "seed": args.seed,
             "samples": args.samples,
             "surf": args.surf,
-            "window": args.window,
+            "window": self.restorer.tiling.window,
             "precision": args.precision,
         }
         return text_digest(json.dumps(facts, sort_keys=True))

@@ -96,35 +96,51 @@ class Processes:
         return torch.cat(parts, dim=-1)
 
     def largest(self, number: int) -> int:
-        """Return the largest of the processes' numbers; on the host, without the device."""
+        """Return the largest of the processes' numbers; on the host, without the device.
+
+        Raises:
+            SuperresError: another process has ended.
+        """
         if self.count == 1:
             return number
         value = torch.tensor(number)
-        dist.all_reduce(value, dist.ReduceOp.MAX)
+        with _all_there():
+            dist.all_reduce(value, dist.ReduceOp.MAX)
         return int(value)
 
     def wait(self) -> None:
         """Wait until every process has come here.
 
         Raises:
-            SuperresError: one never will.
+            SuperresError: one never will: it has ended.
         """
-        try:
-            self.largest(0)
-        except RuntimeError as error:  # of a closed connection; torch has no kind of its own for it
-            raise SuperresError("another of the processes has ended before its work") from error
+        self.largest(0)
 
     def of_first(self, flags: Sequence[bool]) -> list[bool]:
-        """Return the first process's flags, as many as every process has; on the host."""
+        """Return the first process's flags, as many as every process has; on the host.
+
+        Raises:
+            SuperresError: another process has ended.
+        """
         if self.count == 1:
             return list(flags)
         values = torch.tensor(flags)
-        dist.broadcast(values, src=0)
+        with _all_there():
+            dist.broadcast(values, src=0)
         return [bool(value) for value in values.tolist()]
 
     def deal(self, items: Sequence[int]) -> list[int]:
         """Return this process's share of items that all processes know, dealt out in turn."""
         return list(items[self.rank :: self.count])
+
+
+@contextmanager
+def _all_there() -> Iterator[None]:
+    """Say in one line what a collective raises when another process is there no more."""
+    try:
+        yield
+    except RuntimeError as error:  # of a closed connection; torch has no kind of its own for it
+        raise SuperresError("another of the processes has ended before its work") from error
 
 
 @contextmanager
