@@ -20,8 +20,8 @@ STORED = Path(__file__).parent / "data_formats"
 
 
 def tiny_params() -> dict[str, Any]:
-    """Return the project's params at sizes that run in seconds."""
-    return _tiny(ROOT / "params.yaml", {"channels": 8})
+    """Return the params of the preset with the small U-Net, at sizes that run in seconds."""
+    return _tiny(ROOT / "presets" / "small-unet.yaml", {"channels": 8})
 
 
 def tiny_mean_denoiser_params() -> dict[str, Any]:

@@ -42,7 +42,8 @@ def starting_weights(
     start = read_spec(folder)
     if differences := _differences(spec, start, new_entropies):
         raise SuperresError(
-            f"train.start_from: {folder} does not fit params.yaml: {'; '.join(differences)}"
+            f"train.start_from: {folder} does not fit params.yaml: {'; '.join(differences)}; "
+            f"{NOISE} begins with noise"
         )
     weights = read_weights(folder)
     where = [

@@ -1,0 +1,61 @@
+"""Put the model and the estimator of a finished run into the package: `release_box.py RUN`.
+
+Weights become fp16, half as large; how far that moves restored pictures is printed. What the run
+was trained on and how goes into docs/model-card.md by hand.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from superres.core.storage import replacing_folder
+from superres.entropy.estimator import DESCRIPTION as ENTROPY_DESCRIPTION
+from superres.model.folder import DESCRIPTION, WEIGHTS
+from superres.model.found import BOX, ESTIMATOR
+from superres.restoration.restorer import load
+
+LIMIT_MB = 10.0
+"""Of both together, so that the wheel stays below 12."""
+
+
+def halve(source: Path, target: Path, description: str) -> None:
+    """Copy a folder of weights and a description, the weights in fp16."""
+    tensors = load_file(source / WEIGHTS)
+    with replacing_folder(target) as new:
+        (new / description).write_bytes((source / description).read_bytes())
+        save_file({name: tensor.half() for name, tensor in tensors.items()}, new / WEIGHTS)
+
+
+def largest_difference(before: Path, after: Path) -> tuple[int, float]:
+    """Return the largest and the mean difference, in levels, that fp16 makes to an estimate."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    pictures = [
+        load(folder, device="cpu").restore(noise, estimate=True) for folder in (before, after)
+    ]
+    difference = np.abs(pictures[0].astype(int) - pictures[1])
+    return int(difference.max()), float(difference.mean())
+
+
+def main() -> None:
+    """Release."""
+    run = Path(sys.argv[1])
+    best, estimator = run / "models/best", run / "models" / ESTIMATOR
+    halve(best, BOX, DESCRIPTION)
+    halve(estimator, BOX.parent / ESTIMATOR, ENTROPY_DESCRIPTION)
+    size = sum(file.stat().st_size for file in BOX.parent.rglob("*") if file.is_file()) / 1e6
+    most, mean = largest_difference(best, BOX)
+    print(
+        f"{BOX.parent}: {size:.2f} MB; fp16 moves an estimate of noise by {most} levels at most, {mean:.4f} on average"
+    )
+    if size > LIMIT_MB:
+        raise SystemExit(f"larger than {LIMIT_MB} MB")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()
