@@ -37,6 +37,10 @@ COMMANDS = {
         "superres.commands.restore",
         "enlarge and repair pictures of any size",
     ),
+    "app": Command(
+        "superres.commands.app",
+        "restore pictures on a page in the browser of this machine",
+    ),
     "import": Command(
         "superres.commands.import_weights",
         "make a model folder of DL-Art-School or guided-diffusion weights",

@@ -1,0 +1,440 @@
+"""What happens on the page: functions of what the controls say, and what calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from superres.app.html_parts import WELCOME, divider, message, overview, shown, sureness
+from superres.app.layout import SAMPLES, SUFFIXES, Controls
+from superres.app.pace import Pace
+from superres.app.parts import Part, cut, part_of, share_of_most_detail
+from superres.app.settings import ESTIMATE, Settings, command
+from superres.app.workbench import Result, Stopped, Watch, Workbench
+from superres.core.errors import SuperresError
+from superres.restoration.entropy_sheet import PART
+
+Values = dict[Any, Any]
+"""What the controls say, by component."""
+Updates = dict[Any, Any]
+"""What they are to say."""
+
+
+def session_of(request: gr.Request) -> str:
+    """Return what tells one tab from another."""
+    return str(request.session_hash)
+
+
+class Events:
+    """The page's functions.
+
+    Args:
+        controls: the components.
+        bench: what does the work.
+        options: flags that a command line needs to do as the page does.
+    """
+
+    def __init__(self, controls: Controls, bench: Workbench, options: Sequence[str]) -> None:
+        self.c = controls
+        self.bench = bench
+        self.options = options
+
+    def wire(self, page: Any) -> None:
+        """Say what calls which function."""
+        c = self.c
+        knobs = [*c.entropies.values(), c.detail, c.several, c.seed]
+        inputs = {
+            *(c.files, c.which, *knobs, c.model, c.across, c.down, c.edge),
+            *(c.every, c.format, c.results, c.sample, c.told),
+        }
+        outputs = [
+            *(c.which, c.divider, c.status, c.overview, c.across, c.down, c.restore, c.every),
+            *(c.samples, c.download, c.command, c.sure, c.several, c.sheet),
+            *(c.results, c.sample, c.told, *c.entropies.values()),
+        ]
+        hidden: dict[str, Any] = {"api_visibility": "private"}
+        work: dict[str, Any] = {
+            **hidden,
+            "concurrency_id": "restoring",
+            "show_progress": "full",
+            "show_progress_on": c.status,
+        }
+        latest = {**work, "trigger_mode": "always_last", "show_progress": "minimal"}
+        c.files.change(self._safe(self.arrive), inputs, outputs, **latest)
+        gr.on(
+            [*(one.input for one in knobs), c.which.input, c.across.input, c.down.input],
+            self._safe(self.look),
+            inputs,
+            outputs,
+            **latest,
+        )
+        c.model.input(self._safe(self.change_model), inputs, outputs, **latest)
+        c.edge.input(self._safe(self.look), inputs, outputs, **latest)
+        c.overview.select(self._safe(self.point), inputs, outputs, **latest)
+        c.estimate.click(self._safe(self.estimate), inputs, outputs, **work)
+        c.restore.click(self._safe(self.restore), inputs, outputs, **work)
+        c.draw.click(self._safe(self.draw), inputs, outputs, **work)
+        c.sheet.select(self._safe(self.choose_entropies), inputs, outputs, **latest)
+        c.samples.select(self._safe(self.choose_sample), inputs, outputs, **latest)
+        c.format.input(self._safe(self.look), inputs, outputs, **latest)
+        c.stop.click(self.stop, None, c.status, queue=False, show_progress="hidden", **hidden)
+        page.unload(self.leave)
+        *api_inputs, api_output, trigger = c.api
+        trigger.click(
+            self.restore_for_programs,
+            api_inputs,
+            api_output,
+            api_name="restore",
+            concurrency_id="restoring",
+        )
+
+    def _safe(self, function: Callable[..., Updates]) -> Callable[..., Updates]:
+        """Return a function that tells on the page what is wrong."""
+
+        @wraps(function)
+        def told(*args: Any, **kwargs: Any) -> Updates:
+            try:
+                return function(*args, **kwargs)
+            except Stopped:
+                return {self.c.status: message("Stopped.")}
+            except MemoryError:
+                return {self.c.status: message("Not enough memory for this picture.", True)}
+            except (SuperresError, OSError) as error:
+                return {self.c.status: message(str(error), True)}
+
+        return told
+
+    def settings(self, values: Values) -> Settings:
+        """Return what the controls say; a slider that the model does not know says nothing."""
+        c = self.c
+        folder = values[c.model]
+        known = self.bench.restorer(folder).corruptions
+        return Settings(
+            folder,
+            {name: round(float(values[c.entropies[name]] or 0), 2) for name in known},
+            values[c.detail],
+            int(values[c.seed] or 0),
+            SAMPLES if values[c.several] and values[c.detail] != ESTIMATE else 1,
+        )
+
+    def arrive(
+        self, values: Values, request: gr.Request, progress: Any = gr.Progress()
+    ) -> Updates:
+        """Look at what was dropped: the readable pictures can be shown, the others are named."""
+        c = self.c
+        paths, faults = [], []
+        for path in values[c.files] or []:
+            try:
+                self.bench.read(path)
+                paths.append(path)
+            except SuperresError as error:
+                faults.append(str(error))
+        fresh = not values[c.told]
+        changed: Updates = {c.told: paths}
+        kept = {path: one for path, one in values[c.results].items() if path in paths}
+        names = [(Path(path).name, path) for path in paths]
+        chosen = values[c.which] if values[c.which] in paths else (paths[0] if paths else None)
+        changed[c.results] = kept
+        changed[c.which] = gr.update(choices=names, value=chosen, visible=len(paths) > 1)
+        changed[c.every] = gr.update(visible=len(paths) > 1)
+        if chosen is None:
+            changed |= {
+                c.divider: WELCOME,
+                c.overview: None,
+                c.command: "",
+                c.restore: gr.update(interactive=False),
+                c.download: gr.update(value=None, interactive=False),
+                c.samples: gr.update(value=None, visible=False),
+                c.status: message("; ".join(faults), bool(faults)),
+            }
+            return changed
+        values = {**values, c.which: chosen, c.results: kept, c.told: paths}
+        if fresh:
+            across, down = share_of_most_detail(self.bench.read(chosen).picture, values[c.edge])
+            values |= {c.across: round(100 * across), c.down: round(100 * down)}
+            changed |= {c.across: values[c.across], c.down: values[c.down]}
+            changed |= self._estimated(values)
+            values |= {one: changed[one] for one in c.entropies.values() if one in changed}
+        changed |= self.look(values, request, progress)
+        if faults:
+            changed[c.status] = message("; ".join(faults), True)
+        return changed
+
+    def look(self, values: Values, request: gr.Request, progress: Any = gr.Progress()) -> Updates:
+        """Show the part before and after: of the whole result if there is one, else on its own."""
+        c = self.c
+        changed: Updates = {c.several: gr.update(visible=values[c.detail] != ESTIMATE)}
+        path = values[c.which]
+        if not path:
+            return changed
+        settings = self.settings(values)
+        file = self.bench.read(path)
+        here = self._here(values)
+        part = cut(file.picture, here)
+        profile = file.info.get("icc_profile")
+        pace = Pace()
+        result = self._result(values, settings)
+        sample = min(int(values[c.sample]), len(result.pictures) - 1) if result else 0
+        if result:
+            after = self._cut_of(result, sample, here)
+        else:
+            watch = self._watch(progress, pace)
+            after = self.bench.restore_part(settings, part, session_of(request), watch)
+        scale = self.bench.restorer(settings.model).scale
+        height, width = (edge * scale for edge in file.picture.size)
+        name = self._detail(settings, sample if result else None)
+        changed |= {
+            c.divider: divider(
+                shown(part, profile), shown(after, profile), ("before, enlarged", f"after, {name}")
+            ),
+            c.overview: overview(file.picture, profile, here),
+            c.status: message(
+                "The whole picture is restored."
+                if result
+                else f"This part as a picture of its own. The whole will have {width} x {height} px."
+            ),
+            c.restore: gr.update(interactive=True),
+            c.command: self._command(settings, path, values),
+        }
+        changed |= self._to_download(values, result, sample)
+        changed |= self._to_choose(result, here)
+        return changed
+
+    def change_model(
+        self, values: Values, request: gr.Request, progress: Any = gr.Progress()
+    ) -> Updates:
+        """Show the sliders of the chosen model, and what it makes of the part."""
+        c = self.c
+        known = self.bench.restorer(values[c.model]).corruptions
+        sliders = {one: gr.update(visible=name in known) for name, one in c.entropies.items()}
+        return {**self.look(values, request, progress), **sliders, c.sure: ""}
+
+    def point(
+        self,
+        values: Values,
+        request: gr.Request,
+        place: gr.SelectData,
+        progress: Any = gr.Progress(),
+    ) -> Updates:
+        """Look where somebody clicked on the small copy."""
+        c = self.c
+        if not values[c.which]:
+            return {}
+        picture = self.bench.read(values[c.which]).picture
+        small = overview(picture, None, self._here(values)).size
+        shares = []
+        for at, small_length, length in zip(place.index, small, picture.size[::-1], strict=True):
+            room = max(1, length - values[c.edge])
+            middle = at / small_length * length - values[c.edge] / 2
+            shares.append(round(100 * min(1.0, max(0.0, middle / room))))
+        moved = {c.across: shares[0], c.down: shares[1]}
+        return {**moved, **self.look({**values, **moved}, request, progress)}
+
+    def estimate(
+        self, values: Values, request: gr.Request, progress: Any = gr.Progress()
+    ) -> Updates:
+        """Set the entropies to what is found in the picture."""
+        if not values[self.c.which]:
+            raise SuperresError("drop a picture first")
+        found = self._estimated(values, missing_is_wrong=True)
+        return {**self.look({**values, **found}, request, progress), **found}
+
+    def restore(
+        self, values: Values, request: gr.Request, progress: Any = gr.Progress()
+    ) -> Updates:
+        """Restore whole what is shown, or all pictures."""
+        c = self.c
+        settings = self.settings(values)
+        paths = values[c.told] if values[c.every] else [values[c.which]]
+        results = dict(values[c.results])
+        pace = Pace()
+        for number, path in enumerate(paths, start=1):
+            place = f"{number} of {len(paths)}, " if len(paths) > 1 else ""
+            watch = self._watch(progress, pace if len(paths) == 1 else Pace(), place)
+            results[path] = self.bench.restore_whole(settings, path, session_of(request), watch)
+        values = {**values, c.results: results, c.sample: 0}
+        changed = {**self.look(values, request, progress), c.results: results, c.sample: 0}
+        words = "The whole picture is" if len(paths) == 1 else f"All {len(paths)} pictures are"
+        changed[c.status] = message(f"{words} restored, in {pace.spent()}.")
+        return changed
+
+    def draw(self, values: Values, request: gr.Request, progress: Any = gr.Progress()) -> Updates:
+        """Draw a sheet of the part's middle under a grid of entropies."""
+        c = self.c
+        if not values[c.which]:
+            raise SuperresError("drop a picture first")
+        file = self.bench.read(values[c.which])
+        rows, columns = self._here(values)
+        middle = []
+        for one in (rows, columns):
+            inset = max(0, (one.stop - one.start - PART) // 2) // 8 * 8
+            middle.append(slice(one.start + inset, min(one.start + inset + PART, one.stop)))
+        made = self.bench.sheet(
+            self.settings(values),
+            cut(file.picture, (middle[0], middle[1])),
+            session_of(request),
+            self._watch(progress, Pace()),
+        )
+        names = self.bench.restorer(values[c.model]).corruptions[:2]
+        profile = file.info.get("icc_profile")
+        pictures = [
+            (shown(one, profile), ", ".join(f"{name} {told[name]:g}" for name in names))
+            for one, told in made
+        ]
+        return {
+            c.sheet: gr.update(value=pictures, visible=True),
+            c.status: message("Choose the one that looks best: most detail, no halos."),
+        }
+
+    def choose_entropies(
+        self,
+        values: Values,
+        request: gr.Request,
+        place: gr.SelectData,
+        progress: Any = gr.Progress(),
+    ) -> Updates:
+        """Set the entropies of the picture of the sheet that was clicked."""
+        c = self.c
+        words = place.value["caption"].split(", ")
+        told = {name: float(value) for name, value in (word.rsplit(" ", 1) for word in words)}
+        values = {**values, **{c.entropies[name]: value for name, value in told.items()}}
+        looked = self.look(values, request, progress)
+        return {**looked, c.sure: "", **{c.entropies[name]: told[name] for name in told}}
+
+    def choose_sample(
+        self,
+        values: Values,
+        request: gr.Request,
+        place: gr.SelectData,
+        progress: Any = gr.Progress(),
+    ) -> Updates:
+        """Show the sample that was clicked, for the download."""
+        values = {**values, self.c.sample: place.index}
+        return {**self.look(values, request, progress), self.c.sample: place.index}
+
+    def stop(self, request: gr.Request) -> Any:
+        """End this tab's work at its next batch of windows."""
+        return message("Stopping ...") if self.bench.stop(session_of(request)) else gr.skip()
+
+    def leave(self, request: gr.Request) -> None:
+        """End the work of a tab that was closed."""
+        self.bench.stop(session_of(request))
+
+    def restore_for_programs(
+        self,
+        picture: str,
+        entropies: Any,
+        detail: str,
+        seed: int,
+        format: str,
+        model: str,
+        request: gr.Request,
+    ) -> str:
+        """Restore a picture.
+
+        Args:
+            picture: the file.
+            entropies: from 0 to 1, by the names of the model's corruptions; or "auto".
+            detail: estimate, few steps or many steps.
+            seed: of the noise.
+            format: png, jpg, webp or tif.
+            model: one of the page's model folders.
+            request: who asks.
+
+        Returns:
+            The restored file.
+        """
+        try:
+            suffix = f".{str(format).lower()}"
+            if suffix not in SUFFIXES.values():
+                known = ", ".join(one[1:] for one in SUFFIXES.values())
+                raise SuperresError(f"format: must be one of {known}, got {format!r}")
+            if not picture:
+                raise SuperresError("picture: a file is wanted")
+            if entropies == "auto":
+                file = self.bench.read(picture)
+                entropies = self.bench.estimate(Settings(model, {}), file.picture)[0]
+            if not isinstance(entropies, dict):
+                raise SuperresError('entropies: must be an object of numbers or "auto"')
+            told = {str(name): _number(name, value) for name, value in entropies.items()}
+            settings = Settings(model, told, detail, int(seed or 0))
+            result = self.bench.restore_whole(settings, picture, session_of(request))
+            return str(self.bench.save(result, 0, suffix)[0])
+        except (SuperresError, OSError, MemoryError) as error:
+            raise gr.Error(str(error) or "not enough memory", print_exception=False) from error
+        except Stopped as error:
+            raise gr.Error("stopped", print_exception=False) from error
+
+    def _here(self, values: Values) -> Part:
+        c = self.c
+        picture = self.bench.read(values[c.which]).picture
+        return part_of(picture, values[c.across] / 100, values[c.down] / 100, values[c.edge])
+
+    def _estimated(self, values: Values, missing_is_wrong: bool = False) -> Updates:
+        """Return the sliders as found in the picture; nothing without an estimator."""
+        c = self.c
+        try:
+            estimates, between = self.bench.estimate(
+                Settings(values[c.model], {}), self.bench.read(values[c.which]).picture
+            )
+        except SuperresError:
+            if missing_is_wrong:
+                raise
+            return {c.sure: ""}
+        found: Updates = {c.entropies[name]: value for name, value in estimates.items()}
+        return {**found, c.sure: sureness(estimates, between)}
+
+    def _result(self, values: Values, settings: Settings) -> Result | None:
+        """Return the picture restored whole as the controls say now, if it has been."""
+        result = values[self.c.results].get(values[self.c.which])
+        return result if result is not None and result.settings == settings else None
+
+    def _cut_of(self, result: Result, sample: int, here: Part) -> Any:
+        scale = self.bench.restorer(result.settings.model).scale
+        rows, columns = (slice(scale * one.start, scale * one.stop) for one in here)
+        return cut(result.pictures[sample], (rows, columns))
+
+    def _detail(self, settings: Settings, sample: int | None) -> str:
+        if sample is None or settings.samples == 1:
+            return settings.detail
+        return f"{settings.detail}, sample {sample + 1}"
+
+    def _command(self, settings: Settings, path: str, values: Values) -> str:
+        suffix = SUFFIXES[values[self.c.format]]
+        return command(settings, Path(path).name, suffix, self.options)
+
+    def _to_download(self, values: Values, result: Result | None, sample: int) -> Updates:
+        c = self.c
+        if result is None:
+            return {c.download: gr.update(value=None, interactive=False, label="Download")}
+        suffix = SUFFIXES[values[c.format]]
+        out, notes = self.bench.save(result, sample, suffix)
+        changed: Updates = {
+            c.download: gr.update(value=str(out), interactive=True, label=f"Download {out.suffix[1:].upper()}")
+        }
+        if notes:
+            changed[c.status] = message("; ".join(notes))
+        return changed
+
+    def _to_choose(self, result: Result | None, here: Part) -> Updates:
+        if result is None or len(result.pictures) == 1:
+            return {self.c.samples: gr.update(value=None, visible=False)}
+        profile = result.file.info.get("icc_profile")
+        pictures = [
+            (shown(self._cut_of(result, index, here), profile), f"sample {index + 1}")
+            for index in range(len(result.pictures))
+        ]
+        return {self.c.samples: gr.update(value=pictures, visible=True)}
+
+    def _watch(self, progress: Any, pace: Pace, place: str = "") -> Watch:
+        return lambda done, total: progress((done, total), desc=place + pace.left(done, total))
+
+
+def _number(name: Any, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SuperresError(f"{name}: must be a number, got {value!r}")
+    return float(value)
