@@ -60,7 +60,7 @@ def divider(before: Image.Image, after: Image.Image, said: tuple[str, str]) -> s
     enlarged = before.resize(after.size, Image.Resampling.BICUBIC)
     enlarged.info = before.info
     left, right = (escape(one) for one in said)
-    return f"""<figure class="divider" style="--ratio: {width} / {height}">
+    return f"""<figure class="compare" style="--ratio: {width} / {height}">
 <img src="{_data(after)}" alt="After: {right}">
 <img class="before" src="{_data(enlarged)}" alt="Before: {left}">
 <span class="line" aria-hidden="true"></span>

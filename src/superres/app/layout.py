@@ -16,9 +16,9 @@ EDGES = (64, 128, 256)
 SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WebP": ".webp", "TIFF": ".tif"}
 SAMPLES = 4
 INFO = {
-    "estimate": "the mean of all that fits: faithful and smooth, one evaluation",
-    "few steps": "a sample in 15: more texture",
-    "many steps": "a sample as the model's folder has it: the most texture, slow",
+    "estimate": "Estimate: faithful, smooth, at once",
+    "few steps": "Few steps: more texture",
+    "many steps": "Many steps: most texture, slow",
 }
 
 
@@ -107,7 +107,7 @@ def _settings(made: Controls, models: Mapping[str, list[str]]) -> None:
     made.sure = gr.HTML("", elem_id="sure")
     gr.HTML("<h2>Fidelity or texture</h2>")
     made.detail = gr.Radio(
-        [(f"{name}: {INFO[name]}", name) for name in DETAILS],
+        [(INFO[name], name) for name in DETAILS],
         value=ESTIMATE,
         label="How it is restored",
         show_label=False,

@@ -86,7 +86,7 @@ class EntropyEstimator:
         Args:
             low: as for `estimate`.
             share: the probability that the estimator gives to what lies between the two ends,
-                levels of 1/16; as much lies below as above.
+                which are those of levels of 1/16; as much lies below as above.
         """
         if not self.spec.entropies:
             return {}, {}
@@ -96,14 +96,14 @@ class EntropyEstimator:
         estimates = least_harm(probabilities, self.spec.caution).tolist()
         below = probabilities.cumsum(dim=-1)
         ends = [
-            (below < quantile).sum(dim=-1).clamp(max=LEVELS - 1) / (LEVELS - 1)
-            for quantile in ((1 - share) / 2, (1 + share) / 2)
+            (((below < quantile).sum(dim=-1) + edge) / (LEVELS - 1)).clamp(0, 1).tolist()
+            for quantile, edge in (((1 - share) / 2, -0.5), ((1 + share) / 2, 0.5))
         ]
         names = self.spec.entropies
         return (
             {name: round(value, 2) for name, value in zip(names, estimates, strict=True)},
             {
-                name: (float(least), float(most))
+                name: (least, most)
                 for name, least, most in zip(names, *ends, strict=True)
             },
         )
