@@ -65,11 +65,14 @@ def lay_out(models: Mapping[str, list[str]]) -> Controls:
     """
     made = Controls()
     gr.HTML(HEADER)
-    with gr.Row():
-        with gr.Column(scale=1, min_width=260, elem_id="controls"):
-            _settings(made, models)
+    made.files = gr.File(
+        label="Pictures", file_count="multiple", type="filepath", height=130, elem_id="files"
+    )
+    with gr.Row(elem_id="both"):
         with gr.Column(scale=3, min_width=260, elem_id="view"):
             _view(made)
+        with gr.Column(scale=1, min_width=260, elem_id="controls"):
+            _settings(made, models)
     made.results, made.sample, made.told = gr.State({}), gr.State(0), gr.State([])
     made.api = (
         gr.File(visible=False, label="picture"),
@@ -86,9 +89,6 @@ def lay_out(models: Mapping[str, list[str]]) -> Controls:
 
 def _settings(made: Controls, models: Mapping[str, list[str]]) -> None:
     first = next(iter(models))
-    made.files = gr.File(
-        label="Pictures", file_count="multiple", type="filepath", height=150, elem_id="files"
-    )
     made.which = gr.Dropdown([], label="Shown", visible=False, elem_id="which")
     gr.HTML("<h2>What happened to it</h2>")
     names = dict.fromkeys(name for known in models.values() for name in known)
