@@ -64,6 +64,15 @@ class Events:
             "show_progress_on": c.status,
         }
         latest = {**work, "trigger_mode": "always_last", "show_progress": "minimal"}
+        # First, so that no other function has taken its name.
+        *api_inputs, api_output, trigger = c.api
+        trigger.click(
+            self.restore_for_programs,
+            api_inputs,
+            api_output,
+            api_name="restore",
+            concurrency_id="restoring",
+        )
         c.files.change(self._safe(self.arrive), inputs, outputs, **latest)
         gr.on(
             [*(one.input for one in knobs), c.which.input, c.across.input, c.down.input],
@@ -83,14 +92,6 @@ class Events:
         c.format.input(self._safe(self.look), inputs, outputs, **latest)
         c.stop.click(self.stop, None, c.status, queue=False, show_progress="hidden", **hidden)
         page.unload(self.leave)
-        *api_inputs, api_output, trigger = c.api
-        trigger.click(
-            self.restore_for_programs,
-            api_inputs,
-            api_output,
-            api_name="restore",
-            concurrency_id="restoring",
-        )
 
     def _safe(self, function: Callable[..., Updates]) -> Callable[..., Updates]:
         """Return a function that tells on the page what is wrong."""
