@@ -16,7 +16,7 @@ from superres.app.parts import Part, cut, part_of, share_of_most_detail
 from superres.app.settings import ESTIMATE, Settings, command
 from superres.app.workbench import Result, Stopped, Watch, Workbench
 from superres.core.errors import SuperresError
-from superres.restoration.entropy_sheet import PART
+from superres.restoration.entropy_sheet import PART, grid_of
 
 Values = dict[Any, Any]
 """What the controls say, by component."""
@@ -83,7 +83,7 @@ class Events:
         )
         c.model.input(self._safe(self.change_model), inputs, outputs, **latest)
         c.edge.input(self._safe(self.look), inputs, outputs, **latest)
-        c.overview.select(self._safe(self.point), inputs, outputs, **latest)
+        c.overview.click(self._safe(self.point), inputs, outputs, **latest)
         c.estimate.click(self._safe(self.estimate), inputs, outputs, **work)
         c.restore.click(self._safe(self.restore), inputs, outputs, **work)
         c.draw.click(self._safe(self.draw), inputs, outputs, **work)
@@ -145,7 +145,7 @@ class Events:
         if chosen is None:
             changed |= {
                 c.divider: WELCOME,
-                c.overview: None,
+                c.overview: "",
                 c.command: "",
                 c.restore: gr.update(interactive=False),
                 c.download: gr.update(value=None, interactive=False),
@@ -218,21 +218,22 @@ class Events:
         self,
         values: Values,
         request: gr.Request,
-        place: gr.SelectData,
+        place: gr.EventData,
         progress: Any = gr.Progress(),
     ) -> Updates:
         """Look where somebody clicked on the small copy."""
         c = self.c
         if not values[c.which]:
             return {}
-        picture = self.bench.read(values[c.which]).picture
-        small = overview(picture, None, self._here(values)).size
-        shares = []
-        for at, small_length, length in zip(place.index, small, picture.size[::-1], strict=True):
+        height, width = self.bench.read(values[c.which]).picture.size
+        moved = {}
+        for slider, share, length in (
+            (c.across, float(place.across), width),
+            (c.down, float(place.down), height),
+        ):
+            first = share * length - values[c.edge] / 2
             room = max(1, length - values[c.edge])
-            middle = at / small_length * length - values[c.edge] / 2
-            shares.append(round(100 * min(1.0, max(0.0, middle / room))))
-        moved = {c.across: shares[0], c.down: shares[1]}
+            moved[slider] = round(100 * min(1.0, max(0.0, first / room)))
         return {**moved, **self.look({**values, **moved}, request, progress)}
 
     def estimate(
@@ -283,11 +284,12 @@ class Events:
         names = self.bench.restorer(values[c.model]).corruptions[:2]
         profile = file.info.get("icc_profile")
         pictures = [
-            (shown(one, profile), ", ".join(f"{name} {told[name]:g}" for name in names))
+            (shown(one, profile), ", ".join(f"{told[name]:g}" for name in names))
             for one, told in made
         ]
+        label = f"{' and '.join(names)}: choose one to set both"
         return {
-            c.sheet: gr.update(value=pictures, visible=True),
+            c.sheet: gr.update(value=pictures, visible=True, label=label),
             c.status: message("Choose the one that looks best: most detail, no halos."),
         }
 
@@ -300,8 +302,8 @@ class Events:
     ) -> Updates:
         """Set the entropies of the picture of the sheet that was clicked."""
         c = self.c
-        words = place.value["caption"].split(", ")
-        told = {name: float(value) for name, value in (word.rsplit(" ", 1) for word in words)}
+        names = self.bench.restorer(values[c.model]).corruptions[:2]
+        told = [one for row in grid_of(names, {}) for one in row][place.index]
         values = {**values, **{c.entropies[name]: value for name, value in told.items()}}
         looked = self.look(values, request, progress)
         return {**looked, c.sure: "", **{c.entropies[name]: told[name] for name in told}}

@@ -39,6 +39,18 @@ watch('value', place);
 """
 """The divider stays where it is when the pictures change."""
 
+OVERVIEW_JS = """
+element.addEventListener('click', (event) => {
+  if (event.target.tagName !== 'IMG') return;
+  const box = event.target.getBoundingClientRect();
+  trigger('click', {
+    across: (event.clientX - box.left) / box.width,
+    down: (event.clientY - box.top) / box.height,
+  });
+});
+"""
+"""Where somebody clicked, as shares of the picture; keys have sliders."""
+
 
 def shown(picture: Picture, profile: bytes | None) -> Image.Image:
     """Return a picture with 8 bits as browsers show it, its colour profile in `info`."""
@@ -60,7 +72,7 @@ def divider(before: Image.Image, after: Image.Image, said: tuple[str, str]) -> s
     enlarged = before.resize(after.size, Image.Resampling.BICUBIC)
     enlarged.info = before.info
     left, right = (escape(one) for one in said)
-    return f"""<figure class="compare" style="--ratio: {width} / {height}">
+    return f"""<figure class="compare" style="--ratio: {width / height:.4f}">
 <img src="{_data(after)}" alt="After: {right}">
 <img class="before" src="{_data(enlarged)}" alt="Before: {left}">
 <span class="line" aria-hidden="true"></span>
@@ -76,8 +88,14 @@ def _data(image: Image.Image) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def overview(picture: Picture, profile: bytes | None, here: Part) -> Image.Image:
-    """Return a small copy of a picture with a frame around a part."""
+def overview(picture: Picture, profile: bytes | None, here: Part) -> str:
+    """Return a small copy of a picture with a frame around a part, to be clicked."""
+    url = _data(_framed(picture, profile, here))
+    alt = "The whole picture, the part that is looked at framed"
+    return f'<img class="whole" src="{url}" alt="{alt}"><p>Click where to look.</p>'
+
+
+def _framed(picture: Picture, profile: bytes | None, here: Part) -> Image.Image:
     image = shown(picture, profile)
     height, width = picture.size
     factor = min(1.0, OVERVIEW_EDGE / max(height, width))

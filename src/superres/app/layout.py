@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from superres.app.html_parts import DIVIDER_JS, HEADER, WELCOME, message
+from superres.app.html_parts import DIVIDER_JS, HEADER, OVERVIEW_JS, WELCOME, message
 from superres.app.settings import DETAILS, ESTIMATE
 
 EDGES = (64, 128, 256)
@@ -163,14 +163,8 @@ def _view(made: Controls) -> None:
     )
     with gr.Accordion("The part that is looked at", open=True, elem_id="part"), gr.Row():
         with gr.Column(min_width=200):
-            made.overview = gr.Image(
-                label="Click where to look",
-                interactive=False,
-                format="png",
-                image_mode="RGBA",
-                buttons=[],
-                height=260,
-                elem_id="overview",
+            made.overview = gr.HTML(
+                "", js_on_load=OVERVIEW_JS, padding=False, elem_id="overview"
             )
         with gr.Column(min_width=200):
             made.across = gr.Slider(
@@ -186,7 +180,7 @@ def _view(made: Controls) -> None:
     with gr.Accordion("A sheet of entropies to choose from", open=False, elem_id="sheet-part"):
         made.draw = gr.Button("Draw the sheet for this part", size="sm", elem_id="draw")
         made.sheet = gr.Gallery(
-            label="Click one to set its entropies",
+            label="Choose one to set its entropies",
             columns=5,
             height="auto",
             format="png",
