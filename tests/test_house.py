@@ -47,6 +47,7 @@ MAY_IMPORT = {
         "restoration",
     },
     "reporting": GROUND | {"metrics"},
+    "app": GROUND | {"model", "sampling", "restoration"},
 }
 """What each room may import beside itself. `config`, `commands` and the command line may import
 any; nothing imports them."""

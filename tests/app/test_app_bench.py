@@ -76,7 +76,10 @@ def test_a_chosen_sample_is_the_commands(bench: Workbench, model: Path, photogra
 
 def test_names_for_a_shell(model: Path) -> None:
     settings = Settings(str(model), {}, MANY)
-    assert shlex.split(command(settings, "-a b'.png"))[2:4] == ["./-a b'.png", "./-a b'-restored.png"]
+    assert shlex.split(command(settings, "-a b'.png"))[2:4] == [
+        "./-a b'.png",
+        "./-a b'-restored.png",
+    ]
     assert restored_name("a.b.jpeg", ".tif") == "a.b-restored.tif"
 
 
@@ -104,7 +107,7 @@ def test_a_bomb_is_refused_by_its_header(bench: Workbench, tmp_path: Path) -> No
         bench.read(str(bomb))
     large = tmp_path / "large.png"
     Image.new("L", (400, 300)).save(large)
-    with pytest.raises(SuperresError, match="0.1 megapixels, more than the limit of 0.1"):
+    with pytest.raises(SuperresError, match=r"0\.1 megapixels, more than the limit of 0\.1"):
         bench.read(str(large))
 
 

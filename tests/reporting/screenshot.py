@@ -8,8 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-from browser import chromium, show
 from PIL import Image
+
+from browser import chromium, show
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDTH_PX, HEIGHT_PX = 1200, 1800

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from superres.app.html_parts import WELCOME, divider, message, overview, shown, sureness
-from superres.app.layout import SAMPLES, SUFFIXES, Controls
+from superres.app.html_parts import WELCOME, message, shown, sureness
+from superres.app.looking import Looking, Updates, Values, session_of
 from superres.app.pace import Pace
-from superres.app.parts import Part, cut, part_of, share_of_most_detail
-from superres.app.settings import ESTIMATE, Settings, command
-from superres.app.workbench import Result, Stopped, Watch, Workbench
+from superres.app.parts import cut, share_of_most_detail
+from superres.app.programs import for_programs
+from superres.app.settings import Settings
+from superres.app.workbench import Stopped
 from superres.core.errors import SuperresError
 from superres.restoration.entropy_sheet import PART, grid_of
 
-Values = dict[Any, Any]
-"""What the controls say, by component."""
-Updates = dict[Any, Any]
-"""What they are to say."""
 
-
-def session_of(request: gr.Request) -> str:
-    """Return what tells one tab from another."""
-    return str(request.session_hash)
-
-
-class Events:
+class Events(Looking):
     """The page's functions.
 
     Args:
@@ -37,11 +28,6 @@ class Events:
         bench: what does the work.
         options: flags that a command line needs to do as the page does.
     """
-
-    def __init__(self, controls: Controls, bench: Workbench, options: Sequence[str]) -> None:
-        self.c = controls
-        self.bench = bench
-        self.options = options
 
     def wire(self, page: Any) -> None:
         """Say what calls which function."""
@@ -67,7 +53,7 @@ class Events:
         # First, so that no other function has taken its name.
         *api_inputs, api_output, trigger = c.api
         trigger.click(
-            self.restore_for_programs,
+            for_programs(self.bench),
             api_inputs,
             api_output,
             api_name="restore",
@@ -109,22 +95,7 @@ class Events:
 
         return told
 
-    def settings(self, values: Values) -> Settings:
-        """Return what the controls say; a slider that the model does not know says nothing."""
-        c = self.c
-        folder = values[c.model]
-        known = self.bench.restorer(folder).corruptions
-        return Settings(
-            folder,
-            {name: round(float(values[c.entropies[name]] or 0), 2) for name in known},
-            values[c.detail],
-            int(values[c.seed] or 0),
-            SAMPLES if values[c.several] and values[c.detail] != ESTIMATE else 1,
-        )
-
-    def arrive(
-        self, values: Values, request: gr.Request, progress: Any = gr.Progress()
-    ) -> Updates:
+    def arrive(self, values: Values, request: gr.Request, progress: Any = gr.Progress()) -> Updates:
         """Look at what was dropped: the readable pictures can be shown, the others are named."""
         c = self.c
         paths, faults = [], []
@@ -163,46 +134,6 @@ class Events:
         changed |= self.look(values, request, progress)
         if faults:
             changed[c.status] = message("; ".join(faults), True)
-        return changed
-
-    def look(self, values: Values, request: gr.Request, progress: Any = gr.Progress()) -> Updates:
-        """Show the part before and after: of the whole result if there is one, else on its own."""
-        c = self.c
-        changed: Updates = {c.several: gr.update(visible=values[c.detail] != ESTIMATE)}
-        path = values[c.which]
-        if not path:
-            return changed
-        settings = self.settings(values)
-        file = self.bench.read(path)
-        here = self._here(values)
-        part = cut(file.picture, here)
-        profile = file.info.get("icc_profile")
-        pace = Pace()
-        result = self._result(values, settings)
-        sample = min(int(values[c.sample]), len(result.pictures) - 1) if result else 0
-        if result:
-            after = self._cut_of(result, sample, here)
-        else:
-            watch = self._watch(progress, pace)
-            after = self.bench.restore_part(settings, part, session_of(request), watch)
-        scale = self.bench.restorer(settings.model).scale
-        height, width = (edge * scale for edge in file.picture.size)
-        name = self._detail(settings, sample if result else None)
-        changed |= {
-            c.divider: divider(
-                shown(part, profile), shown(after, profile), ("before, enlarged", f"after, {name}")
-            ),
-            c.overview: overview(file.picture, profile, here),
-            c.status: message(
-                "The whole picture is restored."
-                if result
-                else f"This part as a picture of its own. The whole will have {width} x {height} px."
-            ),
-            c.restore: gr.update(interactive=True),
-            c.command: self._command(settings, path, values),
-        }
-        changed |= self._to_download(values, result, sample)
-        changed |= self._to_choose(result, here)
         return changed
 
     def change_model(
@@ -327,56 +258,6 @@ class Events:
         """End the work of a tab that was closed."""
         self.bench.stop(session_of(request))
 
-    def restore_for_programs(
-        self,
-        picture: str,
-        entropies: Any,
-        detail: str,
-        seed: int,
-        format: str,
-        model: str,
-        request: gr.Request,
-    ) -> str:
-        """Restore a picture.
-
-        Args:
-            picture: the file.
-            entropies: from 0 to 1, by the names of the model's corruptions; or "auto".
-            detail: estimate, few steps or many steps.
-            seed: of the noise.
-            format: png, jpg, webp or tif.
-            model: one of the page's model folders.
-            request: who asks.
-
-        Returns:
-            The restored file.
-        """
-        try:
-            suffix = f".{str(format).lower()}"
-            if suffix not in SUFFIXES.values():
-                known = ", ".join(one[1:] for one in SUFFIXES.values())
-                raise SuperresError(f"format: must be one of {known}, got {format!r}")
-            if not picture:
-                raise SuperresError("picture: a file is wanted")
-            if entropies == "auto":
-                file = self.bench.read(picture)
-                entropies = self.bench.estimate(Settings(model, {}), file.picture)[0]
-            if not isinstance(entropies, dict):
-                raise SuperresError('entropies: must be an object of numbers or "auto"')
-            told = {str(name): _number(name, value) for name, value in entropies.items()}
-            settings = Settings(model, told, detail, int(seed or 0))
-            result = self.bench.restore_whole(settings, picture, session_of(request))
-            return str(self.bench.save(result, 0, suffix)[0])
-        except (SuperresError, OSError, MemoryError) as error:
-            raise gr.Error(str(error) or "not enough memory", print_exception=False) from error
-        except Stopped as error:
-            raise gr.Error("stopped", print_exception=False) from error
-
-    def _here(self, values: Values) -> Part:
-        c = self.c
-        picture = self.bench.read(values[c.which]).picture
-        return part_of(picture, values[c.across] / 100, values[c.down] / 100, values[c.edge])
-
     def _estimated(self, values: Values, missing_is_wrong: bool = False) -> Updates:
         """Return the sliders as found in the picture; nothing without an estimator."""
         c = self.c
@@ -390,54 +271,3 @@ class Events:
             return {c.sure: ""}
         found: Updates = {c.entropies[name]: value for name, value in estimates.items()}
         return {**found, c.sure: sureness(estimates, between)}
-
-    def _result(self, values: Values, settings: Settings) -> Result | None:
-        """Return the picture restored whole as the controls say now, if it has been."""
-        result = values[self.c.results].get(values[self.c.which])
-        return result if result is not None and result.settings == settings else None
-
-    def _cut_of(self, result: Result, sample: int, here: Part) -> Any:
-        scale = self.bench.restorer(result.settings.model).scale
-        rows, columns = (slice(scale * one.start, scale * one.stop) for one in here)
-        return cut(result.pictures[sample], (rows, columns))
-
-    def _detail(self, settings: Settings, sample: int | None) -> str:
-        if sample is None or settings.samples == 1:
-            return settings.detail
-        return f"{settings.detail}, sample {sample + 1}"
-
-    def _command(self, settings: Settings, path: str, values: Values) -> str:
-        suffix = SUFFIXES[values[self.c.format]]
-        return command(settings, Path(path).name, suffix, self.options)
-
-    def _to_download(self, values: Values, result: Result | None, sample: int) -> Updates:
-        c = self.c
-        if result is None:
-            return {c.download: gr.update(value=None, interactive=False, label="Download")}
-        suffix = SUFFIXES[values[c.format]]
-        out, notes = self.bench.save(result, sample, suffix)
-        changed: Updates = {
-            c.download: gr.update(value=str(out), interactive=True, label=f"Download {out.suffix[1:].upper()}")
-        }
-        if notes:
-            changed[c.status] = message("; ".join(notes))
-        return changed
-
-    def _to_choose(self, result: Result | None, here: Part) -> Updates:
-        if result is None or len(result.pictures) == 1:
-            return {self.c.samples: gr.update(value=None, visible=False)}
-        profile = result.file.info.get("icc_profile")
-        pictures = [
-            (shown(self._cut_of(result, index, here), profile), f"sample {index + 1}")
-            for index in range(len(result.pictures))
-        ]
-        return {self.c.samples: gr.update(value=pictures, visible=True)}
-
-    def _watch(self, progress: Any, pace: Pace, place: str = "") -> Watch:
-        return lambda done, total: progress((done, total), desc=place + pace.left(done, total))
-
-
-def _number(name: Any, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise SuperresError(f"{name}: must be a number, got {value!r}")
-    return float(value)

@@ -121,9 +121,7 @@ def message(text: str, wrong: bool = False) -> str:
     return f"<p {kind}>{escape(text)}</p>"
 
 
-def sureness(
-    estimates: Mapping[str, float], between: Mapping[str, tuple[float, float]]
-) -> str:
+def sureness(estimates: Mapping[str, float], between: Mapping[str, tuple[float, float]]) -> str:
     """Return how sure estimates are: a line with a band and a dot for each corruption."""
     rows = []
     for name, value in estimates.items():

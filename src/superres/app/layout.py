@@ -163,9 +163,7 @@ def _view(made: Controls) -> None:
     )
     with gr.Accordion("The part that is looked at", open=True, elem_id="part"), gr.Row():
         with gr.Column(min_width=200):
-            made.overview = gr.HTML(
-                "", js_on_load=OVERVIEW_JS, padding=False, elem_id="overview"
-            )
+            made.overview = gr.HTML("", js_on_load=OVERVIEW_JS, padding=False, elem_id="overview")
         with gr.Column(min_width=200):
             made.across = gr.Slider(
                 0, 100, 50, step=1, label="Across, %", buttons=[], elem_id="across"

@@ -16,7 +16,7 @@ TITLE = "superres"
 
 
 def keep_to_itself(folder: Path) -> None:
-    """Tell Gradio, before it is imported, to send nothing anywhere and to keep files in a folder."""
+    """Tell Gradio, before it is imported, to send nothing and to keep its files in a folder."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["GRADIO_SHARE"] = "False"

@@ -16,8 +16,8 @@ DETAILS: dict[str, dict[str, Any]] = {
     FEW: {"sampler": "dpmpp_2m", "steps": 15, "spacing": "trailing"},
     MANY: {},
 }
-"""From fidelity to texture, and what `superres restore` is told for each; nothing is the model's own
-way of sampling."""
+"""From fidelity to texture, and what `superres restore` is told for each; nothing is the model's
+own way of sampling."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,7 +75,9 @@ class Workbench:
         options: for `superres.load`: device, window, batch, precision.
     """
 
-    def __init__(self, folders: Sequence[str], limits: Limits, temporary: Path, **options: Any) -> None:
+    def __init__(
+        self, folders: Sequence[str], limits: Limits, temporary: Path, **options: Any
+    ) -> None:
         self.folders = list(folders)
         self.limits = limits
         self._temporary = temporary
@@ -267,9 +269,7 @@ class Workbench:
                 for picture, order in zip(pictures, orders, strict=True)
             ]
 
-    def save(
-        self, result: Result, sample: int, suffix: str
-    ) -> tuple[Path, tuple[str, ...]]:
+    def save(self, result: Result, sample: int, suffix: str) -> tuple[Path, tuple[str, ...]]:
         """Write a restored picture; return its path, and what the format could not hold.
 
         Args:

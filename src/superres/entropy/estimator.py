@@ -102,10 +102,7 @@ class EntropyEstimator:
         names = self.spec.entropies
         return (
             {name: round(value, 2) for name, value in zip(names, estimates, strict=True)},
-            {
-                name: (least, most)
-                for name, least, most in zip(names, *ends, strict=True)
-            },
+            {name: (least, most) for name, least, most in zip(names, *ends, strict=True)},
         )
 
     def check_model(self, entropies: Sequence[str], degradation: dict[str, Any]) -> None:
