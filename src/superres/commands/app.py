@@ -83,9 +83,9 @@ def run(args: argparse.Namespace) -> int:
         say(f"superres app: {url} (Ctrl-C ends it)")
         if args.host not in LOOPBACK:
             say(
-                f"  --host {args.host}: everybody who can reach this machine there can use the page,\n"
-                "  upload pictures and keep its processor busy; there is no password, and no\n"
-                "  encryption on the way"
+                f"  --host {args.host}: everybody who can reach this machine there can use the\n"
+                "  page, upload pictures and keep its processor busy; there is no password,\n"
+                "  and no encryption on the way"
             )
         ended.wait()
     return 0
