@@ -15,6 +15,7 @@ from PIL import Image  # noqa: E402 - below what makes the following importable
 from test_app_page import Page  # noqa: E402
 
 from browser import chromium, find  # noqa: E402
+from superres import __version__  # noqa: E402
 from superres.app.found_models import found_models  # noqa: E402
 from superres.app.server import serving  # noqa: E402
 from superres.app.workbench import Limits  # noqa: E402
@@ -27,7 +28,7 @@ def main() -> None:
     """Take the picture, with less quality where it would be large."""
     out = Path(sys.argv[2]) if len(sys.argv) > 2 else ROOT / "docs" / "app.webp"
     scheme = sys.argv[3] if len(sys.argv) > 3 else "light"
-    with serving(found_models([]), Limits()) as url, chromium() as driver:
+    with serving(found_models([]), Limits(), __version__) as url, chromium() as driver:
         driver.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
         page = Page(driver, url, WIDTH_PX, scheme)
         page.opened(Path(sys.argv[1]))

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from browser import chromium
+from superres import __version__
 from superres.app.found_models import found_models
 from superres.app.server import serving
 from superres.app.workbench import Limits
@@ -54,7 +55,7 @@ def address(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     before = dict(os.environ)
     here = Path.cwd()
     os.chdir(tmp_path_factory.mktemp("elsewhere"))
-    with serving(found_models([str(model)]), LIMITS, device="cpu") as url:
+    with serving(found_models([str(model)]), LIMITS, __version__, device="cpu") as url:
         os.chdir(here)
         yield url
     os.environ.clear()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from superres import __version__
 from superres.app.found_models import found_models
 from superres.app.parts import cut, part_of, share_of_most_detail
 from superres.app.settings import FEW, MANY, Settings, command, restored_name
@@ -24,7 +25,7 @@ from superres.restoration.picture import Picture
 def bench(model: Path, tmp_path: Path) -> Workbench:
     made = tmp_path / "made"
     made.mkdir()
-    return Workbench([str(model)], Limits(0.1, 1), made, device="cpu")
+    return Workbench([str(model)], Limits(0.1, 1), made, __version__, device="cpu")
 
 
 def as_the_command_does(words: str, source: Path, folder: Path) -> Path:

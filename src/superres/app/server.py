@@ -30,6 +30,7 @@ def keep_to_itself(folder: Path) -> None:
 def serving(
     models: Mapping[str, list[str]],
     limits: Any,
+    version: str,
     *,
     host: str = LOOPBACK[0],
     port: int | None = None,
@@ -45,6 +46,7 @@ def serving(
     Args:
         models: folders with the corruptions that each knows, the one to begin with first.
         limits: a `superres.app.workbench.Limits`.
+        version: of the program.
         host: the address to bind to.
         port: where; by default the first that is free from 7860 on.
         at_once: restorations at one time.
@@ -66,7 +68,7 @@ def serving(
         from superres.app.theme import STYLE, theme  # noqa: PLC0415
         from superres.app.workbench import Workbench  # noqa: PLC0415
 
-        bench = Workbench(list(models), limits, Path(folder), **options)
+        bench = Workbench(list(models), limits, Path(folder), version, **options)
         with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
             Events(lay_out(models), bench, words).wire(page)
         page.queue(default_concurrency_limit=at_once)

@@ -72,15 +72,17 @@ class Workbench:
         folders: of the models that may be used.
         limits: what is accepted.
         temporary: where restored files are written, each in a folder of its own.
+        version: of the program, noted in what is written.
         options: for `superres.load`: device, window, batch, precision.
     """
 
     def __init__(
-        self, folders: Sequence[str], limits: Limits, temporary: Path, **options: Any
+        self, folders: Sequence[str], limits: Limits, temporary: Path, version: str, **options: Any
     ) -> None:
         self.folders = list(folders)
         self.limits = limits
         self._temporary = temporary
+        self._version = version
         self._options = options
         self._restorers: dict[str, Restorer] = {}
         self._uploads: OrderedDict[str, PictureFile] = OrderedDict()
@@ -282,9 +284,8 @@ class Workbench:
         folder = Path(tempfile.mkdtemp(dir=self._temporary))
         wanted = folder / numbered(name, sample, len(result.pictures))
         out = target(wanted, result.file.picture, restorer.scale)
-        notes = write_restored(
-            out, result.pictures[sample], result.file, restorer, result.orders[sample]
-        )
+        order, picture = result.orders[sample], result.pictures[sample]
+        notes = write_restored(out, picture, result.file, restorer, order, self._version)
         if out != wanted:
             kind = suffix.removeprefix(".").upper()
             notes = (f"{kind} cannot hold this picture: it became PNG", *notes)

@@ -7,6 +7,7 @@ import signal
 import threading
 from typing import get_args
 
+from superres import __version__
 from superres.app.found_models import found_models
 from superres.app.server import LOOPBACK, serving
 from superres.app.workbench import Limits
@@ -70,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
     with serving(
         models,
         Limits(args.max_megapixels, args.max_megabytes),
+        __version__,
         host=args.host,
         port=args.port,
         at_once=args.at_once,

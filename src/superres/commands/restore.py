@@ -12,6 +12,7 @@ from typing import get_args
 
 from PIL import Image
 
+from superres import __version__
 from superres.core.errors import SuperresError
 from superres.core.images import register_heif
 from superres.core.progress import progress_bar
@@ -208,7 +209,7 @@ class _Command:
             for repeat, out in enumerate(outs):
                 order = Order(told, self.how, self.args.seed, repeat)
                 restored = carry_out(self.restorer, file.picture, order, bar.update)
-                notes = write_restored(out, restored, file, self.restorer, order)
+                notes = write_restored(out, restored, file, self.restorer, order, __version__)
                 self.pixels += restored.size[0] * restored.size[1]
         return notes
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from superres import __version__
 from superres.restoration.metadata import KEY
 from superres.restoration.picture import Picture
 from superres.restoration.picture_files import PictureFile, write_picture
@@ -51,19 +50,27 @@ def carry_out(
 
 
 def write_restored(
-    path: str | Path, picture: Picture, source: PictureFile, restorer: Restorer, order: Order
+    path: str | Path,
+    picture: Picture,
+    source: PictureFile,
+    restorer: Restorer,
+    order: Order,
+    version: str,
 ) -> tuple[str, ...]:
     """Write a restored picture with what its source said and how it was made.
 
+    The version is the program's, told by who calls: stages depend on this room, and none on the
+    version.
+
     Returns and raises what `write_picture` does.
     """
-    return write_picture(path, picture, source, _comment(restorer, order))
+    return write_picture(path, picture, source, _comment(restorer, order, version))
 
 
-def _comment(restorer: Restorer, order: Order) -> str:
+def _comment(restorer: Restorer, order: Order, version: str) -> str:
     provenance = restorer.model.spec.provenance
     facts: dict[str, Any] = {
-        KEY: __version__,
+        KEY: version,
         "model": {key: provenance[key] for key in IDENTITY if key in provenance},
         "entropies": dict(order.entropies),
     }
