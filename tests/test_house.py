@@ -48,6 +48,7 @@ MAY_IMPORT = {
     },
     "benchmark": GROUND | {"degradation", "metrics"},
     "reporting": GROUND | {"metrics"},
+    "app": GROUND | {"model", "sampling", "restoration"},
 }
 """What each room may import beside itself. `config`, `commands` and the command line may import
 any; nothing imports them."""

@@ -50,7 +50,8 @@ def main() -> None:
     size = sum(file.stat().st_size for file in BOX.parent.rglob("*") if file.is_file()) / 1e6
     most, mean = largest_difference(best, BOX)
     print(
-        f"{BOX.parent}: {size:.2f} MB; fp16 moves an estimate of noise by {most} levels at most, {mean:.4f} on average"
+        f"{BOX.parent}: {size:.2f} MB; fp16 moves an estimate of noise by {most} levels at most, "
+        f"{mean:.4f} on average"
     )
     if size > LIMIT_MB:
         raise SystemExit(f"larger than {LIMIT_MB} MB")

@@ -41,6 +41,10 @@ COMMANDS = {
         "superres.commands.models",
         "list the models there are: in the box, in this checkout, in folders",
     ),
+    "app": Command(
+        "superres.commands.app",
+        "restore pictures on a page in the browser of this machine",
+    ),
     "import": Command(
         "superres.commands.import_weights",
         "make a model folder of DL-Art-School or guided-diffusion weights",

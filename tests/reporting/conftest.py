@@ -1,8 +1,9 @@
 """A browser and a page, made once for all tests that look at it."""
 
 import pytest
-from browser import chromium, show
 from tiny_run import write_tiles
+
+from browser import chromium, show
 
 
 @pytest.fixture(scope="session")

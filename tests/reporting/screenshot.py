@@ -8,10 +8,13 @@ import sys
 import time
 from pathlib import Path
 
-from browser import chromium, show
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from browser import chromium, show  # noqa: E402 - found by the line above
+
 WIDTH_PX, HEIGHT_PX = 1200, 1800
 MOST_BYTES = 300_000
 

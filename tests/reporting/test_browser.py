@@ -4,8 +4,9 @@ import json
 import time
 
 import pytest
-from browser import box, chains, drag, find, position, press, show, touch
 from tiny_run import HOSTILE, SOURCES
+
+from browser import box, chains, drag, find, position, press, show, touch
 
 
 def requests(driver):

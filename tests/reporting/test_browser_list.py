@@ -1,8 +1,9 @@
 """The viewer's list of tiles in a real browser: sorted, filtered, walked with keys."""
 
 import numpy as np
-from browser import find, press
 from tiny_run import SOURCES
+
+from browser import find, press
 
 
 def list_of(driver):

@@ -4,9 +4,9 @@ import json
 import time
 
 import pytest
-from browser import find, position, show
 from tiny_run import write_tiles
 
+from browser import find, position, show
 from superres.reporting.environment import write_run
 from superres.reporting.tile_cards import STATIC
 from support import ROOT

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from PIL import Image
 
@@ -23,7 +23,7 @@ from superres.core.terminal import say
 from superres.model.found import described, find_model
 from superres.restoration.entropy_sheet import DELAY, surf
 from superres.restoration.formats import HEIF, as_png, target
-from superres.restoration.metadata import KEY
+from superres.restoration.order import Order, carry_out, write_restored
 from superres.restoration.picture_files import PictureFile, read_picture, write_picture
 from superres.restoration.planning import Identity, Plan, check_writable, free, identity, plan
 from superres.restoration.record import Record
@@ -33,8 +33,6 @@ from superres.sampling.config import SamplerName, Spacing
 from superres.training.config import Precision
 
 MEGA = 1e6
-IDENTITY = ("step", "origin", "file", "sha256")
-"""What of a model's provenance tells it from others."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -284,10 +282,9 @@ class _Command:
         notes: tuple[str, ...] = ()
         with progress_bar(total, label, "window", leave=False, delay=DELAY) as bar:
             for repeat, out, note in todo:
-                restored = self.restorer.run(
-                    file.picture, told, self.how, self.args.seed, repeat, bar.update
-                )
-                notes = write_picture(out, restored, file, self._comment(told, repeat), note)
+                order = Order(told, self.how, self.args.seed, repeat)
+                restored = carry_out(self.restorer, file.picture, order, bar.update)
+                notes = write_restored(out, restored, file, self.restorer, order, __version__, note)
                 self.pixels += restored.size[0] * restored.size[1]
         return notes
 
@@ -313,22 +310,6 @@ class _Command:
             f"{name} {value:g}{' (estimated)' if name in guessed else ''}"
             for name, value in told.items()
         ]
-
-    def _comment(self, told: dict[str, float], repeat: int) -> str:
-        provenance = self.restorer.model.spec.provenance
-        facts: dict[str, Any] = {
-            KEY: __version__,
-            "model": {key: provenance[key] for key in IDENTITY if key in provenance},
-            "entropies": told,
-        }
-        if self.how is None:
-            facts["estimate"] = True
-        else:
-            facts |= {"sampler": self.how.sampler, "steps": self.how.steps}
-            facts |= {"spacing": self.how.spacing, "temperature": self.how.temperature}
-            facts |= {"fidelity": self.how.fidelity} if self.how.fidelity else {}
-            facts |= {"sample": repeat + 1}
-        return json.dumps({**facts, "seed": self.args.seed}, ensure_ascii=True)
 
 
 def _reason(error: Exception) -> str | None:

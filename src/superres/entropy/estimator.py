@@ -75,16 +75,35 @@ class EntropyEstimator:
         Args:
             low: one picture in [-1, 1], (1, 3, h, w); of a large one, parts spread over it.
         """
+        return self.estimate_with_spread(low)[0]
+
+    @torch.no_grad()
+    def estimate_with_spread(
+        self, low: Tensor, share: float = 0.8
+    ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+        """Return the estimates, and how sure they are: between what an entropy lies, probably.
+
+        Args:
+            low: as for `estimate`.
+            share: the probability that the estimator gives to what lies between the two ends,
+                which are those of levels of 1/16; as much lies below as above.
+        """
         if not self.spec.entropies:
-            return {}
+            return {}, {}
         patches = _patches(low)
         votes = sum(self.network(patch) for patch in patches)
-        log_probabilities = posterior(votes, sum(map(cells_of, patches)))[0]
-        estimates = least_harm(log_probabilities.exp(), self.spec.caution).tolist()
-        return {
-            name: round(value, 2)
-            for name, value in zip(self.spec.entropies, estimates, strict=True)
-        }
+        probabilities = posterior(votes, sum(map(cells_of, patches)))[0].exp()
+        estimates = least_harm(probabilities, self.spec.caution).tolist()
+        below = probabilities.cumsum(dim=-1)
+        ends = [
+            (((below < quantile).sum(dim=-1) + edge) / (LEVELS - 1)).clamp(0, 1).tolist()
+            for quantile, edge in (((1 - share) / 2, -0.5), ((1 + share) / 2, 0.5))
+        ]
+        names = self.spec.entropies
+        return (
+            {name: round(value, 2) for name, value in zip(names, estimates, strict=True)},
+            {name: (least, most) for name, least, most in zip(names, *ends, strict=True)},
+        )
 
     def check_model(self, entropies: Sequence[str], degradation: dict[str, Any]) -> None:
         """Refuse a model that means something else by its entropies.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -53,25 +53,41 @@ def surf(
     if not names:
         raise SuperresError("the model knows no corruptions, so there are no entropies to choose")
     part = most_detailed(picture, PART)
-    across = ENTROPIES if len(names) > 1 else (entropies[names[0]],)
+    grid = grid_of(names, entropies)
     rows = []
-    total = restorer.windows(part, how) * len(ENTROPIES) * len(across)
+    total = restorer.windows(part, how) * sum(map(len, grid))
     with progress_bar(total, label, "window", leave=False, delay=DELAY) as bar:
-        for down in ENTROPIES:
-            row = []
-            for value in across:
-                there = {**entropies, names[0]: down}
-                if len(names) > 1:
-                    there[names[1]] = value
-                restored = restorer.run(part, there, how, seed, watch=bar.update)
-                row.append(_shown(restored))
-            rows.append(row)
-    columns = [f"{names[1]} {value:g}" for value in across] if len(names) > 1 else [""]
+        for told in grid:
+            restored = [restorer.run(part, there, how, seed, watch=bar.update) for there in told]
+            rows.append([_shown(one) for one in restored])
+    columns = [f"{names[1]} {value:g}" for value in ENTROPIES] if len(names) > 1 else [""]
     return Picture(_sheet(rows, [f"{names[0]} {value:g}" for value in ENTROPIES], columns))
 
 
+def grid_of(names: Sequence[str], entropies: Mapping[str, float]) -> list[list[dict[str, float]]]:
+    """Return the entropies of a sheet: the first corruption's by rows, the second's by columns.
+
+    Args:
+        names: a model's corruptions, at least one.
+        entropies: those of the corruptions beyond the second.
+    """
+    across = ENTROPIES if len(names) > 1 else ENTROPIES[:1]
+    rows = []
+    for down in ENTROPIES:
+        there = [dict(zip(names[:2], (down, value), strict=False)) for value in across]
+        rows.append([{**entropies, **one} for one in there])
+    return rows
+
+
 def most_detailed(picture: Picture, edge: int) -> Picture:
-    """Return the part of a picture, at most `edge` pixels high and wide, with most contrast.
+    """Return the part of a picture that `place_of_most_detail` names."""
+    row, column = place_of_most_detail(picture, edge)
+    here = (slice(row, row + edge), slice(column, column + edge))
+    return Picture(np.ascontiguousarray(picture.seen[here]))
+
+
+def place_of_most_detail(picture: Picture, edge: int) -> tuple[int, int]:
+    """Return row and column of the part, at most `edge` pixels high and wide, with most contrast.
 
     It begins on a multiple of 8 pixels, as JPEG's blocks do.
     """
@@ -83,8 +99,7 @@ def most_detailed(picture: Picture, edge: int) -> Picture:
     corners = detail[height // 2 :: 8, width // 2 :: 8]
     corners = corners[: (picture.size[0] - height) // 8 + 1, : (picture.size[1] - width) // 8 + 1]
     row, column = (8 * int(i) for i in np.unravel_index(int(corners.argmax()), corners.shape))
-    here = (slice(row, row + height), slice(column, column + width))
-    return Picture(np.ascontiguousarray(picture.seen[here]))
+    return row, column
 
 
 def _shown(picture: Picture) -> np.ndarray:

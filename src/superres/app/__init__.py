@@ -1,0 +1,1 @@
+"""A page on this machine for restoring pictures, made with Gradio."""

@@ -1,0 +1,273 @@
+"""What happens on the page: functions of what the controls say, and what calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from superres.app.html_parts import WELCOME, message, shown, sureness
+from superres.app.looking import Looking, Updates, Values, session_of
+from superres.app.pace import Pace
+from superres.app.parts import cut, share_of_most_detail
+from superres.app.programs import for_programs
+from superres.app.settings import Settings
+from superres.app.workbench import Stopped
+from superres.core.errors import SuperresError
+from superres.restoration.entropy_sheet import PART, grid_of
+
+
+class Events(Looking):
+    """The page's functions.
+
+    Args:
+        controls: the components.
+        bench: what does the work.
+        options: flags that a command line needs to do as the page does.
+    """
+
+    def wire(self, page: Any) -> None:
+        """Say what calls which function."""
+        c = self.c
+        knobs = [*c.entropies.values(), c.detail, c.several, c.seed]
+        inputs = {
+            *(c.files, c.which, *knobs, c.model, c.across, c.down, c.edge),
+            *(c.every, c.format, c.results, c.sample, c.told),
+        }
+        outputs = [
+            *(c.which, c.divider, c.status, c.overview, c.across, c.down, c.restore, c.every),
+            *(c.samples, c.download, c.command, c.sure, c.several, c.sheet),
+            *(c.results, c.sample, c.told, *c.entropies.values()),
+        ]
+        hidden: dict[str, Any] = {"api_visibility": "private"}
+        work: dict[str, Any] = {
+            **hidden,
+            "concurrency_id": "restoring",
+            "show_progress": "full",
+            "show_progress_on": c.status,
+        }
+        latest = {**work, "trigger_mode": "always_last", "show_progress": "minimal"}
+        # First, so that no other function has taken its name.
+        *api_inputs, api_output, trigger = c.api
+        trigger.click(
+            for_programs(self.bench),
+            api_inputs,
+            api_output,
+            api_name="restore",
+            concurrency_id="restoring",
+        )
+        c.files.change(self._safe(self.arrive), inputs, outputs, **latest)
+        gr.on(
+            [*(one.input for one in knobs), c.which.input, c.across.input, c.down.input],
+            self._safe(self.look),
+            inputs,
+            outputs,
+            **latest,
+        )
+        c.model.input(self._safe(self.change_model), inputs, outputs, **latest)
+        c.edge.input(self._safe(self.look), inputs, outputs, **latest)
+        c.overview.click(self._safe(self.point), inputs, outputs, **latest)
+        c.estimate.click(self._safe(self.estimate), inputs, outputs, **work)
+        c.restore.click(self._safe(self.restore), inputs, outputs, **work)
+        c.draw.click(self._safe(self.draw), inputs, outputs, **work)
+        c.sheet.select(self._safe(self.choose_entropies), inputs, outputs, **latest)
+        c.samples.select(self._safe(self.choose_sample), inputs, outputs, **latest)
+        c.format.input(self._safe(self.look), inputs, outputs, **latest)
+        c.stop.click(self.stop, None, c.status, queue=False, show_progress="hidden", **hidden)
+        page.unload(self.leave)
+
+    def _safe(self, function: Callable[..., Updates]) -> Callable[..., Updates]:
+        """Return a function that tells on the page what is wrong."""
+
+        @wraps(function)
+        def told(*args: Any, **kwargs: Any) -> Updates:
+            try:
+                return function(*args, **kwargs)
+            except Stopped:
+                return {self.c.status: message("Stopped.")}
+            except MemoryError:
+                return {self.c.status: message("Not enough memory for this picture.", True)}
+            except (SuperresError, OSError) as error:
+                return {self.c.status: message(str(error), True)}
+
+        return told
+
+    def arrive(self, values: Values, request: gr.Request, progress: Any = gr.Progress()) -> Updates:
+        """Look at what was dropped: the readable pictures can be shown, the others are named."""
+        c = self.c
+        paths, faults = [], []
+        for path in values[c.files] or []:
+            try:
+                self.bench.read(path)
+                paths.append(path)
+            except SuperresError as error:
+                faults.append(str(error))
+        fresh = not values[c.told]
+        changed: Updates = {c.told: paths}
+        kept = {path: one for path, one in values[c.results].items() if path in paths}
+        names = [(Path(path).name, path) for path in paths]
+        chosen = values[c.which] if values[c.which] in paths else (paths[0] if paths else None)
+        changed[c.results] = kept
+        changed[c.which] = gr.update(choices=names, value=chosen, visible=len(paths) > 1)
+        changed[c.every] = gr.update(visible=len(paths) > 1)
+        if chosen is None:
+            changed |= {
+                c.divider: WELCOME,
+                c.overview: "",
+                c.command: "",
+                c.restore: gr.update(interactive=False),
+                c.download: gr.update(value=None, interactive=False),
+                c.samples: gr.update(value=None, visible=False),
+                c.status: message("; ".join(faults), bool(faults)),
+            }
+            return changed
+        values = {**values, c.which: chosen, c.results: kept, c.told: paths}
+        if fresh:
+            across, down = share_of_most_detail(self.bench.read(chosen).picture, values[c.edge])
+            values |= {c.across: round(100 * across), c.down: round(100 * down)}
+            changed |= {c.across: values[c.across], c.down: values[c.down]}
+            changed |= self._estimated(values)
+            values |= {one: changed[one] for one in c.entropies.values() if one in changed}
+        changed |= self.look(values, request, progress)
+        if faults:
+            changed[c.status] = message("; ".join(faults), True)
+        return changed
+
+    def change_model(
+        self, values: Values, request: gr.Request, progress: Any = gr.Progress()
+    ) -> Updates:
+        """Show the sliders of the chosen model, and what it makes of the part."""
+        c = self.c
+        known = self.bench.restorer(values[c.model]).corruptions
+        sliders = {one: gr.update(visible=name in known) for name, one in c.entropies.items()}
+        return {**self.look(values, request, progress), **sliders, c.sure: ""}
+
+    def point(
+        self,
+        values: Values,
+        request: gr.Request,
+        place: gr.EventData,
+        progress: Any = gr.Progress(),
+    ) -> Updates:
+        """Look where somebody clicked on the small copy."""
+        c = self.c
+        if not values[c.which]:
+            return {}
+        height, width = self.bench.read(values[c.which]).picture.size
+        moved = {}
+        for slider, share, length in (
+            (c.across, float(place.across), width),
+            (c.down, float(place.down), height),
+        ):
+            first = share * length - values[c.edge] / 2
+            room = max(1, length - values[c.edge])
+            moved[slider] = round(100 * min(1.0, max(0.0, first / room)))
+        return {**moved, **self.look({**values, **moved}, request, progress)}
+
+    def estimate(
+        self, values: Values, request: gr.Request, progress: Any = gr.Progress()
+    ) -> Updates:
+        """Set the entropies to what is found in the picture."""
+        if not values[self.c.which]:
+            raise SuperresError("drop a picture first")
+        found = self._estimated(values, missing_is_wrong=True)
+        return {**self.look({**values, **found}, request, progress), **found}
+
+    def restore(
+        self, values: Values, request: gr.Request, progress: Any = gr.Progress()
+    ) -> Updates:
+        """Restore whole what is shown, or all pictures."""
+        c = self.c
+        settings = self.settings(values)
+        paths = values[c.told] if values[c.every] else [values[c.which]]
+        results = dict(values[c.results])
+        pace = Pace()
+        for number, path in enumerate(paths, start=1):
+            place = f"{number} of {len(paths)}, " if len(paths) > 1 else ""
+            watch = self._watch(progress, pace if len(paths) == 1 else Pace(), place)
+            results[path] = self.bench.restore_whole(settings, path, session_of(request), watch)
+        values = {**values, c.results: results, c.sample: 0}
+        changed = {**self.look(values, request, progress), c.results: results, c.sample: 0}
+        words = "The whole picture is" if len(paths) == 1 else f"All {len(paths)} pictures are"
+        changed[c.status] = message(f"{words} restored, in {pace.spent()}.")
+        return changed
+
+    def draw(self, values: Values, request: gr.Request, progress: Any = gr.Progress()) -> Updates:
+        """Draw a sheet of the part's middle under a grid of entropies."""
+        c = self.c
+        if not values[c.which]:
+            raise SuperresError("drop a picture first")
+        file = self.bench.read(values[c.which])
+        rows, columns = self._here(values)
+        middle = []
+        for one in (rows, columns):
+            inset = max(0, (one.stop - one.start - PART) // 2) // 8 * 8
+            middle.append(slice(one.start + inset, min(one.start + inset + PART, one.stop)))
+        made = self.bench.sheet(
+            self.settings(values),
+            cut(file.picture, (middle[0], middle[1])),
+            session_of(request),
+            self._watch(progress, Pace()),
+        )
+        names = self.bench.restorer(values[c.model]).corruptions[:2]
+        profile = file.info.get("icc_profile")
+        pictures = [
+            (shown(one, profile), ", ".join(f"{told[name]:g}" for name in names))
+            for one, told in made
+        ]
+        label = f"{' and '.join(names)}: choose one to set both"
+        return {
+            c.sheet: gr.update(value=pictures, visible=True, label=label),
+            c.status: message("Choose the one that looks best: most detail, no halos."),
+        }
+
+    def choose_entropies(
+        self,
+        values: Values,
+        request: gr.Request,
+        place: gr.SelectData,
+        progress: Any = gr.Progress(),
+    ) -> Updates:
+        """Set the entropies of the picture of the sheet that was clicked."""
+        c = self.c
+        names = self.bench.restorer(values[c.model]).corruptions[:2]
+        told = [one for row in grid_of(names, {}) for one in row][place.index]
+        values = {**values, **{c.entropies[name]: value for name, value in told.items()}}
+        looked = self.look(values, request, progress)
+        return {**looked, c.sure: "", **{c.entropies[name]: told[name] for name in told}}
+
+    def choose_sample(
+        self,
+        values: Values,
+        request: gr.Request,
+        place: gr.SelectData,
+        progress: Any = gr.Progress(),
+    ) -> Updates:
+        """Show the sample that was clicked, for the download."""
+        values = {**values, self.c.sample: place.index}
+        return {**self.look(values, request, progress), self.c.sample: place.index}
+
+    def stop(self, request: gr.Request) -> Any:
+        """End this tab's work at its next batch of windows."""
+        return message("Stopping ...") if self.bench.stop(session_of(request)) else gr.skip()
+
+    def leave(self, request: gr.Request) -> None:
+        """End the work of a tab that was closed."""
+        self.bench.stop(session_of(request))
+
+    def _estimated(self, values: Values, missing_is_wrong: bool = False) -> Updates:
+        """Return the sliders as found in the picture; nothing without an estimator."""
+        c = self.c
+        try:
+            estimates, between = self.bench.estimate(
+                Settings(values[c.model], {}), self.bench.read(values[c.which]).picture
+            )
+        except SuperresError:
+            if missing_is_wrong:
+                raise
+            return {c.sure: ""}
+        found: Updates = {c.entropies[name]: value for name, value in estimates.items()}
+        return {**found, c.sure: sureness(estimates, between)}

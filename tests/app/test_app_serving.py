@@ -1,0 +1,178 @@
+"""The page's server: what other programs may ask it for, what it keeps to itself, how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from superres.app.server import keep_to_itself
+from superres.cli import main
+from support import environment
+
+
+@pytest.fixture(scope="module")
+def client(address: str) -> Any:
+    gradio_client = pytest.importorskip("gradio_client")
+    return gradio_client.Client(address, verbose=False)
+
+
+def ask(client: Any, *words: Any, **options: Any) -> str:
+    from gradio_client import handle_file  # noqa: PLC0415 - may be absent
+
+    picture, *others = words
+    return client.predict(handle_file(picture), *others, **options, api_name="/restore")
+
+
+def test_another_program_gets_the_commands_bytes(
+    client: Any, model: Path, photographs: Path, tmp_path: Path
+) -> None:
+    source = photographs / "photograph 0.png"
+    restored = ask(client, source, {"jpeg": 0.2}, seed=3)
+    words = ["--model", str(model), "--device", "cpu", "--jpeg", "0.2", "--seed", "3", "--estimate"]
+    assert main(["restore", str(source), str(tmp_path / "out.png"), *words]) == 0
+    assert Path(restored).read_bytes() == (tmp_path / "out.png").read_bytes()
+    assert Path(restored).name == "photograph 0-restored.png"
+
+
+def test_only_what_the_page_offers_can_be_asked(client: Any) -> None:
+    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/restore"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"entropies": {"noise": 0.2}}, "unknown entropy or option 'noise'"),
+        ({"entropies": {"jpeg": 2}}, "jpeg: must be between 0 and 1, got 2"),
+        ({"entropies": {"jpeg": "much"}}, "jpeg: must be a number, got 'much'"),
+        ({"entropies": [1]}, 'must be an object of numbers or "auto"'),
+        ({"detail": "all"}, "detail: must be one of estimate, few steps, many steps"),
+        ({"format": "exe"}, "format: must be one of png, jpg, webp, tif, got 'exe'"),
+        ({"model": "/etc"}, "model: must be one of"),
+    ],
+)
+def test_what_cannot_be_done_is_told(
+    client: Any, photographs: Path, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(Exception, match=r"must be|unknown") as caught:
+        ask(client, photographs / "photograph 0.png", **options)
+    assert said in str(caught.value)
+
+
+def test_a_text_and_a_picture_that_is_too_large(client: Any, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(Exception, match=r"text\.png: not an image in a known format"):
+        ask(client, tmp_path / "text.png")
+    Image.new("1", (20000, 20000)).save(tmp_path / "bomb.png")
+    with pytest.raises(Exception, match=r"bomb\.png: .*(limit|megapixels)"):
+        ask(client, tmp_path / "bomb.png")
+
+
+def test_entropies_are_estimated_for_other_programs(client: Any, photographs: Path) -> None:
+    restored = ask(client, photographs / "photograph 0.png", "auto", format="webp")
+    with Image.open(restored) as image:
+        assert image.format == "WEBP" and image.size == (480, 400)
+
+
+def test_files_of_the_machine_are_neither_served_nor_read(address: str, model: Path) -> None:
+    import httpx  # noqa: PLC0415 - Gradio brings it
+
+    for path in ("/etc/passwd", str(model / "model.json"), "params.yaml", str(Path.cwd())):
+        answer = httpx.get(f"{address}gradio_api/file={path}")
+        assert answer.status_code in (403, 404), path
+    page = httpx.get(address).text
+    dependencies = httpx.get(f"{address}config").json()["dependencies"]
+    number = next(one["id"] for one in dependencies if one["api_name"] == "restore")
+    body = {"fn_index": number, "session_hash": "x", "data": [{"path": "/etc/passwd"}]}
+    body["data"] += [{}, "estimate", 0, "png", str(model)]
+    joined = httpx.post(f"{address}gradio_api/queue/join", json=body)
+    told = ""
+    if joined.status_code == 200:
+        with httpx.stream("GET", f"{address}gradio_api/queue/data?session_hash=x") as stream:
+            for line in stream.iter_lines():
+                told += line
+                if "process_completed" in line or "close_stream" in line:
+                    break
+        assert '"success":false' in told.replace(" ", "")
+    assert "root:" not in told and "root:x" not in page
+
+
+def test_a_hundred_megabytes_are_refused_while_they_come(address: str, tmp_path: Path) -> None:
+    import httpx  # noqa: PLC0415 - Gradio brings it
+
+    large = tmp_path / "large.png"
+    with large.open("wb") as file:
+        file.truncate(100_000_000)
+    before = set(Path(os.environ["GRADIO_TEMP_DIR"]).rglob("*"))
+    with large.open("rb") as file:
+        answer = httpx.post(f"{address}gradio_api/upload", files={"files": file}, timeout=60)
+    assert answer.status_code == 413
+    kept = set(Path(os.environ["GRADIO_TEMP_DIR"]).rglob("*")) - before
+    assert sum(one.stat().st_size for one in kept if one.is_file()) == 0
+
+
+def test_nothing_is_sent_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("NO_PROXY", "no_proxy", "GRADIO_ANALYTICS_ENABLED", "GRADIO_TEMP_DIR"):
+        monkeypatch.setenv(name, "")
+    keep_to_itself(tmp_path)
+    analytics = pytest.importorskip("gradio.analytics", reason="needs gradio")
+    assert not analytics.analytics_enabled()
+    assert "127.0.0.1" in os.environ["no_proxy"].split(",")
+
+
+def test_bad_values_are_told(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, said in (
+        (["--max-megapixels", "0"], "--max-megapixels: must be above 0, got 0.0"),
+        (["--at-once", "-1"], "--at-once: must be above 0, got -1"),
+        (["--port", "70000"], "--port: must be between 1 and 65535, got 70000"),
+        (["--model", "nowhere"], "nowhere: not a model folder"),
+    ):
+        assert main(["app", *words]) == 1
+        assert said in capsys.readouterr().err
+
+
+def test_without_gradio_it_says_what_to_install(model: Path) -> None:
+    code = (
+        "import sys; sys.modules['gradio'] = None\nfrom superres.cli import main\n"
+        f"sys.exit(main(['app', '--model', {str(model)!r}]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**environment(), "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "superres app: error: needs Gradio: pip install 'superres[app]'" in done.stderr
+
+
+def test_it_ends_when_told_and_takes_its_files_along(model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("gradio", reason="needs gradio: pip install 'superres[app]'")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "superres", "app", "--model", str(model), "--port", str(port)]
+    env = {**environment(), "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(
+        [*command, "--host", "0.0.0.0"], env=env, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert f":{port}/ (Ctrl-C ends it)" in process.stdout.readline()
+    assert "everybody who can reach this machine" in process.stdout.readline()
+    assert len(list(tmp_path.glob("superres-app-*"))) == 1
+    taken = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert taken.returncode == 1 and str(port) in taken.stderr
+    begin = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    assert time.monotonic() - begin < 20
+    assert not list(tmp_path.glob("superres-app-*"))
