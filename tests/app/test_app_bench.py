@@ -206,7 +206,7 @@ def test_how_sure_an_estimate_is(model: Path) -> None:
 def test_models_are_found(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(found, "BOX", tmp_path / "no box")
-    with pytest.raises(SuperresError, match="no model: .*models/best is not there"):
+    with pytest.raises(SuperresError, match=r"no model: .*models/best is not there"):
         found_models([])
     with pytest.raises(SuperresError, match="not a model folder"):
         found_models(["nowhere"])
