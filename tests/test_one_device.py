@@ -83,7 +83,9 @@ def model(tmp_path: Path, kind: str) -> SuperResolver:
         diffusion=checked.diffusion,
         scale=2,
         entropies=["blur", "jpeg"],
-        degradation={"scale": 2},
+        # Saturation makes white of other levels, so that no picture is looked through for white:
+        # that waits for the device, once per picture.
+        degradation={"scale": 2, "corruptions": [{"name": "jpeg", "kind": "saturation"}]},
         dropped=["low", "entropies"],
         provenance={},
         **more,
