@@ -24,9 +24,9 @@ from superres.degradation.pairs import degrade_tiles
 from superres.evaluation.contenders import Folders, measure
 from superres.evaluation.reference import write_reference
 from superres.model.folder import SuperResolver, save_model
+from superres.restoration.job import Tiling
 from superres.restoration.picture import from_array
 from superres.restoration.restorer import Restorer
-from superres.restoration.tiled import Tiling
 from superres.sampling.batch import Batch, Sampling
 from superres.sampling.test_set import restore_tiles
 from superres.training.trainer import Trainer

@@ -26,9 +26,9 @@ from torch.utils._pytree import tree_leaves
 from superres.config.check import check_params
 from superres.model.folder import ModelSpec, SuperResolver, load_model
 from superres.restoration import tiled
+from superres.restoration.job import Tiling
 from superres.restoration.picture import from_array
 from superres.restoration.restorer import Restorer
-from superres.restoration.tiled import Tiling
 from superres.sampling.batch import Sampling
 from superres.sampling.samplers import SAMPLERS
 

@@ -19,9 +19,9 @@ from superres.core.distributed import Processes
 from superres.metrics.features import BATCH, features_of
 from superres.metrics.inception import Inception
 from superres.model.folder import ModelSpec, SuperResolver
+from superres.restoration.job import Tiling
 from superres.restoration.picture import from_array
 from superres.restoration.restorer import Restorer
-from superres.restoration.tiled import Tiling
 from superres.restoration.windows import Grid
 from superres.sampling.batch import Batch, Sampling
 from superres.sampling.samplers import SAMPLERS, Sampler

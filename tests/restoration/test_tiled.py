@@ -14,9 +14,10 @@ from benchmarks.restoring_memory import LiveTensors
 from superres.diffusion.noise import ItemNoise
 from superres.model.folder import SuperResolver
 from superres.restoration import tiled
+from superres.restoration.job import Job, Tiling
 from superres.restoration.picture import from_array
 from superres.restoration.restorer import Restorer
-from superres.restoration.tiled import Job, Tiling, restore_in_bands
+from superres.restoration.tiled import restore_in_bands
 from superres.sampling.batch import Batch, Sampling
 from superres.sampling.samplers import SAMPLERS, evaluations
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from superres.core.errors import SuperresError
-from superres.restoration.tiled import Tiling
+from superres.restoration.job import Tiling
 from superres.restoration.windows import Grid
 
 SIZES = [(64, 64), (2, 2), (2, 300), (66, 64), (98, 130), (200, 518)]

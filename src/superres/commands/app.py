@@ -14,7 +14,7 @@ from superres.app.workbench import Limits
 from superres.core.errors import SuperresError
 from superres.core.params import Precision
 from superres.core.terminal import say
-from superres.restoration.tiled import Tiling
+from superres.restoration.job import Tiling
 
 PORTS = 65535
 

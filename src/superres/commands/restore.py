@@ -23,12 +23,12 @@ from superres.core.terminal import say
 from superres.model.found import described, find_model
 from superres.restoration.entropy_sheet import DELAY, surf
 from superres.restoration.formats import HEIF, as_png, target
+from superres.restoration.job import Tiling
 from superres.restoration.order import Order, carry_out, write_restored
 from superres.restoration.picture_files import PictureFile, read_picture, write_picture
 from superres.restoration.planning import Identity, Plan, check_writable, free, identity, plan
 from superres.restoration.record import Record
 from superres.restoration.restorer import AUTO, Restorer, estimator_beside, load
-from superres.restoration.tiled import Tiling
 from superres.sampling.config import SamplerName, Spacing
 from superres.training.config import Precision
 

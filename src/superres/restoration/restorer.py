@@ -23,9 +23,10 @@ from superres.model.folder import load_model
 from superres.model.found import ESTIMATOR, find_model
 from superres.model.resolver import SuperResolver
 from superres.restoration.extremes import Extremes, say_something
+from superres.restoration.job import Job, Tiling
 from superres.restoration.metadata import described
 from superres.restoration.picture import Picture, from_array, from_pil, to_array, to_pil
-from superres.restoration.tiled import Job, Tiling, restore_in_bands
+from superres.restoration.tiled import restore_in_bands
 from superres.restoration.windows import Grid
 from superres.sampling.batch import Sampling
 from superres.sampling.samplers import SAMPLERS, evaluations

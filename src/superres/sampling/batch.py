@@ -15,8 +15,8 @@ from superres.diffusion.noise import Draw, ItemNoise
 from superres.diffusion.prediction import Requests, drive
 from superres.diffusion.process import Clip, Denoiser
 from superres.model.resolver import Conditioned, SuperResolver
-from superres.sampling.fidelity import Rows, nearer_to_mean
 from superres.sampling.guidance import guided
+from superres.sampling.held_to_mean import Rows, nearer_to_mean
 from superres.sampling.samplers import begin, evaluations
 from superres.sampling.spacing import respaced
 from superres.sampling.trajectory import Trajectory, Watch
@@ -36,7 +36,7 @@ class Sampling:
         ramp: the scale falls with the noise.
         drop: what the other evaluation of guidance is not conditioned on, `low` or `entropies`.
         fidelity: share in [0, 1] of the coarse part of its difference from the mean that is taken
-            back from a sample; see `superres.sampling.fidelity`. Above 0 only where
+            back from a sample; see `superres.sampling.held_to_mean`. Above 0 only where
             `SuperResolver.knows_mean`.
     """
 

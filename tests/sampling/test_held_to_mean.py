@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 from superres.config.check import check_params
 from superres.core.errors import SuperresError
 from superres.restoration.restorer import load
-from superres.sampling.fidelity import DEVIATION, Rows, in_bands, nearer_to_mean
+from superres.sampling.held_to_mean import DEVIATION, Rows, in_bands, nearer_to_mean
 from support import tiny_mean_denoiser_params, tiny_params, write_yaml
 from tiny_trial import save_random_model
 
