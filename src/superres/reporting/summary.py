@@ -57,6 +57,8 @@ def facts(run: Run) -> list[str]:
         )
     else:
         found.append(f"weights from elsewhere ({model.get('file', '?')})")
+    if "start_from" in model:
+        found.append(f"begun with the model {model['start_from']}")
     if isinstance(model.get("step"), int):
         found.append(f"{model['step']:,} steps of training".replace(",", "\u202f"))
     if isinstance(model.get("parameters"), int):
@@ -82,6 +84,8 @@ def verdict(run: Run) -> str:
     """Return the run's result in one sentence, whatever it is."""
     photographs = counted(run.per_tile["source"].nunique(), "photograph")
     unseen = " that training never saw" if trained_here(run) else ""
+    if "start_from" in _model(run):  # what that model has seen, nobody here knows
+        unseen = " that this training never saw"
     return (
         f"On {counted(run.tiles, 'tile')} of {photographs}{unseen}, {_psnr_sentence(run)}; "
         f"{_swd_sentence(run)}."
