@@ -186,3 +186,20 @@ def test_without_corruptions_folder_and_report_say_so(tmp_path: Path) -> None:
     assert report == {"note": "no corruptions: there is nothing to estimate"}
     estimator = load_estimator(tmp_path / "entropy")
     assert estimator.estimate(torch.zeros(1, 3, 16, 16)) == {}
+
+
+def test_even_shares_make_strong_corruptions_as_frequent_as_mild_ones() -> None:
+    generator = np.random.default_rng(0)
+    mild = 1 - np.cos(generator.random(20_000) * np.pi / 2)
+    absent = np.where(generator.random(20_000) < 0.3, 0.0, generator.random(20_000))
+    drawn_shares = even_shares(np.stack([mild, absent], axis=1))
+    assert drawn_shares.sum() == pytest.approx(1)
+    items = generator.choice(20_000, 40_000, p=drawn_shares)
+    counts = np.histogram(mild[items], bins=8, range=(0, 1))[0] / len(items)
+    assert np.abs(counts - 1 / 8).max() < 0.01
+    assert np.histogram(mild, bins=8, range=(0, 1))[0][0] > 20_000 / 5, "not so before"
+    assert (absent[items] == 0).mean() == pytest.approx(0.3, abs=0.02)
+
+
+def test_entropies_that_never_vary_are_no_trouble() -> None:
+    assert np.allclose(even_shares(np.array([[0.0, 0.5], [0.0, 0.5]])), 0.5)

@@ -78,6 +78,7 @@ def _train(
     network: EntropyNetwork, params: EntropyParams, train: PairSet, device: torch.device
 ) -> None:
     network.train()
+    shares_of = even_shares(train.entropies(np.arange(len(train)))) if params.evenly else None
     optimizer = AdamW(
         network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay
     )
@@ -87,7 +88,7 @@ def _train(
                 group["lr"] = params.learning_rate * _rate(step, params.steps)
             draws = rng(params.seed, STREAM, step)
             torch.manual_seed(derive_seed(params.seed, STREAM, "dropout", step))
-            items = draws.integers(0, len(train), params.batch)
+            items = _drawn(draws, shares_of, len(train), params.batch)
             low = _turned(to_signal(train.low(items), device), draws)
             if draws.random() < params.shifted:
                 low = _shifted(low, draws)
@@ -98,6 +99,34 @@ def _train(
             loss.backward()
             optimizer.step()
             bar.update()
+
+
+def even_shares(entropies: np.ndarray) -> np.ndarray:
+    """Return how often each input is to be drawn, (N,), summing up to 1.
+
+    Where a corruption was applied, its entropies come equally often from each of `LEVELS` - 1 equal
+    parts of [0, 1], as far as there are any; inputs without it keep their share.
+
+    Args:
+        entropies: of the inputs, (N, corruptions), in [0, 1].
+    """
+    shares = np.ones(len(entropies))
+    for column in entropies.T:
+        applied = column > 0
+        places = np.minimum((column[applied] * (LEVELS - 1)).astype(int), LEVELS - 2)
+        counts = np.bincount(places, minlength=LEVELS - 1)
+        wanted = 1 / counts[places]
+        shares[applied] *= wanted * len(places) / max(1, np.count_nonzero(counts))
+    return shares / shares.sum()
+
+
+def _drawn(
+    draws: np.random.Generator, shares: np.ndarray | None, inputs: int, count: int
+) -> np.ndarray:
+    if shares is None:
+        return draws.integers(0, inputs, count)
+    places = np.searchsorted(np.cumsum(shares), draws.random(count))
+    return np.minimum(places, inputs - 1)
 
 
 def shares(entropies: Tensor) -> Tensor:
