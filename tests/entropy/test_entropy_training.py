@@ -27,7 +27,7 @@ from superres.entropy.estimator import (
     save_estimator,
 )
 from superres.entropy.network import LEVELS
-from superres.entropy.train import shares, train_estimator
+from superres.entropy.train import even_shares, shares, train_estimator
 from support import tiny_params, write_photographs, write_yaml
 from tiny_trial import build
 
