@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -20,7 +21,7 @@ from superres.degradation.degrade import degrade
 from superres.restoration.restorer import load
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "crops.webp"
-TOLD = {"blur": 0.4, "jpeg": 0.4}
+TOLD: dict[str, Any] = {"blur": 0.4, "jpeg": 0.4}
 PARTS = {
     "chelsea": [(96, 100), (196, 158), (20, 190)],
     "coffee": [(250, 120), (60, 250), (420, 30)],
