@@ -15,9 +15,10 @@ class EntropyParams(Section):
     channels: Annotated[int, Field(ge=8, le=512)]
     """Width of the network."""
     dropout: Annotated[float, Field(ge=0, lt=1)]
-    evenly: bool
-    """Inputs are drawn so that strong and mild corruptions come equally often, whatever `degrade`
-    draws: a picture to restore need not be like those that a model is trained on."""
+    evenly: list[str]
+    """Corruptions, by name, of which inputs are drawn so that strong and mild ones come equally
+    often, whatever `degrade` draws: a picture to restore need not be like those that a model is
+    trained on."""
     steps: Annotated[int, Field(ge=1, le=1_000_000)]
     batch: Annotated[int, Field(ge=1, le=65536)]
     """Inputs per step."""

@@ -78,7 +78,8 @@ def _train(
     network: EntropyNetwork, params: EntropyParams, train: PairSet, device: torch.device
 ) -> None:
     network.train()
-    shares_of = even_shares(train.entropies(np.arange(len(train)))) if params.evenly else None
+    evened = [name in params.evenly for name in train.entropy_names]
+    shares_of = even_shares(train.entropies(np.arange(len(train)))[:, evened])
     optimizer = AdamW(
         network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay
     )
@@ -88,7 +89,7 @@ def _train(
                 group["lr"] = params.learning_rate * _rate(step, params.steps)
             draws = rng(params.seed, STREAM, step)
             torch.manual_seed(derive_seed(params.seed, STREAM, "dropout", step))
-            items = _drawn(draws, shares_of, len(train), params.batch)
+            items = _drawn(draws, shares_of, params.batch)
             low = _turned(to_signal(train.low(items), device), draws)
             if draws.random() < params.shifted:
                 low = _shifted(low, draws)
@@ -120,13 +121,11 @@ def even_shares(entropies: np.ndarray) -> np.ndarray:
     return shares / shares.sum()
 
 
-def _drawn(
-    draws: np.random.Generator, shares: np.ndarray | None, inputs: int, count: int
-) -> np.ndarray:
-    if shares is None:
-        return draws.integers(0, inputs, count)
+def _drawn(draws: np.random.Generator, shares: np.ndarray, count: int) -> np.ndarray:
+    if (shares == shares[0]).all():
+        return draws.integers(0, len(shares), count)
     places = np.searchsorted(np.cumsum(shares), draws.random(count))
-    return np.minimum(places, inputs - 1)
+    return np.minimum(places, len(shares) - 1)
 
 
 def shares(entropies: Tensor) -> Tensor:
