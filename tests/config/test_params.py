@@ -29,7 +29,7 @@ from superres.selection.select import affordable
 from superres.selection.verdict import HIGHER_IS_BETTER
 from superres.training.config import LossParams, TrainParams
 from superres.training.objectives import OBJECTIVES
-from support import ROOT, tiny_params
+from support import ROOT, tiny_params, write_yaml
 
 
 def write(path: Path, params: Any) -> Path:
@@ -313,3 +313,10 @@ def test_a_salt_may_be_a_whole_number(tmp_path: Path) -> None:
     assert check_params(changed(tmp_path, "data.split.salt", 12)).data.split.salt == "12"
     with pytest.raises(SuperresError, match="salt"):
         check_params(changed(tmp_path, "data.split.salt", True))
+
+
+def test_corruptions_that_are_evened_must_be_there(tmp_path):
+    params = tiny_params()
+    params["entropy"]["evenly"] = ["jpeg", "dust"]
+    with pytest.raises(SuperresError, match=r"entropy\.evenly: 'dust' is none of"):
+        check_params(write_yaml(tmp_path / "params.yaml", params))

@@ -143,6 +143,12 @@ def _conflicts(params: Params) -> list[str]:
         faults.append(f"diffusion.timesteps: must be at least 21 for linear, got {limit}")
     if isinstance(params.model, UNetParams):
         faults += _unet_conflicts(params.model)
+    names = [corruption.name for corruption in params.degrade.corruptions]
+    faults += [
+        f"entropy.evenly: {name!r} is none of degrade.corruptions ({', '.join(names) or 'none'})"
+        for name in params.entropy.evenly
+        if name not in names
+    ]
     return faults + _kind_conflicts(params) + _fidelity_conflicts(params)
 
 
