@@ -1,7 +1,7 @@
 """Networks that are measured, by name, and inputs for them; needs nothing but torch.
 
 Params are plain namespaces, not `ModelParams`, so that a machine with torch alone can run this. A
-test compares the recipes with their presets and the default with params.yaml.
+test compares the recipes with their presets and the default with presets/small-unet.yaml.
 """
 
 from __future__ import annotations

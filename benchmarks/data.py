@@ -71,7 +71,12 @@ def _make(folder: Path, count: int) -> None:
 
 
 def _measure(folder: Path) -> list[float]:
-    changes = {"source": str(folder / "photos"), "stride": TILE, "min_sharpness": 0.0}
+    changes = {
+        "source": str(folder / "photos"),
+        "stride": TILE,
+        "reductions": [1.0],
+        "min_sharpness": 0.0,
+    }
     data = load_section("data", DataParams).model_copy(update=changes)
     degrade = load_section("degrade", DegradeParams).model_copy(update={"variants": 1})
     tile = _timed(lambda: tile_photographs(data, folder / "tiles", folder / "photographs.csv"))

@@ -1,6 +1,6 @@
 """What restoring a picture holds in memory, counted: bytes per pixel, window and weight.
 
-    PYTHONPATH=src python benchmarks/restoring_memory.py [MODEL]   # by default that of params.yaml
+    PYTHONPATH=src python benchmarks/restoring_memory.py [MODEL]   # by default the small U-Net
 
 Every tensor is counted from the operation that makes it to its end, so the numbers are those of
 any device. What a device adds is not in them: its context, libraries' scratch space, and memory
@@ -130,8 +130,9 @@ def _counted() -> Iterator[LiveTensors]:
 
 
 def default_model() -> SuperResolver:
-    """Return an untrained network of params.yaml."""
-    params = check_params(Path(__file__).resolve().parent.parent / "params.yaml")
+    """Return an untrained small U-Net."""
+    presets = Path(__file__).resolve().parent.parent / "presets"
+    params = check_params(presets / "small-unet.yaml")
     return SuperResolver(
         ModelSpec(
             format="superres-1",

@@ -76,7 +76,7 @@ def test_the_networks_are_those_of_the_params_and_presets() -> None:
         return UNetParams.model_validate(params["model"]).model_dump(exclude={"kind"})
 
     for name, path in (
-        ("default", "params.yaml"),
+        ("default", "presets/small-unet.yaml"),
         ("recipe-128", "presets/recipe-128.yaml"),
         ("recipe-256", "presets/recipe-256.yaml"),
     ):

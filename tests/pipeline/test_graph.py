@@ -121,8 +121,9 @@ def test_stage_runs_with_its_declared_inputs_alone_and_repeats(
     change what it writes.
     """
     stage = yaml.safe_load((project / "dvc.yaml").read_text())["stages"][name]
+    named = {"${data.source}": "photographs", "${train.start_from}": "models/noise"}
     for declared in stage["deps"]:
-        dependency = "photographs" if declared == "${data.source}" else declared
+        dependency = named.get(declared, declared)
         source, target = project / dependency, tmp_path / dependency
         target.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if source.is_dir() else shutil.copy)(source, target)

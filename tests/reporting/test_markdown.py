@@ -47,7 +47,10 @@ def test_it_has_the_verdict_and_the_figures_of_the_page(twin):
             interval = f" ({cell['interval']})" if cell["interval"] else ""
             assert shown == value + interval
     assert "![Test tiles" in text and "(restored.png)" in text
-    assert "- Not computed: LPIPS, FID" in text and "- There are only 9 test tiles" in text
+    assert (
+        "- Not computed: LPIPS, rough where smooth, FID" in text
+        and "- There are only 9 test tiles" in text
+    )
     assert "- `<b>broken</b>.jpg`: cannot be decoded" in text
 
 

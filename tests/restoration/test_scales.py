@@ -43,7 +43,7 @@ def test_pictures_grow_by_the_scale(
     save_model(tmp_path / "model", spec, network.state_dict())
     low = np.random.default_rng(0).integers(0, 256, (23, 19, 3), dtype=np.uint8)
     whole = load(tmp_path / "model", device="cpu")
-    assert whole.tiling.window % scale == 0 and 248 < whole.tiling.window <= 256
+    assert whole.tiling.window % scale == 0 and 504 < whole.tiling.window <= 512
     restored = whole.restore(low, estimate=True)
     assert restored.shape == (23 * scale, 19 * scale, 3)
     windows = load(tmp_path / "model", device="cpu", window=16 * scale)

@@ -189,5 +189,5 @@ def _identity(args: argparse.Namespace, restorer: Restorer) -> dict[str, object]
     if args.samples:
         how = restorer.sampling(estimate=False)
         assert how is not None
-        identity |= {"seed": args.seed, **asdict(how)}
+        identity |= {"seed": args.seed, **asdict(how), "drop": list(how.drop)}
     return identity
