@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from contact_sheet import write_sheet
+from PIL import Image
 from skimage import data
 
 from superres.degradation.chain import Degradation
@@ -27,7 +28,7 @@ PARTS = {
     "coffee": [(250, 120), (60, 250), (420, 30)],
 }
 """Left and top edge, in pixels of the original."""
-EDGE, ZOOM, GAP, HEAD = 80, 3, 6, 26
+EDGE = 80
 
 
 def columns(name: str, model: str | None) -> dict[str, Image.Image]:
@@ -53,24 +54,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model")
     model = parser.parse_args().model
-    tile = EDGE * ZOOM
-    rows = sum(map(len, PARTS.values()))
-    sheet = Image.new("RGB", (5 * (tile + GAP) - GAP, HEAD + rows * (tile + GAP) - GAP), "white")
-    draw = ImageDraw.Draw(sheet)
-    row = 0
+    rows = []
     for name, places in PARTS.items():
         pictures = columns(name, model)
         for left, top in places:
-            for column, picture in enumerate(pictures.values()):
-                part = picture.crop((left, top, left + EDGE, top + EDGE))
-                enlarged = part.resize((tile, tile), Image.Resampling.NEAREST)
-                sheet.paste(enlarged, (column * (tile + GAP), HEAD + row * (tile + GAP)))
-            row += 1
-    for column, title in enumerate(pictures):
-        place = (column * (tile + GAP) + 4, 3)
-        draw.text(place, title, fill="#333333", font=ImageFont.load_default(18))
-    sheet.save(OUT, quality=90, method=6)
-    print(f"{OUT}: {OUT.stat().st_size} bytes")
+            box = (left, top, left + EDGE, top + EDGE)
+            rows.append([picture.crop(box) for picture in pictures.values()])
+    write_sheet(OUT, list(pictures), rows)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from contact_sheet import write_sheet
+from PIL import Image
 from skimage import data
 
 from superres.degradation.chain import Degradation
@@ -20,7 +21,7 @@ from superres.degradation.degrade import degrade
 from superres.restoration.restorer import Restorer, load
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "limits.webp"
-EDGE, ZOOM, GAP, HEAD = 96, 3, 6, 26
+EDGE = 96
 MEDIUM = {"blur": 0.4, "jpeg": 0.4}
 
 
@@ -64,20 +65,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model")
     restorer = load(parser.parse_args().model)
-    tile = EDGE * ZOOM
     rows = [row(original, told, restorer) for original, told in cases().values()]
-    size = (4 * (tile + GAP) - GAP, HEAD + len(rows) * (tile + GAP) - GAP)
-    sheet = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(sheet)
-    for number, pictures in enumerate(rows):
-        for column, picture in enumerate(pictures):
-            enlarged = picture.resize((tile, tile), Image.Resampling.NEAREST)
-            sheet.paste(enlarged, (column * (tile + GAP), HEAD + number * (tile + GAP)))
-    for column, title in enumerate(("bicubic", "estimate", "restored", "original")):
-        place = (column * (tile + GAP) + 4, 3)
-        draw.text(place, title, fill="#333333", font=ImageFont.load_default(18))
-    sheet.save(OUT, quality=88, method=6)
-    print(f"{OUT}: {OUT.stat().st_size} bytes")
+    write_sheet(OUT, ("bicubic", "estimate", "restored", "original"), rows)
 
 
 if __name__ == "__main__":
