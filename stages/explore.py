@@ -15,6 +15,7 @@ def main() -> dict[str, Any]:
     return explore(
         load_section("explore", ExploreParams),
         model_folder="models/best",
+        student_folder="models/student",
         tiles="data/tiles",
         pairs="data/pairs",
         out="reports/explore",

@@ -1,4 +1,4 @@
-"""sample: best model + test pairs -> restored test tiles.
+"""sample: best model, or its student, + test pairs -> restored test tiles.
 
 On several GPUs the script gives way to a launcher, which starts it once for each.
 """
@@ -20,6 +20,7 @@ def main() -> dict[str, Any]:
     return restore_tiles(
         load_section("sampler", SamplerParams),
         model_folder="models/best",
+        student_folder="models/student",
         tiles="data/tiles",
         pairs="data/pairs",
         out="data/samples",

@@ -31,6 +31,8 @@ MAY_IMPORT = {
     "interop": GROUND | {"networks", "diffusion", "model", "degradation"},
     "training": GROUND | {"degradation", "networks", "diffusion", "model"},
     "sampling": GROUND | {"degradation", "networks", "diffusion", "model"},
+    "distillation": GROUND
+    | {"degradation", "networks", "diffusion", "model", "sampling", "training"},
     "selection": GROUND
     | {"degradation", "networks", "diffusion", "model", "metrics", "sampling", "training"},
     "evaluation": GROUND | {"degradation", "metrics"},

@@ -1,6 +1,7 @@
 """Put the model and the estimator of a finished run into the package: `release_box.py RUN`.
 
-Weights become fp16, half as large; how far that moves restored pictures is printed. What the run
+With the run's student, if it has one (`distill.steps`), for `superres restore --fast`. Weights
+become fp16, half as large; how far that moves restored pictures is printed. What the run
 was trained on and how goes into docs/model-card.md by hand.
 """
 
@@ -15,7 +16,14 @@ from safetensors.torch import load_file, save_file
 
 from superres.core.storage import replacing_folder
 from superres.entropy.estimator import DESCRIPTION as ENTROPY_DESCRIPTION
-from superres.model.folder import DESCRIPTION, WEIGHTS
+from superres.model.folder import (
+    DESCRIPTION,
+    WEIGHTS,
+    is_model,
+    read_spec,
+    read_weights,
+    save_student,
+)
 from superres.model.found import BOX, ESTIMATOR
 from superres.restoration.restorer import load
 
@@ -29,6 +37,19 @@ def halve(source: Path, target: Path, description: str) -> None:
     with replacing_folder(target) as new:
         (new / description).write_bytes((source / description).read_bytes())
         save_file({name: tensor.half() for name, tensor in tensors.items()}, new / WEIGHTS)
+
+
+def add_student(student: Path, teacher: Path, target: Path) -> None:
+    """Put a student's weights, where they differ from its teacher's, into a folder, in fp16."""
+    spec, before = read_spec(student), read_weights(teacher)
+    changed = {
+        name: tensor.half()
+        for name, tensor in read_weights(student).items()
+        if not torch.equal(tensor, before[name])
+    }
+    if spec.sampling is None or not spec.sampling.student:
+        raise SystemExit(f"{student}: not a student")
+    save_student(target, spec.sampling, changed)
 
 
 def largest_difference(before: Path, after: Path) -> tuple[int, float]:
@@ -46,6 +67,9 @@ def main() -> None:
     run = Path(sys.argv[1])
     best, estimator = run / "models/best", run / "models" / ESTIMATOR
     halve(best, BOX, DESCRIPTION)
+    student = run / "models/student"
+    if is_model(student):
+        add_student(student, best, BOX)
     halve(estimator, BOX.parent / ESTIMATOR, ENTROPY_DESCRIPTION)
     size = sum(file.stat().st_size for file in BOX.parent.rglob("*") if file.is_file()) / 1e6
     most, mean = largest_difference(best, BOX)

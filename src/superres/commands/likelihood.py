@@ -43,6 +43,11 @@ def run(args: argparse.Namespace) -> int:
     if args.out.exists() and not args.overwrite:
         raise SuperresError(f"{args.out}: exists already; --overwrite replaces it")
     model = load_model(args.model, pick_device())
+    if model.spec.sampling is not None and model.spec.sampling.student:
+        raise SuperresError(
+            f"{args.model}: a student, distilled for the few timesteps that it samples at, has no "
+            "bound over all of them; its teacher has"
+        )
     pairs = PairSet(args.tiles, args.pairs, args.split)
     model.check_pairs(pairs.scale, pairs.entropy_names, args.model)
     limit = model.diffusion.timesteps

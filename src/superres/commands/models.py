@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from superres.core.terminal import say
+from superres.model.folder import STUDENT
 from superres.model.found import ESTIMATOR, Found, described, find_model, known_models
 
 
@@ -41,5 +42,6 @@ def _details(found: Found) -> list[str]:
     return [
         f"{spec.model.kind}, {size / 1e6:.1f} MB",
         f"restores by {usual}",
+        f"--fast: {'yes' if (found.folder / STUDENT).is_file() else 'no student in it'}",
         f"entropy auto: {'yes' if estimator else 'no estimator beside it'}",
     ]

@@ -10,6 +10,7 @@ from superres.core.params import PARAMS_FILE, closest, load_section, read_params
 from superres.data.config import DataParams
 from superres.degradation.config import DegradeParams
 from superres.diffusion.config import DiffusionParams
+from superres.distillation.config import DistillParams
 from superres.entropy.config import EntropyParams
 from superres.explore.config import ExploreParams
 from superres.metrics.config import EvaluateParams
@@ -39,6 +40,7 @@ class Params(NamedTuple):
     diffusion: DiffusionParams
     train: TrainParams
     select: SelectParams
+    distill: DistillParams
     sampler: SamplerParams
     explore: ExploreParams
     entropy: EntropyParams
@@ -90,6 +92,7 @@ def _section_classes() -> dict[str, Any]:
         "diffusion": DiffusionParams,
         "train": TrainParams,
         "select": SelectParams,
+        "distill": DistillParams,
         "sampler": SamplerParams,
         "explore": ExploreParams,
         "entropy": EntropyParams,
@@ -114,6 +117,8 @@ def _conflicts(params: Params) -> list[str]:
     limit = params.diffusion.timesteps
     steps = {
         "select.steps": params.select.steps,
+        "distill.steps": params.distill.steps,
+        "distill.teacher_steps": params.distill.teacher_steps,
         "sampler.steps": params.sampler.steps,
         "explore.grid_steps": params.explore.grid_steps,
     }
@@ -187,6 +192,11 @@ def _loss_conflicts(params: Params) -> list[str]:
         for name in guidance.drop
         if guidance.scale and not getattr(params.train.drop, name)
     ]
+    if params.distill.steps and guidance.scale:
+        faults.append(
+            f"sampler.guidance.scale: must be 0 with distill.steps {params.distill.steps}, whose "
+            f"student is sampled without guidance, got {guidance.scale}"
+        )
     return faults
 
 

@@ -21,12 +21,15 @@ def explore(
     tiles: str | Path,
     pairs: str | Path,
     out: str | Path,
+    student_folder: str | Path | None = None,
 ) -> dict[str, Any]:
     """Try a model on a few test tiles and write pictures and figures of that to a folder.
 
     `out` gets `entropies.png`, `uncertainty.png`, `sizes.png`, `steps.csv`, `sizes.csv` and
     `explore.json`: the pictures' captions and `notes` on what was left out. The same inputs give
     the same bytes; what time it took is therefore not among them.
+
+    Where `student_folder` is a model folder, its model stands in the curves beside the other.
 
     Returns:
         Facts for the timing table: `evaluations` of the network on single tiles,
@@ -36,7 +39,7 @@ def explore(
         SuperresError: a model that does not fit the pairs or these params, or folders that are not
             there.
     """
-    trial = Trial(params, model_folder, tiles, pairs)
+    trial = Trial(params, model_folder, tiles, pairs, student_folder)
     subjects = sizes.Subjects(trial)
     total = count_evaluations(trial, subjects)
     with replacing_folder(out) as partial, progress_bar(total, "explore", "evaluation") as bar:
@@ -68,6 +71,6 @@ def explore(
 def count_evaluations(trial: Trial, subjects: sizes.Subjects) -> int:
     """Return the number of network evaluations of single tiles that everything takes."""
     steps = trial.params.grid_steps
-    tried = sum(evaluations(how.sampler, how.steps) for how in curves.ways(trial))
+    tried = sum(evaluations(way.how.sampler, way.how.steps) for way in curves.ways(trial))
     pictures = (grid_cells(trial) + trial.params.samples) * steps
     return tried * len(trial.items) + pictures + subjects.evaluations(steps)

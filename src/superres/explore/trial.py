@@ -12,7 +12,8 @@ from superres.core.tensors import to_pictures
 from superres.data.tile_grid import sharpness
 from superres.degradation.dataset import PairSet
 from superres.explore.config import ExploreParams
-from superres.model.folder import load_model
+from superres.model.folder import is_model, load_model
+from superres.model.resolver import SuperResolver
 from superres.sampling.batch import Batch, Sampling
 from superres.sampling.samplers import evaluations
 from superres.sampling.spacing import check_steps
@@ -33,23 +34,35 @@ class Trial:
             middle, so that conditioning on less and on more can both be seen, the one whose input
             has most detail left.
 
+        student: the model that samples in few evaluations, if there is one.
+
     Args:
         params: what to try.
         model_folder: the model.
         tiles: folder of tiles.
         pairs: folder of pairs.
+        student_folder: of a student of the model, if it is a model folder.
 
     Raises:
         SuperresError: a model that does not fit the pairs, or more steps than it was trained on.
     """
 
     def __init__(
-        self, params: ExploreParams, model_folder: str | Path, tiles: str | Path, pairs: str | Path
+        self,
+        params: ExploreParams,
+        model_folder: str | Path,
+        tiles: str | Path,
+        pairs: str | Path,
+        student_folder: str | Path | None = None,
     ) -> None:
         self.params = params
         self.model = load_model(model_folder, pick_device(apple=True))
         self.test = PairSet(tiles, pairs, "test")
         self.model.check_pairs(self.test.scale, self.test.entropy_names, model_folder)
+        self.student: SuperResolver | None = None
+        if student_folder is not None and is_model(student_folder):
+            self.student = load_model(student_folder, self.model.device)
+            self.student.check_pairs(self.test.scale, self.test.entropy_names, student_folder)
         self._check_steps()
         rows = self.test.rows.sort_values(["sharpness", "id"], ascending=[False, True])
         order = rows.index.to_numpy()
@@ -76,6 +89,7 @@ class Trial:
         ids: Sequence[str],
         how: Sampling,
         advance: Advance,
+        model: SuperResolver | None = None,
     ) -> np.ndarray:
         """Return a sample of each input.
 
@@ -85,12 +99,13 @@ class Trial:
             ids: an identity per input; equal ones get equal noise.
             how: sampler, spacing, steps.
             advance: called with the number of evaluations made.
+            model: that restores; by default the one that is tried.
 
         Returns:
             uint8, N x H x W x 3.
         """
         restored = []
-        for batch, tiles in self._batches(low, entropies, ids):
+        for batch, tiles in self._batches(low, entropies, ids, model):
 
             def watch(done: int, *_: object, tiles: int = tiles) -> None:
                 before = evaluations(how.sampler, done - 1)
@@ -110,14 +125,19 @@ class Trial:
         return np.concatenate(restored)
 
     def _batches(
-        self, low: np.ndarray, entropies: np.ndarray, ids: Sequence[str]
+        self,
+        low: np.ndarray,
+        entropies: np.ndarray,
+        ids: Sequence[str],
+        model: SuperResolver | None = None,
     ) -> Iterator[tuple[Batch, int]]:
         """Yield batches of about the same area, each with its area in tiles."""
         area = (low.shape[1] * self.test.scale // self.tile_px) ** 2
         size = max(1, self.params.batch // area)
         for first in range(0, len(low), size):
             some = slice(first, first + size)
-            batch = Batch(self.model, low[some], entropies[some], ids[some], self.params.seed)
+            given = low[some], entropies[some], ids[some]
+            batch = Batch(model or self.model, *given, self.params.seed)
             yield batch, area * len(batch.low)
 
     def _check_steps(self) -> None:

@@ -12,7 +12,11 @@ from superres.core.stored_formats import NEWER, StoredFormat
 from superres.diffusion.config import DiffusionParams
 from superres.networks.config import Condition, ModelParams
 
-FORMAT = StoredFormat("superres-1", upgrades={}, added={"model.kind": "unet", "sampling": None})
+FORMAT = StoredFormat(
+    "superres-1",
+    upgrades={},
+    added={"model.kind": "unet", "sampling.student": False, "sampling": None},
+)
 """Who adds a param to `model` or `diffusion` says in `added` what it was before there was one; who
 changes what stored keys mean raises the name, and adds an upgrade from the old one."""
 
@@ -27,12 +31,16 @@ class SamplingSpec(Section):
     spacing: str
     temperature: Annotated[float, Field(ge=0, le=1)]
     fidelity: Annotated[float, Field(ge=0, le=1)] = 0.0
+    student: bool = False
+    """Whether the weights were distilled for this sampler, these steps and this spacing alone."""
 
     def described(self) -> str:
         """Return it in words."""
         sampled = f"{self.sampler} with {self.steps} steps, temperature {self.temperature:g}"
         if self.fidelity:
             sampled += f", fidelity {self.fidelity:g}"
+        if self.student:
+            sampled = f"a student's {sampled}"
         return f"the estimate (samples: {sampled})" if self.estimate else sampled
 
 

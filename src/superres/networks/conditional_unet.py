@@ -55,6 +55,10 @@ class SuperResUNet(UNet):
         area = self.unshuffle**2
         return {"input_blocks.0.0.weight": (self.pictures * area, area)}
 
+    def distilled(self) -> list[str]:
+        """Return all weights; see `Network`."""
+        return [name for name, _ in self.named_parameters()]
+
     def prepare(
         self, low: Tensor, size: tuple[int, int], entropy: Tensor, label: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor | None]:

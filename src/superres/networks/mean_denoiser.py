@@ -79,6 +79,10 @@ class MeanDenoiser(nn.Module):
             "denoiser.embed.0.weight": (2 * FREQUENCIES, 1),
         }
 
+    def distilled(self) -> list[str]:
+        """Return the denoiser's weights: the mean is one evaluation already; see `Network`."""
+        return [f"denoiser.{name}" for name, _ in self.denoiser.named_parameters()]
+
     def prepare(
         self, low: Tensor, size: tuple[int, int], entropy: Tensor, label: Tensor | None = None
     ) -> MeanConditions:

@@ -40,6 +40,12 @@ class Network(Protocol):
         entropy has.
         """
 
+    def distilled(self) -> Iterable[str]:
+        """Return the names of the weights that a distillation trains.
+
+        All that the evaluations repeated in sampling use; what is evaluated once may stay.
+        """
+
     def prepare(
         self, low: Tensor, size: tuple[int, int], entropy: Tensor, label: Tensor | None = None
     ) -> tuple[Any, ...]:

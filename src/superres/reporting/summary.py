@@ -65,9 +65,10 @@ def facts(run: Run) -> list[str]:
         found.append(f"{model['parameters'] / 1e6:.2f}\u00a0M parameters")
     steps = run.sampling.get("steps", "?")
     cost = evaluations(run.sampling).get("model", "an unknown number of")
+    student = " by a student distilled from the model" if run.sampling.get("student") else ""
     return [
         *found,
-        f"sampled in {steps} steps of {run.sampling.get('sampler', '?')} "
+        f"sampled{student} in {steps} steps of {run.sampling.get('sampler', '?')} "
         f"({cost} network evaluations)",
     ]
 

@@ -304,6 +304,7 @@ def load(
     batch: int = Tiling().batch,
     precision: str = Computing().precision,
     compiled: bool = Computing().compiled,
+    fast: bool = False,
 ) -> Restorer:
     """Return the model of a folder, ready to restore pictures.
 
@@ -320,15 +321,17 @@ def load(
         batch: windows of that size per network evaluation.
         precision: what the network computes in: `fp32`, `bf16` or `fp16`.
         compiled: with torch.compile, which takes minutes first.
+        fast: the folder's student, which samples in few evaluations (docs/distill.md).
 
     Raises:
-        SuperresError: no model there, one of another kind, a device or a precision that cannot be
-            used.
+        SuperresError: no model there, one of another kind or without a student, a device or a
+            precision that cannot be used.
     """
     if precision not in PRECISIONS:
         raise SuperresError(f"precision: must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     found = find_model(folder).folder
-    model = load_model(found, pick_device(device, apple=True), Computing(precision, compiled))
+    how = Computing(precision, compiled)
+    model = load_model(found, pick_device(device, apple=True), how, fast)
     usual = Tiling().fitting(model.spec.scale)
     tiling = Tiling(usual.window if window is None else window, batch)
     return Restorer(model, tiling, entropy_estimator or estimator_beside(found))

@@ -10,7 +10,7 @@ from superres.core.params import Precision, Section
 from superres.networks.config import Condition
 
 SamplerName = Literal["ddpm", "ddim", "dpmpp_2m", "dpmpp_2m_sde", "heun"]
-Spacing = Literal["linear", "quadratic", "trailing", "karras", "angle"]
+Spacing = Literal["linear", "quadratic", "trailing", "karras", "angle", "trailing_angle"]
 
 
 class GuidanceParams(Section):
@@ -36,7 +36,8 @@ class SamplerParams(Section):
     spacing: Spacing
     """How they are spread: `linear` is the reference's; `karras` and `quadratic` look more often
     where little noise is left, `angle` where half of the variance is noise; `trailing` ends before
-    the cleanest, which suits the solvers of second order (`dpmpp_2m`, `dpmpp_2m_sde`, `heun`)."""
+    the cleanest, which suits the solvers of second order (`dpmpp_2m`, `dpmpp_2m_sde`, `heun`);
+    `trailing_angle` is `angle` without an evaluation of the cleanest, for very few steps."""
     eta: Annotated[float, Field(ge=0, le=1)]
     """Noise of `ddim`: 0 is deterministic, 1 is as noisy as ancestral sampling."""
     temperature: Annotated[float, Field(ge=0, le=1)]

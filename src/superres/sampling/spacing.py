@@ -85,11 +85,21 @@ def _angle(alphas_cumprod: np.ndarray, steps: int) -> np.ndarray:
     )
 
 
+def _trailing_angle(alphas_cumprod: np.ndarray, steps: int) -> np.ndarray:
+    # Even in the angle as `angle` is, but down to one step short of clean as `trailing` is: a last
+    # evaluation where nothing is noise would change nothing.
+    angles = np.arccos(np.sqrt(alphas_cumprod))
+    return np.interp(
+        angles[-1] * np.arange(1, steps + 1) / steps, angles, np.arange(len(alphas_cumprod))
+    )
+
+
 SPACINGS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "quadratic": _quadratic,
     "trailing": _trailing,
     "karras": _karras,
     "angle": _angle,
+    "trailing_angle": _trailing_angle,
 }
 """Beside `linear`, which is `space_timesteps`."""
 

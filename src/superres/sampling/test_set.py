@@ -17,6 +17,7 @@ import torch
 from tqdm import tqdm
 
 from superres.core.distributed import Processes, connected, entered_by_first, on_first
+from superres.core.errors import SuperresError
 from superres.core.fingerprints import fingerprint, source_digests
 from superres.core.hashing import sha256_of
 from superres.core.precision import Computing
@@ -25,8 +26,9 @@ from superres.core.storage import MANIFEST, ShardWriter, replacing_folder, write
 from superres.core.tensors import to_pictures
 from superres.core.unfinished import Unfinished
 from superres.degradation.dataset import PairSet
-from superres.model.folder import WEIGHTS, load_model
+from superres.model.folder import WEIGHTS, is_model, load_model, read_spec
 from superres.model.resolver import SuperResolver
+from superres.model.spec import ModelSpec
 from superres.sampling.batch import Batch, Sampling
 from superres.sampling.config import SamplerParams
 from superres.sampling.finished_batches import FinishedBatches
@@ -39,6 +41,7 @@ def restore_tiles(
     tiles: str | Path,
     pairs: str | Path,
     out: str | Path,
+    student_folder: str | Path | None = None,
 ) -> dict[str, int]:
     """Restore every test pair: one sample, the estimate, and the mean where repeats > 1.
 
@@ -53,6 +56,8 @@ def restore_tiles(
         out: folder of restored tiles: shards named after the contender, a manifest with a row per
             contender and tile, and `sampling.json`: the sampler's params, and `evaluations`, how
             often the network was evaluated for each sample of a tile, with those of guidance.
+        student_folder: where it is a model folder, that model restores instead, by the sampler,
+            steps and spacing that it was distilled for in the place of those of `params`.
 
     Returns:
         Facts for the timing table.
@@ -61,6 +66,9 @@ def restore_tiles(
         SuperresError: a model that does not fit the pairs, more steps than it was trained on,
             nowhere to write, or the same sampling is at work already.
     """
+    if student_folder is not None and is_model(student_folder):
+        model_folder = student_folder
+        params = _as_distilled(params, read_spec(model_folder))
     with connected(apple=True) as processes:
         how = Computing(params.precision, params.compile)
         model = load_model(model_folder, processes.device, how)
@@ -76,6 +84,24 @@ def restore_tiles(
             images = sampler.restore()
             on_first(processes, partial(sampler.deliver, Path(out)))
     return {"images": images}
+
+
+def _as_distilled(params: SamplerParams, student: ModelSpec) -> SamplerParams:
+    """Return params with the sampler, steps and spacing that a student was distilled for.
+
+    Raises:
+        SuperresError: guidance, which none was distilled for.
+    """
+    own = student.sampling
+    if own is None:
+        return params
+    if params.guidance.scale:
+        raise SuperresError(
+            f"params.yaml: sampler.guidance.scale: must be 0 for a student, got "
+            f"{params.guidance.scale}"
+        )
+    told = {"name": own.sampler, "steps": own.steps, "spacing": own.spacing, "eta": 0.0}
+    return SamplerParams.model_validate(params.model_dump() | told)
 
 
 class _TestSet:
@@ -174,7 +200,9 @@ class _TestSet:
 
     def _described(self) -> dict[str, object]:
         params, spec = self._params, self._model.spec
+        own = {"student": True} if spec.sampling is not None and spec.sampling.student else {}
         return {
+            **own,
             "sampler": params.name,
             "steps": params.steps,
             "evaluations": self._way.evaluations,

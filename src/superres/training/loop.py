@@ -65,29 +65,47 @@ def train(
         name = training_name([model, diffusion, params], read)
         progress = Progress(out.parent / ".progress", name)
         setup = partial(Trainer, model, diffusion, params, tiles, pairs, processes)
+
+        def deliver(log: list[Row]) -> None:
+            publish_previews(progress.previews, previews)
+            progress.deliver(log, out)
+
         with entered_by_first(processes, progress.locked()):
-            return _trained(setup, progress, out, log_file, previews)
+            return trained(setup, progress, deliver, log_file, previews)
 
 
-def _trained(
-    setup: Callable[[], Trainer], progress: Progress, out: Path, log_file: Path, previews: Path
+def trained(
+    setup: Callable[[], Trainer],
+    progress: Progress,
+    deliver: Callable[[list[Row]], object],
+    log_file: Path,
+    previews: Path | None = None,
 ) -> dict[str, Any]:
-    """Do the work of `train`, and let go of the network when it is done."""
+    """Train what `setup` makes to its end, and let go of the network when it is done.
+
+    Args:
+        setup: makes the training.
+        progress: its unfinished work, locked.
+        deliver: called with the whole log when all is done, by the first process.
+        log_file: see `train`.
+        previews: likewise; none where `train.previews` asks for none.
+
+    Returns:
+        Facts for the timing table.
+
+    Raises:
+        SuperresError: as `train`.
+    """
     trainer = setup()
     log = _begin(trainer, progress)
     monitor = Monitor(log_file, trainer.params, trainer.step, trainer.processes)
-
-    def deliver() -> None:
-        publish_previews(progress.previews, previews)
-        progress.deliver(log, out)
-
     # ---- train
     with StopRequests() as stop, monitor:
         _run(trainer, progress, log, monitor, stop, previews)
     # ---- deliver
     with writing(log_file.parent):
         monitor.write(log)
-        on_first(trainer.processes, deliver)
+        on_first(trainer.processes, partial(deliver, log))
     return monitor.facts(trainer.loader.waited)
 
 
@@ -110,7 +128,7 @@ def _run(
     log: list[Row],
     monitor: Monitor,
     stop: StopRequests,
-    previews: Path,
+    previews: Path | None,
 ) -> None:
     """Train to the last step, or to where it is asked to stop (SystemExit)."""
     params, processes = trainer.params, trainer.processes
@@ -142,7 +160,7 @@ def _run(
         with writing(progress.folder):
             if checkpoint:
                 trainer.save_checkpoint(progress.checkpoint(trainer.step))
-            if shown:
+            if shown and previews is not None:
                 with trainer.averaged():
                     show_preview(trainer, progress.previews, previews)
             if row:

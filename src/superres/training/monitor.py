@@ -43,8 +43,8 @@ WARM_UP, TIMED = 3, 10
 WORST = 3
 """Tiles that are named."""
 TENSORBOARD_VARIABLE = "SUPERRES_TENSORBOARD"
-SPEED = "train_speed.csv"
-"""Beside the log: images per second and memory, which no stage's output may hold."""
+SPEED = "{}_speed.csv"
+"""Beside the log, by its name: images per second and memory, which no stage's output may hold."""
 WRITE_EVERY = 5.0
 """Seconds between writings of the tables, at least; the last rows are written in any case."""
 
@@ -279,7 +279,9 @@ class Monitor:
         if not self._processes.writes:
             return
         write_csv(self._log_file, pd.DataFrame(log))
-        write_csv(self._log_file.with_name(SPEED), pd.DataFrame(self._speed))
+        write_csv(
+            self._log_file.with_name(SPEED.format(self._log_file.stem)), pd.DataFrame(self._speed)
+        )
         self._written = time.perf_counter()
 
     def facts(self, waited: float) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from superres.training.config import TrainParams
 from superres.training.data import Batches, FreshCorruptions, validation_batch
 from superres.training.ema import Averages
 from superres.training.monitor import Fault, Health, Row, StepRecord, Window
-from superres.training.objectives import make_objective, mean
+from superres.training.objectives import Objective, make_objective, mean
 from superres.training.optimizer import Optimizer
 from superres.training.prefetch import Loader, passes_per_process, spans
 from superres.training.start import NOISE, starting_weights
@@ -48,6 +48,8 @@ class Trainer:
         tiles: folder of tiles.
         pairs: folder of pairs.
         processes: this process among those of the training.
+        make: makes the objective of the model, instead of what `train.loss` names. Weights from
+            which it takes `requires_grad` stay as training begins.
 
     Raises:
         SuperresError: params that no network can be built from, data that do not fit, or a batch
@@ -62,6 +64,7 @@ class Trainer:
         tiles: str | Path,
         pairs: str | Path,
         processes: Processes,
+        make: Callable[[SuperResolver], Objective] | None = None,
     ) -> None:
         if processes.sharded and train.precision == "fp16":
             raise SuperresError(messages.fp16_not_sharded(SHARD_VARIABLE))
@@ -97,8 +100,11 @@ class Trainer:
             "batch": train.batch,
             "parameters": self.model.parameters(),
         }
+        if make is None:
+            self.objective = make_objective(self.model, train.loss, train.precision)
+        else:
+            self.objective = make(self.model)
         self._prepare_network()
-        self.objective = make_objective(self.model, train.loss, train.precision)
         self.averages = Averages(self._local_weights(), train.averaging)
         self.optimizer = Optimizer(self.weights, train, self.device)
         fresh = FreshCorruptions(
@@ -129,7 +135,9 @@ class Trainer:
             network, network.shard_blocks(), methods=["prepare"]
         )
         # Under the names that the model's file has, whatever wraps the network.
-        self.weights = dict(network.named_parameters())
+        named = dict(network.named_parameters())
+        self.weights = {name: weight for name, weight in named.items() if weight.requires_grad}
+        self.frozen = {name: w.detach() for name, w in named.items() if not w.requires_grad}
         self._terms_named: list[str] = []
 
     def _loader(self) -> Loader:
@@ -290,7 +298,7 @@ class Trainer:
             averages.resume(self._full(self.averages.tensors()))
 
         def write() -> None:
-            save_model(folder, spec, averages.classic)
+            save_model(folder, spec, self.frozen | averages.classic)
             averages.save_snapshots(folder, self.step)
 
         on_first(self.processes, write)
