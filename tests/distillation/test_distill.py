@@ -17,6 +17,7 @@ from PIL import Image
 from students import USUAL, build, train_student
 
 import superres
+from superres.app.settings import FEW, Settings, command, sampling_options
 from superres.cli import main
 from superres.config.check import check_params
 from superres.core.errors import SuperresError
@@ -202,6 +203,13 @@ def test_a_student_has_no_likelihood(
     assert main(["likelihood", str(tmp_path / "out"), *named]) != 0
     said = capsys.readouterr().err
     assert "a student, distilled for the few timesteps that it samples at, has no bound" in said
+
+
+def test_the_page_samples_a_student_in_its_own_way(run: Path, student: Path) -> None:
+    told = {folder: Settings(str(folder), {}, FEW) for folder in (run / "best", student)}
+    assert "--steps 15" in command(told[run / "best"], "a.png")
+    assert command(told[student], "a.png").endswith(f"--model {student} --sample")
+    assert sampling_options(Settings(str(student), {})) == {"estimate": True}
 
 
 def test_the_stage_without_a_student_loads_no_torch(tmp_path: Path) -> None:

@@ -163,3 +163,10 @@ def test_more_steps_than_timesteps_are_refused_by_the_name_of_the_option() -> No
             SuperresError, match=rf"^sampler\.steps: must be between 1 and 100, .*, got {steps}$"
         ):
             check_steps("sampler.steps", steps, diffusion)
+
+
+def test_trailing_angle_ends_a_step_before_clean() -> None:
+    alphas = np.cumprod(1 - make_betas("linear", 4000))
+    angles = np.degrees(np.arccos(np.sqrt(alphas[choose_timesteps(alphas, 4, "trailing_angle")])))
+    assert np.allclose(angles, [22.5, 45, 67.5, 90], atol=0.5)
+    assert choose_timesteps(alphas, 1, "trailing_angle") == [3999]

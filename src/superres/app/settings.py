@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from superres.model.folder import is_student
 from superres.model.found import find_model
 
 ESTIMATE, FEW, MANY = "estimate", "few steps", "many steps"
@@ -57,7 +58,7 @@ def command(
     for corruption, value in settings.entropies.items():
         if value:
             words += [f"--{corruption.replace('_', '-')}", f"{value:g}"]
-    for option, value in DETAILS[settings.detail].items():
+    for option, value in sampling_options(settings).items():
         if option == "estimate":
             words.append("--estimate" if value else "--sample")
         else:
@@ -67,6 +68,13 @@ def command(
     if settings.seed:
         words += ["--seed", str(settings.seed)]
     return shlex.join([*words, *options])
+
+
+def sampling_options(settings: Settings) -> Mapping[str, Any]:
+    """Return what `superres restore` is told of sampling; a student has one way, its own."""
+    if settings.detail != ESTIMATE and is_student(settings.model):
+        return {"estimate": False}
+    return DETAILS[settings.detail]
 
 
 def restored_name(name: str, suffix: str) -> str:

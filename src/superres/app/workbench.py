@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from superres.app.settings import DETAILS, ESTIMATE, Settings, numbered, restored_name
+from superres.app.settings import (
+    DETAILS,
+    ESTIMATE,
+    Settings,
+    numbered,
+    restored_name,
+    sampling_options,
+)
 from superres.core.errors import SuperresError
 from superres.core.images import UnreadableImage, decoding
 from superres.restoration.entropy_sheet import grid_of
@@ -175,7 +182,7 @@ class Workbench:
         if settings.detail == ESTIMATE:
             return None
         restorer = self.restorer(settings.model)
-        how = restorer.sampling(**DETAILS[settings.detail])
+        how = restorer.sampling(**sampling_options(settings))
         restorer.check(how)
         return how
 

@@ -10,7 +10,7 @@ from superres.core.errors import SuperresError
 from superres.core.storage import replacing_folder, write_csv
 from superres.degradation.dataset import PairSet
 from superres.explore.bits_per_dim import measure_bits
-from superres.model.folder import load_model
+from superres.model.folder import is_student, load_model
 from superres.sampling.spacing import check_steps
 
 
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out.exists() and not args.overwrite:
         raise SuperresError(f"{args.out}: exists already; --overwrite replaces it")
     model = load_model(args.model, pick_device())
-    if model.spec.sampling is not None and model.spec.sampling.student:
+    if is_student(args.model):
         raise SuperresError(
             f"{args.model}: a student, distilled for the few timesteps that it samples at, has no "
             "bound over all of them; its teacher has"

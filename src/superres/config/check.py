@@ -117,8 +117,7 @@ def _conflicts(params: Params) -> list[str]:
     limit = params.diffusion.timesteps
     steps = {
         "select.steps": params.select.steps,
-        "distill.steps": params.distill.steps,
-        "distill.teacher_steps": params.distill.teacher_steps,
+        "distill.teacher_steps": params.distill.teacher_steps if params.distill.steps else 0,
         "sampler.steps": params.sampler.steps,
         "explore.grid_steps": params.explore.grid_steps,
     }
