@@ -99,7 +99,7 @@ def test_what_the_spacings_look_like() -> None:
 @pytest.mark.parametrize(
     ("steps", "spacing", "message"),
     [
-        (5, "even", "linear, quadratic, trailing, karras, angle, got 'even'"),
+        (5, "even", "trailing, karras, angle, trailing_angle, got 'even'"),
         (101, "karras", "from 1 to 100, got 101"),
         (0, "trailing", "from 1 to 100, got 0"),
         ("ddim10", "quadratic", "from 1 to 100, got 'ddim10'"),
