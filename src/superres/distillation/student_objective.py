@@ -23,7 +23,7 @@ from torch import Tensor
 
 from superres.core.precision import PRECISIONS
 from superres.diffusion.prediction import drive
-from superres.diffusion.timesteps import UniformTimesteps
+from superres.diffusion.timesteps import TimestepSampler, UniformTimesteps
 from superres.diffusion.variational import mean_over_pixels
 from superres.distillation.config import DistillParams
 from superres.model.resolver import Conditioned, SuperResolver
@@ -55,7 +55,7 @@ class Distillation:
         self, model: SuperResolver, teacher: SuperResolver | None, params: DistillParams
     ) -> None:
         self.model = model
-        self.timesteps = UniformTimesteps(model.diffusion.timesteps)
+        self.timesteps: TimestepSampler = UniformTimesteps(model.diffusion.timesteps)
         self._params = params
         self._teacher = teacher
         self._dtype = PRECISIONS[params.precision]
