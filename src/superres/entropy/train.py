@@ -33,8 +33,8 @@ from superres.entropy.network import CELL, LEVELS, EntropyNetwork
 STREAM = "strengths"
 """Part of the names that random draws have; another word would draw other numbers."""
 
-ENDS = 0.1
-"""How far beyond [0, 1] entropies of `evenly` are drawn, to be moved to its ends."""
+ABSENT, MILD, MILDEST = 0.15, 0.2, 0.3
+"""Of entropies of `evenly`: the shares that are 0, and that are drawn from below `MILDEST`."""
 
 NO_CORRUPTIONS = "no corruptions: there is nothing to estimate"
 
@@ -168,14 +168,15 @@ class Pictures:
     def _entropies(self, draws: np.random.Generator) -> dict[str, float]:
         """Return entropies as `degrade` draws them, those of `params.evenly` evenly where applied.
 
-        Both ends come a little more often than what lies between: as they are, and as bad as can
-        be, is what pictures often are.
+        Except that mild ones, and none, come oftener still: taking a clean picture for a blurred
+        one spoils it most.
         """
         degradation = self._train.degradation
         entropies = draw_entropies(degradation, draws)
         for step in degradation.corruptions:
             if step.name in self._params.evenly and entropies[step.name] > 0:
-                unit = min(max(draws.uniform(-ENDS, 1 + ENDS), 0.0), 1.0)
+                kind, unit = draws.random(2)
+                unit *= 0.0 if kind < ABSENT else MILDEST if kind < ABSENT + MILD else 1.0
                 entropies[step.name] = round(step.low + (step.high - step.low) * unit, 6)
         return entropies
 
