@@ -121,7 +121,11 @@ def test_stage_runs_with_its_declared_inputs_alone_and_repeats(
     change what it writes.
     """
     stage = yaml.safe_load((project / "dvc.yaml").read_text())["stages"][name]
-    named = {"${data.source}": "photographs", "${train.start_from}": "models/noise"}
+    named = {
+        "${data.source}": "photographs",
+        "${train.start_from}": "models/noise",
+        "${entropy.start_from}": "models/noise",
+    }
     for declared in stage["deps"]:
         dependency = named.get(declared, declared)
         source, target = project / dependency, tmp_path / dependency

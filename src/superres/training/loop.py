@@ -15,6 +15,7 @@ from typing import Any
 
 from superres.core.distributed import Processes, connected, entered_by_first, on_first
 from superres.core.errors import SuperresError
+from superres.core.state_dicts import NOISE
 from superres.diffusion.config import DiffusionParams
 from superres.networks.config import ModelParams
 from superres.training import messages
@@ -24,7 +25,6 @@ from superres.training.memory import network_that_fits, step_that_fits
 from superres.training.monitor import Fault, Monitor, Row, StopRequests
 from superres.training.optimizer import learning_rate
 from superres.training.previews import publish_previews, show_preview
-from superres.training.start import NOISE
 from superres.training.trainer import Trainer
 
 

@@ -9,13 +9,10 @@ import torch
 from torch import Tensor
 
 from superres.core.errors import SuperresError
-from superres.core.state_dicts import tensor_faults
+from superres.core.state_dicts import NOISE, tensor_faults
 from superres.model.folder import ModelSpec, read_spec, read_weights
 from superres.networks.protocol import Network
 
-NOISE = "models/noise"
-"""The folder, of no model, that `train.start_from` names where training begins with noise: DVC
-wants the folder that a stage depends on to be there."""
 PREDICTED = (
     *("prediction", "preconditioning", "variance", "target", "residual_base", "residual_scale"),
     *("schedule", "timesteps", "rescale_timesteps"),

@@ -19,6 +19,7 @@ from superres.core.distributed import (
 )
 from superres.core.errors import SuperresError
 from superres.core.seeding import derive_seed
+from superres.core.state_dicts import NOISE
 from superres.degradation.dataset import PairSet
 from superres.diffusion.config import DiffusionParams
 from superres.model.folder import ModelSpec, SuperResolver, save_model
@@ -33,7 +34,7 @@ from superres.training.monitor import Fault, Health, Row, StepRecord, Window
 from superres.training.objectives import Objective, make_objective, mean
 from superres.training.optimizer import Optimizer
 from superres.training.prefetch import Loader, passes_per_process, spans
-from superres.training.start import NOISE, starting_weights
+from superres.training.start import starting_weights
 
 VALIDATION_TILES = 64
 
