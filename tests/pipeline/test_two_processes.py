@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from forking import End, Run, story
@@ -14,12 +17,15 @@ from support import environment, tiny_params, write_yaml
 from tiny_trial import build
 
 STAGES = {
+    "sample": ("sample.py", ("data/samples",)),
     "select": ("select_best.py", ("models/best", "reports/selection.csv")),
     "explore": ("explore.py", ("reports/explore",)),
     "reference": ("reference.py", ("data/reference",)),
     "evaluate": ("evaluate.py", ("reports",)),
 }
 """By name: the script, and what it writes."""
+MEASURED = [name for name in STAGES if name != "sample"]
+"""`tests/sampling` has the other."""
 SMALL = """
 from functools import partial
 import torch
@@ -97,29 +103,40 @@ class Ends(NamedTuple):
 
     one: Path
     two: Path
+    whole: Path
+    """One process, all features held."""
+    shared: Path
+    """The same by two."""
     ends: dict[str, End]
 
 
-@pytest.fixture(scope="module", params=[7, 100], ids=["moments", "all features held"])
-def ends(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ends:
-    """Run all stages, of 18 test tiles: with features of 7 of them held, and of all."""
+@pytest.fixture(scope="module")
+def ends(tmp_path_factory: pytest.TempPathFactory) -> Ends:
+    """Run all stages, of 18 test tiles with features of 7 of them held; then with all held."""
     trial = build(tmp_path_factory.mktemp("trial"))
-    one, two = (workspace(trial, tmp_path_factory.mktemp(name)) for name in ("one", "two"))
+    folders = [tmp_path_factory.mktemp(name) for name in ("one", "two", "whole", "shared")]
+    one, two, *whole = (workspace(trial, folder) for folder in folders)
 
-    def run(folder: Path, stage: str, hook: str, processes: int = 1) -> Run:
-        given = {"SUPERRES_CACHE": str(folder / "cache"), "HELD": str(request.param)}
+    def run(folder: Path, stage: str, processes: int = 1, hook: str = SMALL) -> Run:
+        given = {"SUPERRES_CACHE": str(folder / "cache")}
+        given["HELD"] = "7" if folder in (one, two) else "100"
         given["SUPERRES_INCEPTION"] = str(folder / "weights.pth")
-        return Run(str(folder), hook, processes, None, given, stage)
+        return Run(str(folder), hook, processes, None, given, STAGES[stage][0])
 
-    runs = {f"sample {folder.name}": run(folder, "sample.py", "") for folder in (one, two)}
-    for name, (script, _) in STAGES.items():
-        runs[f"{name} on one"] = run(one, script, SMALL)
-        for death, (stage, rank, hook) in DEATHS.items() if request.param == 7 else ():
+    runs = {"sample": run(one, "sample")}
+    for folder in (two, *whole):
+        (folder / "data/samples").symlink_to(one / "data/samples")
+    for name in MEASURED:
+        runs[f"{name} on one"] = run(one, name)
+        for death, (stage, rank, hook) in DEATHS.items():
             if stage == name:
-                runs[death] = run(two, script, SMALL + dying(rank, hook), 2)
-        runs[f"{name} on two"] = run(two, script, SMALL, 2)
+                runs[death] = run(two, name, 2, SMALL + dying(rank, hook))
+        runs[f"{name} on two"] = run(two, name, 2)
+    for folder, count in zip(whole, (1, 2), strict=True):
+        for name in ("reference", "evaluate"):
+            runs[f"{name}, all held, {count}"] = run(folder, name, count)
     found = story(list(runs.values()), environment())
-    return Ends(one, two, dict(zip(runs, found, strict=True)))
+    return Ends(one, two, *whole, dict(zip(runs, found, strict=True)))
 
 
 def written(folder: Path, names: tuple[str, ...]) -> dict[str, bytes]:
@@ -133,7 +150,7 @@ def written(folder: Path, names: tuple[str, ...]) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", MEASURED)
 def test_two_processes_write_the_bytes_of_one(ends: Ends, stage: str) -> None:
     for run in (f"{stage} on one", f"{stage} on two"):
         assert not any(ends.ends[run].statuses), ends.ends[run].output
@@ -142,18 +159,28 @@ def test_two_processes_write_the_bytes_of_one(ends: Ends, stage: str) -> None:
     assert written(ends.two, STAGES[stage][1]) == expected
 
 
+def test_so_they_do_where_all_features_are_held(ends: Ends) -> None:
+    for name in ("reference", "evaluate"):
+        for count in (1, 2):
+            end = ends.ends[f"{name}, all held, {count}"]
+            assert not any(end.statuses), end.output
+        names = STAGES[name][1]
+        assert written(ends.shared, names) == written(ends.whole, names)
+        assert written(ends.shared, names) != written(ends.two, names)
+
+
 def test_figures_of_features_are_among_them(ends: Ends) -> None:
-    metrics = (ends.two / "reports/metrics.json").read_text()
-    assert metrics.count('"fid": null') == 0 and metrics.count('"fid": ') == 4
-    held = (ends.two / "data/reference/inception-held.npy").stat().st_size - 128
-    assert held in (7 * 64 * 4, 18 * 64 * 4)
-    assert "fid" in (ends.two / "reports/selection.csv").read_text()
+    for folder, held in ((ends.two, 7), (ends.shared, 18)):
+        metrics = json.loads((folder / "reports/metrics.json").read_text())
+        for contender in ("model", "estimate", "mean", "bicubic"):
+            assert metrics[contender]["fid"] > 0
+        features = np.load(folder / "data/reference/inception-held.npy")
+        assert features.shape == (held, 64)
+    assert pd.read_csv(ends.two / "reports/selection.csv")["fid"].notna().all()
 
 
 @pytest.mark.parametrize("death", DEATHS)
 def test_a_process_that_dies_ends_the_stage_with_one_line(ends: Ends, death: str) -> None:
-    if death not in ends.ends:
-        pytest.skip("killed where moments are kept")
     stage, rank, hook = DEATHS[death]
     end = ends.ends[death]
     fails = hook == FAILING
@@ -165,9 +192,6 @@ def test_a_process_that_dies_ends_the_stage_with_one_line(ends: Ends, death: str
 
 
 def test_a_selection_whose_second_process_died_goes_on(ends: Ends) -> None:
-    """The first candidate's scores were kept; the second is scored again, with the rest."""
-    if "select, the second" not in ends.ends:
-        pytest.skip("killed where moments are kept")
-    assert "2 candidates" not in ends.ends["select, the second"].output
+    """The first candidate's scores are kept, and the progress bar begins behind them."""
     assert "select, by 2: 100%" in ends.ends["select on two"].output
     assert not (ends.two / "models/.selection").exists()
