@@ -55,6 +55,7 @@ def measured(name: str, folder: Path, tiles: int, steps: int) -> str:
         scale=SCALE,
         entropies=["blur", "jpeg"],
         degradation={"scale": SCALE},
+        dropped=[],
         provenance={},
     )
     torch.manual_seed(0)
