@@ -123,12 +123,12 @@ class Quick(torch.nn.Module):
 
 
 def test_memory_does_not_grow_with_the_number_of_pictures(monkeypatch):
-    """Four times as many pictures, and what the moments and the features held need is all."""
+    """Of two blocks and of eight; what the moments and the features held need is all."""
     monkeypatch.setattr(features, "BLOCK", 8)
     monkeypatch.setattr(features, "prepare", lambda pixels: pixels.float())
     picture = pictures(1, 4)[0]
     peaks = []
-    for count in (32, 32, 128):  # the first loads what is loaded once
+    for count in (16, 16, 64):  # the first loads what is loaded once
         tracemalloc.start()
         ids = [str(number) for number in range(count)]
         describe_pictures(Quick(), lambda _: picture, ids, ALONE, lambda _: None, 8)
@@ -136,4 +136,4 @@ def test_memory_does_not_grow_with_the_number_of_pictures(monkeypatch):
         tracemalloc.stop()
     moments = WIDTH**2 * 8
     assert peaks[2] < 1.02 * peaks[1]
-    assert peaks[2] < 5 * moments
+    assert peaks[2] < 5.5 * moments  # of all, of a block, and what adding one takes

@@ -61,7 +61,9 @@ class Moments:
         apart = mean - self.mean
         total = self.count + count
         self._scatter += scatter
-        self._scatter += np.outer(apart, apart) * (self.count * count / total)
+        between = np.outer(apart, apart)
+        between *= self.count * count / total
+        self._scatter += between
         self.mean = self.mean + apart * (count / total)
         self.count = total
 
