@@ -21,6 +21,7 @@ import pandas as pd
 import torch
 
 from superres.core.device import pick_device
+from superres.core.distributed import Processes
 from superres.core.storage import write_csv
 from superres.core.tensors import to_pictures
 from superres.degradation.dataset import PairSet
@@ -99,8 +100,12 @@ def measure(
     ]
     fid = None
     if network is not None:
-        described = [describe_pictures(network, tiles, ids) for tiles in (single[0], originals)]
-        fid = frechet_distance(*described)
+        alone = Processes(0, 1, model.device)
+        described = [
+            describe_pictures(network, tiles.__getitem__, ids, alone, lambda _: None)
+            for tiles in (single[0], originals)
+        ]
+        fid = frechet_distance(*(one for one in described if one is not None))
     return {
         **{key: asdict(how)[key] for key in ("sampler", "steps", "spacing", "temperature")},
         "evaluations": evaluations(how.sampler, how.steps),

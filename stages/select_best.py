@@ -1,12 +1,14 @@
 """select: checkpoints + val pairs -> the best model and the scores of all.
 
-The file is not called `select.py`, which would shadow the standard library's module.
+On several GPUs the script gives way to a launcher, which starts it once for each. It is not called
+`select.py`, which would shadow the standard library's module.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from superres.core.launch import first_process, launch
 from superres.core.params import load_section
 from superres.core.stage import run_stage
 from superres.selection.config import SelectParams
@@ -16,6 +18,7 @@ from superres.training.config import LossParams
 
 def main() -> dict[str, Any]:
     """Run the stage."""
+    launch(__file__)
     return select_model(
         load_section("select", SelectParams),
         load_section("train.loss", LossParams),
@@ -28,4 +31,4 @@ def main() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run_stage("select", main)
+    run_stage("select", main, timed=first_process())

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from superres.config.check import Params, check_params
+from superres.core.distributed import Processes
 from superres.core.params import parse_section
 from superres.data.tiling import tile_photographs
 from superres.degradation.pairs import degrade_tiles
@@ -67,7 +68,8 @@ def params(**changes: Any) -> ExploreParams:
 
 
 def trial(run: Path, **changes: Any) -> Trial:
-    return Trial(params(**changes), run / "model", run / "tiles", run / "pairs")
+    alone = Processes(0, 1, torch.device("cpu"))
+    return Trial(params(**changes), run / "model", run / "tiles", run / "pairs", alone)
 
 
 def write(run: Path, out: Path, **changes: Any) -> dict[str, Any]:

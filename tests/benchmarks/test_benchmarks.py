@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,16 @@ def test_the_table_of_entropies(project: Path) -> None:
         project, sys.executable, script, "--pictures=no-pictures", "--count=1", check=False
     )
     assert failed.returncode and "no-pictures: holds no pictures" in failed.stderr
+
+
+def test_the_share_of_the_network_in_sampling() -> None:
+    done = run(ROOT, sys.executable, "-m", "benchmarks.sampling_loop", "3", "2")
+    for line, name in zip(done.stdout.splitlines(), ("default", "small-unet"), strict=True):
+        found = re.match(
+            name + r", 3 tiles, 2 steps: ([\d.]+) % of processor time .*; \w{32}$", line
+        )
+        assert found, line
+        assert 40 < float(found[1]) < 100
 
 
 def test_the_list_of_samplers_is_told(project: Path) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from superres.core.device import pick_device
+from superres.core.distributed import Processes
 from superres.core.progress import progress_bar
 from superres.evaluation.measure import Instruments, PictureSet, measure_contender
 from superres.metrics.catalog import FeatureSettings
@@ -18,6 +19,7 @@ from superres.metrics.swd import descriptors, sliced_distances
 from superres.metrics.weights import ALEXNET, LINEAR, Weights
 
 COUNT = 5
+ALONE = Processes(0, 1, pick_device())
 IDS = [f"t{number}" for number in range(COUNT)]
 HOW = FeatureSettings(KidParams(subsets=3, subset_size=4, seed=0), neighbours=3)
 SWD = SwdParams(patches_per_tile=8, max_patches=100, projections=16, seed=0)
@@ -39,7 +41,7 @@ class Counted:
 def measured(instruments):
     restored, original = Counted(RESTORED), Counted(ORIGINALS)
     with progress_bar(instruments.passes * COUNT, "test", "picture") as bar:
-        found = measure_contender(restored, PictureSet(IDS, original), instruments, bar)
+        found = measure_contender(restored, PictureSet(IDS, original), instruments, ALONE, bar)
         assert bar.n == instruments.passes * COUNT
     return found, restored.reads, original.reads
 

@@ -3,7 +3,9 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from superres.core.distributed import Processes
 from superres.core.errors import SuperresError
 from superres.core.hashing import sha256_of
 from superres.core.storage import ShardWriter, write_csv, write_json
@@ -114,7 +116,8 @@ def described(tiles, tmp_path, monkeypatch, inception_file):
 
 def test_features_of_test_tiles_with_what_made_them(described, tiles, inception_file):
     found = read_reference(PARAMS, IDS, described)
-    expected = describe_pictures(load_inception(inception_file), tiles[1][:3], IDS)
+    network, alone = load_inception(inception_file), Processes(0, 1, torch.device("cpu"))
+    expected = describe_pictures(network, tiles[1].__getitem__, IDS, alone, lambda _: None)
     assert np.array_equal(found.features.held, expected.held)
     assert np.allclose(found.features.covariance, expected.covariance, rtol=1e-9, atol=1e-9)
     assert found.inception["state"] == "there"

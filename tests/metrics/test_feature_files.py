@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from superres.core.distributed import Processes
 from superres.core.progress import progress_bar
 from superres.metrics import feature_files
 from superres.metrics.feature_files import (
@@ -15,6 +16,7 @@ from superres.metrics.inception import load_inception
 from superres.metrics.weights import Weights, cache_folder
 
 IDS = ["a", "b", "c"]
+ALONE = Processes(0, 1, torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,8 @@ def describe(network, tmp_path, monkeypatch):
             for picture, name in zip(pictures(seed), ids, strict=True):
                 digest.add(picture, name)
             key = digest.hexdigest()
-            found = describe_cached(network, key, lambda: iter(pictures(seed)), ids, bar)
+            read = pictures(seed).__getitem__
+            found = describe_cached(network, key, read, ids, ALONE, bar)
             assert bar.n == 3
         return found
 

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from superres.config.check import Params, check_params
 from superres.core.errors import SuperresError
 from superres.core.storage import Shards, read_manifest
 from superres.degradation.dataset import PairSet
 from superres.model.folder import load_model, save_model
+from superres.networks.conditional_unet import SuperResUNet
 from superres.sampling.batch import Sampling
 from superres.sampling.test_set import restore_tiles
 from support import tiny_params, write_yaml
@@ -43,6 +45,22 @@ def restore(
 def tiles(folder: Path, contender: str) -> np.ndarray:
     rows = read_manifest(folder)
     return Shards(folder).stack(rows[rows["contender"] == contender])
+
+
+def test_what_the_network_says_of_a_batch_is_computed_once_for_all_its_samples(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[int] = []
+    real = SuperResUNet.prepare
+
+    def counted(network: SuperResUNet, low: Tensor, *others: Any) -> Any:
+        prepared.append(len(low))
+        return real(network, low, *others)
+
+    monkeypatch.setattr(SuperResUNet, "prepare", counted)
+    restore(project, tmp_path, "a", repeats=3, batch=4)
+    count = len(PairSet(project / "data/tiles", project / "data/pairs", "test"))
+    assert sum(prepared) == count and len(prepared) == -(-count // 4)
 
 
 def test_every_test_pair_is_restored_by_every_contender(project: Path, tmp_path: Path) -> None:

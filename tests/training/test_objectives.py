@@ -8,7 +8,7 @@ import torch
 from trainings import trainer, weights
 
 from superres.diffusion.losses import LOSSES
-from superres.diffusion.timesteps import UniformTimesteps
+from superres.diffusion.timesteps import UniformTimesteps, spread
 from superres.model.folder import SuperResolver
 from superres.training.config import LossParams
 from superres.training.data import (
@@ -65,7 +65,8 @@ def test_losses_of_tiles_do_not_depend_on_how_many_are_evaluated_at_once(
     project: Path, tmp_path: Path
 ) -> None:
     made = trainer(project, tmp_path)
-    together, apart = (each(made.objective, made.validation, size) for size in (16, 3))
+    timesteps = spread(len(made.validation.high), made.model.diffusion.timesteps)
+    together, apart = (each(made.objective, made.validation, timesteps, n) for n in (16, 3))
     assert together.shape == (len(made.validation.high),)
     torch.testing.assert_close(together, apart, rtol=1e-4, atol=1e-5)
     assert mean(made.objective, made.validation, 16) == together.mean().item()

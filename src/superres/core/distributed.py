@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -25,6 +25,10 @@ from superres.core.errors import SuperresError
 
 SHARD_VARIABLE = "SUPERRES_SHARD"
 """Set, weights are divided among the processes, instead of each holding all of them."""
+
+_HOST = torch.device("cpu")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -129,9 +133,82 @@ class Processes:
             dist.broadcast(values, src=0)
         return [bool(value) for value in values.tolist()]
 
-    def deal(self, items: Sequence[int]) -> list[int]:
+    def deal(self, items: Sequence[Item]) -> list[Item]:
         """Return this process's share of items that all processes know, dealt out in turn."""
         return list(items[self.rank :: self.count])
+
+    def in_order(
+        self, pieces: Sequence[Item], mine: Iterable[Result], to_all: bool = False
+    ) -> Iterator[tuple[Item, Result]]:
+        """Yield pieces of work with their results, in their order, whoever has done them.
+
+        What is reduced in this order is the same for any number of processes. They go through the
+        pieces side by side, so that each holds one result of its own and one that it is handed.
+        Every process must go through to the end.
+
+        Args:
+            pieces: known to all.
+            mine: results of this process's share, `deal(pieces)`; each is taken when it is due.
+                They can be pickled.
+            to_all: whether all processes get the results, or only the first, as where they are
+                large; the others then get nothing.
+
+        Raises:
+            SuperresError: another process has ended.
+        """
+        results = iter(mine)
+        for number, piece in enumerate(pieces):
+            owner = number % self.count
+            if owner == 0 and number + self.rank < len(pieces):
+                own = next(results)
+            if self.count == 1:
+                yield piece, own
+            elif to_all:
+                yield piece, self._broadcast(own if owner == self.rank else None, owner)
+            elif self.writes:
+                yield piece, own if owner == 0 else self._received(owner)
+            elif owner == self.rank:
+                with _all_there():
+                    dist.send_object_list([own], dst=0, device=_HOST)
+
+    def by_turns(self, function: Callable[[], Result]) -> Result:
+        """Return what a function gives, the first process's before the others begin.
+
+        For what is fetched once into a cache that the others then read.
+
+        Raises:
+            SuperresError: another process has ended.
+        """
+        if not self.writes:
+            self.wait()
+            return function()
+        try:
+            return function()
+        finally:
+            self.wait()
+
+    def found_by_all(self, found: Item | None, what: str) -> Item | None:
+        """Return what this process has found if the first has found it as well, else None.
+
+        Raises:
+            SuperresError: the first has it and this one has not, or another process has ended.
+        """
+        (there,) = self.of_first([found is not None])
+        if there and found is None:
+            raise SuperresError(f"the first of the processes has {what}, this one has not")
+        return found if there else None
+
+    def _broadcast(self, value: Any, owner: int) -> Any:
+        passed = [value]
+        with _all_there():
+            dist.broadcast_object_list(passed, src=owner, device=_HOST)
+        return passed[0]
+
+    def _received(self, owner: int) -> Any:
+        passed: list[Any] = [None]
+        with _all_there():
+            dist.recv_object_list(passed, src=owner, device=_HOST)
+        return passed[0]
 
 
 @contextmanager

@@ -33,15 +33,28 @@ def text_digest(text: str) -> str:
 
 
 class PicturesDigest:
-    """A digest of pictures, their names and what is done to them; the pictures pass one by one."""
+    """A digest of pictures, their names and what is done to them; the pictures pass one by one.
+
+    It is made of a digest of each, which another process may compute.
+    """
 
     def __init__(self, *settings: str) -> None:
         self._digest = hashlib.blake2b("\x1f".join(settings).encode(), digest_size=16)
 
     def add(self, picture: np.ndarray, name: str) -> None:
         """Take in the next picture, of any shape."""
-        self._digest.update(f"\x1e{name}\x1f{picture.shape}\x1f".encode())
-        self._digest.update(np.ascontiguousarray(picture).data)
+        self.put(self.of(picture, name))
+
+    @staticmethod
+    def of(picture: np.ndarray, name: str) -> bytes:
+        """Return the digest of one picture and its name, for `put`."""
+        digest = hashlib.blake2b(f"{name}\x1f{picture.shape}\x1f".encode(), digest_size=16)
+        digest.update(np.ascontiguousarray(picture).data)
+        return digest.digest()
+
+    def put(self, digest: bytes) -> None:
+        """Take in the next picture by what `of` gave, here or in another process."""
+        self._digest.update(digest)
 
     def hexdigest(self) -> str:
         """Return the digest of what has passed so far, 32 hexadecimal digits."""

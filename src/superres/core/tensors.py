@@ -27,5 +27,10 @@ def to_signal(pictures: np.ndarray | Tensor, device: torch.device | str = "cpu")
 
 def to_pictures(signal: Tensor) -> np.ndarray:
     """Return float pictures in [-1, 1], (N, 3, H, W), as uint8, (N, H, W, 3): clipped, rounded."""
+    return to_levels(signal).cpu().numpy()
+
+
+def to_levels(signal: Tensor) -> Tensor:
+    """Return the same on the signal's device, for which nobody waits."""
     levels = signal.float().add(1).mul(127.5).round_().clamp_(0, 255)
-    return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous()

@@ -9,13 +9,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from superres.core.distributed import Processes, connected, on_first
 from superres.core.errors import SuperresError
 from superres.core.progress import progress_bar
 from superres.core.storage import MANIFEST, Shards, read_manifest
 from superres.degradation.chain import Degradation
 from superres.degradation.dataset import PairSet
 from superres.degradation.degrade import degrade
-from superres.evaluation.measure import Instruments, PictureSet, Read, measure_contender
+from superres.evaluation.measure import (
+    Instruments,
+    Measured,
+    PictureSet,
+    Read,
+    measure_contender,
+)
 from superres.evaluation.measuring_networks import (
     absence_notes,
     feature_notes,
@@ -47,21 +54,27 @@ class Folders(NamedTuple):
 
 
 def measure(params: EvaluateParams, folders: Folders) -> int:
-    """Measure every contender on the test pairs and return how many pairs there are.
+    """Measure every contender on the test pairs, by any number of processes; return how many pairs.
 
-    Writes into `folders.reports` what `superres.evaluation.outputs` lists.
+    The first process writes into `folders.reports` what `superres.evaluation.outputs` lists.
 
     Raises:
         SuperresError: an input is missing, or restored tiles and test pairs do not match.
     """
+    with connected() as processes:
+        return _measure(params, folders, processes)
+
+
+def _measure(params: EvaluateParams, folders: Folders, processes: Processes) -> int:
     pairs = PairSet(folders.tiles, folders.pairs, "test")
     ids = pairs.rows["tile_id"].tolist()
     reference = read_reference(params.features, ids, folders.reference)
     named = read_record(folders.record) is not None
-    opened, state = open_network(reference)
     contenders = {**_restored(folders.samples, pairs), **_baselines(params, pairs)}
+    opened, state = open_network(reference, processes)
     wanted = read_record(folders.record, LPIPS) is not None
-    lpips, lpips_notes = open_lpips(list(contenders), min(pairs.high_at(0).shape[:2]), wanted)
+    smallest = min(pairs.high_at(0).shape[:2])
+    lpips, lpips_notes = open_lpips(list(contenders), smallest, processes, wanted)
     instruments = Instruments(
         params.border_crop,
         FeatureSettings(params.kid, params.neighbours),
@@ -72,36 +85,43 @@ def measure(params: EvaluateParams, folders: Folders) -> int:
         reference.features,
     )
     pictures = PictureSet(ids, pairs.high_at, pairs.low_at, partial(_degrader, pairs))
-    places = _places(pairs)
-    tiles: list[dict[str, Any]] = []
-    swd_rows: list[dict[str, Any]] = []
-    sets: dict[str, dict[str, float | None]] = {}
-    with progress_bar(instruments.passes * len(contenders) * len(ids), "measure", "tile") as bar:
+    total = instruments.passes * len(contenders) * len(ids)
+    measured: dict[str, Measured] = {}
+    with progress_bar(total, "measure", "tile", disable=not processes.writes) as bar:
         for name, restored in contenders.items():
-            measured = measure_contender(restored, pictures, instruments, bar)
-            tiles += [
-                {**place, "contender": name, **figures}
-                for place, figures in zip(places, measured.rows, strict=True)
-            ]
-            swd_rows += [
-                {"contender": name, "level_px": size, "swd": distance}
-                for size, distance in zip(reference.levels, measured.swd, strict=True)
-            ]
-            sets[name] = measured.sets
-    if opened is not None and reference.features is not None:
-        weights = str(reference.inception["weights"])
-        notes = feature_notes(list(sets), reference.features, instruments.settings, weights)
-    else:
-        notes = absence_notes(list(sets), reason_and_remedy(state, named))
-    write_figures(
-        folders.reports,
-        pd.DataFrame(tiles),
-        pd.DataFrame(swd_rows),
-        sets,
-        [*notes, *lpips_notes],
-        reference.inception if opened is not None else {},
-        params,
-    )
+            found = measure_contender(restored, pictures, instruments, processes, bar)
+            if found is not None:
+                measured[name] = found
+
+    def write() -> None:
+        places = _places(pairs)
+        tiles = [
+            {**place, "contender": name, **figures}
+            for name, found in measured.items()
+            for place, figures in zip(places, found.rows, strict=True)
+        ]
+        swd_rows = [
+            {"contender": name, "level_px": size, "swd": distance}
+            for name, found in measured.items()
+            for size, distance in zip(reference.levels, found.swd, strict=True)
+        ]
+        if opened is not None and reference.features is not None:
+            weights = str(reference.inception["weights"])
+            settings = instruments.settings
+            notes = feature_notes(list(measured), reference.features, settings, weights)
+        else:
+            notes = absence_notes(list(measured), reason_and_remedy(state, named))
+        write_figures(
+            folders.reports,
+            pd.DataFrame(tiles),
+            pd.DataFrame(swd_rows),
+            {name: found.sets for name, found in measured.items()},
+            [*notes, *lpips_notes],
+            reference.inception if opened is not None else {},
+            params,
+        )
+
+    on_first(processes, write)
     return len(ids)
 
 

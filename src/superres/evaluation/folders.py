@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from superres.core.device import pick_device
+from superres.core.distributed import Processes
 from superres.core.errors import SuperresError
 from superres.core.images import SUFFIXES, read_image
 from superres.core.progress import counting, progress_bar
@@ -167,7 +168,8 @@ def measure_folders(pairs: list[Pair], border_crop: int, matlab: bool = False) -
     """
     sizes = {pair.size for pair in pairs}
     names = [pair.name for pair in pairs]
-    lpips, lpips_notes = open_lpips([RESTORED], min(map(min, sizes)))
+    alone = Processes(0, 1, pick_device())
+    lpips, lpips_notes = open_lpips([RESTORED], min(map(min, sizes)), alone)
     opened, reason = _open_inception(pairs)
     no_swd = _why_no_swd(sizes)
     instruments = Instruments(
@@ -181,8 +183,13 @@ def measure_folders(pairs: list[Pair], border_crop: int, matlab: bool = False) -
     pictures = PictureSet(names, lambda number: pairs[number].read(pairs[number].original))
     with progress_bar(instruments.passes * len(pairs), "measure", "picture") as bar:
         found = measure_contender(
-            lambda number: pairs[number].read(pairs[number].restored), pictures, instruments, bar
+            lambda number: pairs[number].read(pairs[number].restored),
+            pictures,
+            instruments,
+            alone,
+            bar,
         )
+    assert found is not None  # this process is the first
     per_image = pd.DataFrame(
         [{"name": name, **row} for name, row in zip(names, found.rows, strict=True)]
     )

@@ -1,26 +1,28 @@
 """Measuring restored pictures against their originals: one engine for test tiles and for folders.
 
-A contender's pictures are read once. Each goes to everything that is accumulated over them (patches
-of SWD, LPIPS, the digest that features are found by), then in batches to the figures of single
-pictures, which other processes may compute. Its pictures are read again only where the cache lacks
-their Inception features, since that is known when all have passed.
+A contender's pictures are dealt out to the processes of the stage in pieces and read once. Each
+goes to everything that is made of it (patches of SWD, LPIPS, the digest that features are found
+by), then in batches to the figures of single pictures, which workers of the process may compute;
+the first process joins what all have found, in the order of the pictures. They are read again only
+where the cache lacks their Inception features, since that is known when all have passed.
 """
 
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
+from superres.core.distributed import Processes
 from superres.core.hashing import PicturesDigest
 from superres.core.parallel import WORKERS_VARIABLE, in_order
-from superres.core.progress import counting
 from superres.metrics.catalog import FeatureSettings
 from superres.metrics.config import SwdParams
 from superres.metrics.feature_files import describe_cached, features_digest
@@ -42,7 +44,10 @@ Read = Callable[[int], np.ndarray]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_BATCH_PX = 2**18  # pixels that a process measures at a time
+PIECE = 32
+"""Pictures that one process measures before the next one's are due; a constant, since what is
+computed together may decide how floats are rounded."""
+_BATCH_PX = 2**18  # pixels that a worker measures at a time
 
 
 @dataclass(frozen=True)
@@ -104,50 +109,70 @@ class _Picture(NamedTuple):
     degrade: Degrade | None
 
 
+@dataclass
+class _Piece:
+    """What one process has found of pictures that follow each other."""
+
+    rows: list[dict[str, float]]
+    """Figures of each."""
+    patches: list[list[np.ndarray]]
+    """Of each restored picture, by level."""
+    originals: list[list[np.ndarray]]
+    """Of the originals where they were not described before."""
+    digests: list[bytes]
+    """Of the restored, where features are wanted."""
+    digests_of_originals: list[bytes]
+
+
 def measure_contender(
-    restored: Read, pictures: PictureSet, instruments: Instruments, bar: tqdm
-) -> Measured:
+    restored: Read,
+    pictures: PictureSet,
+    instruments: Instruments,
+    processes: Processes,
+    bar: tqdm,
+) -> Measured | None:
     """Return the figures of one contender.
 
     Args:
         restored: gives its pictures.
         pictures: the originals, of the same sizes.
         instruments: what is measured.
-        bar: moved by `instruments.passes` for each picture.
+        processes: this one among its peers, all of which call this.
+        bar: moved by `instruments.passes` for each picture, in the first process.
+
+    Returns:
+        To the first process; None to the others.
 
     Raises:
         SuperresError: a picture that cannot be read, or that `border_crop` leaves too small.
     """
     ids = pictures.ids
-    patches = _Patches(pictures, instruments)
-    lpips = Distances(instruments.lpips) if instruments.lpips is not None else None
-    digests = _Digests(instruments)
-
-    def accumulate(picture: _Picture, name: str) -> None:
-        patches.add(picture, name)
-        digests.add(picture, name)
-        if lpips is not None:
-            lpips.add(picture.restored, picture.original)
-
-    batches = _batches(restored, pictures, accumulate)
-    measure = partial(
-        _measure_batch, border_crop=instruments.border_crop, matlab=instruments.matlab
-    )
-    rows = list(counting(chain.from_iterable(spread(measure, batches)), bar))
-    if lpips is not None:
-        rows = [row | {"lpips": one} for row, one in zip(rows, lpips.finish(), strict=True)]
+    share = _Share(restored, pictures, instruments)
+    pieces = [range(at, min(at + PIECE, len(ids))) for at in range(0, len(ids), PIECE)]
+    mine = share.measured(processes.deal(pieces))
+    rows: list[dict[str, float]] = []
+    patches, digests = _Patches(pictures, instruments), _Digests(instruments)
+    for piece, part in processes.in_order(pieces, mine):
+        names = [ids[number] for number in piece]
+        rows += part.rows
+        patches.put(names, part)
+        digests.put(part)
+        bar.update(len(piece))
     sets, original = without_features(), None
     if instruments.inception is not None:
         network = instruments.inception[0]
 
-        def described(key: str, read: Read) -> FeatureSet:
-            return describe_cached(network, key, partial(map, read, range(len(ids))), ids, bar)
+        def described(key: str, read: Read) -> FeatureSet | None:
+            return describe_cached(network, key, read, ids, processes, bar)
 
         features = described(digests.restored.hexdigest(), restored)
         original = instruments.features
         if original is None:
             original = described(digests.original.hexdigest(), pictures.original)
-        sets = compare_features(original, features, instruments.settings)
+        if features is not None and original is not None:
+            sets = compare_features(original, features, instruments.settings)
+    if not processes.writes:
+        return None
     return Measured(rows, patches.distances(), sets, original)
 
 
@@ -166,25 +191,77 @@ def spread(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
         yield from map(function, items)
 
 
-def _batches(
-    restored: Read, pictures: PictureSet, accumulate: Callable[[_Picture, str], None]
-) -> Iterator[list[_Picture]]:
-    """Yield all pictures in batches of about `_BATCH_PX` pixels; each is accumulated first."""
-    batch: list[_Picture] = []
-    for number, name in enumerate(pictures.ids):
-        picture = _Picture(
-            restored(number),
+class _Share:
+    """What one process measures of a contender."""
+
+    def __init__(self, restored: Read, pictures: PictureSet, instruments: Instruments) -> None:
+        self._restored, self._pictures = restored, pictures
+        self._instruments = instruments
+        ids, params = pictures.ids, instruments.swd
+        self._patches = Patches(ids, params) if params is not None else None
+        self._both = instruments.swd_reference is None
+
+    def measured(self, pieces: Sequence[range]) -> Iterator[_Piece]:
+        """Yield what is found of each piece, reading ahead as far as the workers do."""
+        begun: deque[_Piece] = deque()
+        lpips: deque[Distances] = deque()
+        how = self._instruments
+        measure = partial(_measure_batch, border_crop=how.border_crop, matlab=how.matlab)
+        batches = self._batches(pieces, begun, lpips)
+        rows = chain.from_iterable(spread(measure, batches))
+        for piece in pieces:
+            figures = list(islice(rows, len(piece)))
+            found = begun.popleft()
+            found.rows = figures
+            if how.lpips is not None:
+                distances = lpips.popleft().finish()
+                found.rows = [
+                    row | {"lpips": one} for row, one in zip(figures, distances, strict=True)
+                ]
+            yield found
+
+    def _batches(
+        self, pieces: Sequence[range], begun: deque[_Piece], lpips: deque[Distances]
+    ) -> Iterator[list[_Picture]]:
+        """Yield pictures in batches of about `_BATCH_PX` pixels; what is made of each goes first.
+
+        No batch is of two pieces: what is computed together must not follow from who computes.
+        """
+        for piece in pieces:
+            begun.append(_Piece([], [], [], [], []))
+            if self._instruments.lpips is not None:
+                lpips.append(Distances(self._instruments.lpips))
+            batch: list[_Picture] = []
+            for number in piece:
+                picture = self._read(number)
+                self._look_at(picture, self._pictures.ids[number], begun[-1])
+                if lpips:
+                    lpips[-1].add(picture.restored, picture.original)
+                batch.append(picture)
+                if sum(one.restored[..., 0].size for one in batch) >= _BATCH_PX:
+                    yield batch
+                    batch = []
+            if batch:
+                yield batch
+
+    def _read(self, number: int) -> _Picture:
+        pictures = self._pictures
+        return _Picture(
+            self._restored(number),
             pictures.original(number),
             pictures.low(number) if pictures.low is not None else None,
             pictures.degrade(number) if pictures.degrade is not None else None,
         )
-        accumulate(picture, name)
-        batch.append(picture)
-        if sum(one.restored[..., 0].size for one in batch) >= _BATCH_PX:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+
+    def _look_at(self, picture: _Picture, name: str, piece: _Piece) -> None:
+        if self._patches is not None:
+            piece.patches.append(self._patches.of(picture.restored, name))
+            if self._both:
+                piece.originals.append(self._patches.of(picture.original, name))
+        if self._instruments.inception is not None:
+            piece.digests.append(PicturesDigest.of(picture.restored, name))
+            if self._instruments.features is None:
+                piece.digests_of_originals.append(PicturesDigest.of(picture.original, name))
 
 
 def _measure_batch(batch: list[_Picture], border_crop: int, matlab: bool) -> list[dict[str, float]]:
@@ -208,11 +285,11 @@ class _Patches:
         described = params is None or self._reference is not None
         self._original = None if described or params is None else Patches(pictures.ids, params)
 
-    def add(self, picture: _Picture, name: str) -> None:
-        if self._restored is not None:
-            self._restored.add(picture.restored, name)
-        if self._original is not None:
-            self._original.add(picture.original, name)
+    def put(self, names: Sequence[str], piece: _Piece) -> None:
+        for into, found in ((self._restored, piece.patches), (self._original, piece.originals)):
+            if into is not None:
+                for name, levels in zip(names, found, strict=True):
+                    into.put(name, levels)
 
     def distances(self) -> list[float]:
         if self._params is None or self._restored is None:
@@ -227,16 +304,16 @@ class _Digests:
 
     def __init__(self, instruments: Instruments) -> None:
         self.restored = self.original = PicturesDigest()
-        self._active = instruments.inception is not None
-        self._both = self._active and instruments.features is None
         if instruments.inception is not None:
             network, weights = instruments.inception
             device = next(network.parameters()).device
             self.restored = features_digest(weights, device)
             self.original = features_digest(weights, device)
 
-    def add(self, picture: _Picture, name: str) -> None:
-        if self._active:
-            self.restored.add(picture.restored, name)
-        if self._both:
-            self.original.add(picture.original, name)
+    def put(self, piece: _Piece) -> None:
+        for into, found in (
+            (self.restored, piece.digests),
+            (self.original, piece.digests_of_originals),
+        ):
+            for digest in found:
+                into.put(digest)

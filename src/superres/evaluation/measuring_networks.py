@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from superres.core.device import pick_device
+from superres.core.distributed import Processes
 from superres.evaluation.reference import MISSING, OFF, THERE, TOO_FEW, Reference
 from superres.metrics.catalog import FEATURE_FIGURES, FeatureSettings
 from superres.metrics.feature_distances import subset_size
@@ -35,28 +35,39 @@ Notes = list[dict[str, Any]]
 _AGAIN = "redoes reference, evaluate and report, nothing else."
 
 
-def open_network(reference: Reference) -> tuple[tuple[Inception, Weights] | None, str]:
+def open_network(
+    reference: Reference, processes: Processes
+) -> tuple[tuple[Inception, Weights] | None, str]:
     """Return the network that described the originals, and its weights, or None; and the state.
 
-    The state is `THERE` or why there is none.
+    The state is `THERE` or why there is none; of several processes the first's counts.
 
     Raises:
-        SuperresError: weights that are given by a path which is wrong.
+        SuperresError: weights that are given by a path which is wrong, or only the first has any.
     """
     if reference.features is None:
         return None, str(reference.inception["state"])
+    state = THERE
+    weights: Weights | None = None
     try:
-        weights = find_weights()
+        weights = processes.by_turns(find_weights)
     except WeightsMissing as error:
-        print(f"evaluate: no Inception features: {error}\nBy hand: {by_hand()}.", file=sys.stderr)
-        return None, MISSING
-    if weights.sha256 != reference.inception["sha256"]:
-        return None, OTHER
-    return (load_inception(weights.path).to(pick_device()), weights), THERE
+        state = MISSING
+        if processes.writes:
+            print(
+                f"evaluate: no Inception features: {error}\nBy hand: {by_hand()}.",
+                file=sys.stderr,
+            )
+    if weights is not None and weights.sha256 != reference.inception["sha256"]:
+        weights, state = None, OTHER
+    weights = processes.found_by_all(weights, "the weights of the originals' Inception network")
+    if weights is None:
+        return None, state
+    return (load_inception(weights.path).to(processes.device), weights), THERE
 
 
 def open_lpips(
-    contenders: Sequence[str], smallest_px: int, named: bool = False
+    contenders: Sequence[str], smallest_px: int, processes: Processes, named: bool = False
 ) -> tuple[Lpips | None, Notes]:
     """Return the network of LPIPS where its weights are given, or None; and a note on why not.
 
@@ -65,12 +76,13 @@ def open_lpips(
     Args:
         contenders: names.
         smallest_px: shortest edge of all pictures.
+        processes: this one among its peers; the first's weights count.
         named: whether `weights.json` names the weights, so that its readers expect the figure.
 
     Raises:
-        SuperresError: weights that are given but cannot be used.
+        SuperresError: weights that are given but cannot be used, or only the first has any.
     """
-    weights = find_lpips()
+    weights = processes.found_by_all(find_lpips(), "the weights of LPIPS")
     if weights is None and not named:
         return None, []
     if weights is None:
@@ -82,7 +94,7 @@ def open_lpips(
     elif smallest_px < SMALLEST_PX:
         reason = f"a picture is {smallest_px} pixels high or wide, it needs {SMALLEST_PX}."
     else:
-        return load_lpips(weights.alexnet, weights.linear).to(pick_device()), []
+        return load_lpips(weights.alexnet, weights.linear).to(processes.device), []
     text = f"LPIPS is not computed: {reason}"
     return None, [{"metric": "lpips", "contenders": list(contenders), "text": text}]
 

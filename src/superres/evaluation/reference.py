@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from superres.core.device import pick_device
+from superres.core.distributed import Processes, connected, on_first
 from superres.core.errors import SuperresError
-from superres.core.hashing import text_digest
-from superres.core.progress import counting, progress_bar
+from superres.core.hashing import PicturesDigest, text_digest
+from superres.core.progress import progress_bar
 from superres.core.storage import Shards, read_manifest, replacing_folder, rows_of_split, write_json
-from superres.metrics.config import FeaturesParams
+from superres.metrics.config import FeaturesParams, SwdParams
 from superres.metrics.feature_files import (
     features_digest,
     load_array,
@@ -42,6 +42,10 @@ from superres.metrics.weights import (
 )
 
 DESCRIPTION = "reference.json"
+PIECE = 32
+"""Pictures that one process looks at before the next one's are due."""
+Read = Callable[[int], np.ndarray]
+"""The number of a picture to its pixels, uint8, H x W x 3."""
 THERE, OFF, MISSING, TOO_FEW = "there", "off", "missing", "too few"
 """What `reference.json` says of Inception features: the first, or why they are not there."""
 
@@ -60,7 +64,7 @@ class Reference:
 def write_reference(
     params: FeaturesParams, tiles: str | Path, folder: str | Path, record: Path = RECORD
 ) -> int:
-    """Describe the original test tiles and return how many there are.
+    """Describe the original test tiles, by any number of processes; return how many there are.
 
     Args:
         params: how they are described.
@@ -71,71 +75,115 @@ def write_reference(
     Raises:
         SuperresError: no tiles, or weights that are given but cannot be used.
     """
-    weights = _weights(params, record)
     rows = rows_of_split(read_manifest(tiles, ("id", "split", "shard", "index")), "test", tiles)
     shards = Shards(tiles)
     places = list(zip(rows["shard"], rows["index"], strict=True))
     ids = rows["id"].tolist()
 
-    def originals() -> Iterator[np.ndarray]:
-        return (shards[name, int(index)] for name, index in places)
+    def read(number: int) -> np.ndarray:
+        name, index = places[number]
+        return shards[name, int(index)]
 
-    device = pick_device()
-    patches = Patches(ids, params.swd)
-    digest = features_digest(weights, device) if isinstance(weights, Weights) else None
-    with progress_bar(len(ids), "reference", "tile") as bar:
-        for tile, name in zip(counting(originals(), bar), ids, strict=True):
-            patches.add(tile, name)
-            if digest is not None:
-                digest.add(tile, name)
-    sizes = level_sizes(min(shards[places[0]].shape[:2]))
-    inception: dict[str, Any] = {"state": weights if isinstance(weights, str) else THERE}
-    features = None
-    if isinstance(weights, Weights) and len(ids) < 2:
-        inception = {"state": TOO_FEW}
-    elif isinstance(weights, Weights) and digest is not None:
-        key = digest.hexdigest()
-        inception |= {
-            "weights": weights.name,
-            "sha256": weights.sha256,
-            "layer": LAYER,
-            "preprocessing": PREPROCESSING,
-            "content": key,
-        }
-        features = _kept(Path(folder), key, len(ids))
-        if features is None:
-            network = load_inception(weights.path).to(device)
-            with progress_bar(len(ids), "features", "tile") as bar:
-                features = describe_pictures(network, counting(originals(), bar), ids)
-    with replacing_folder(folder) as out:
-        for size, level in zip(sizes, patches.levels, strict=True):
-            np.save(out / _level_file(size), level, allow_pickle=False)
-        if features is not None:
-            save_features(features, out)
-        write_json(out / DESCRIPTION, _description(params, ids, sizes) | {"inception": inception})
+    with connected() as processes:
+        weights, state = _weights(params, record, processes)
+        if weights is not None and len(ids) < 2:
+            weights, state = None, TOO_FEW
+        levels, key = _looked_at(params.swd, weights, read, ids, processes)
+        inception: dict[str, Any] = {"state": state}
+        features = None
+        if weights is not None:
+            inception |= {
+                "weights": weights.name,
+                "sha256": weights.sha256,
+                "layer": LAYER,
+                "preprocessing": PREPROCESSING,
+                "content": key,
+            }
+            features = _described(weights, key, Path(folder), read, ids, processes)
+        sizes = level_sizes(min(read(0).shape[:2]))
+
+        def write() -> None:
+            described = _description(params, ids, sizes) | {"inception": inception}
+            with replacing_folder(folder) as out:
+                for size, level in zip(sizes, levels, strict=True):
+                    np.save(out / _level_file(size), level, allow_pickle=False)
+                if features is not None:
+                    save_features(features, out)
+                write_json(out / DESCRIPTION, described)
+
+        on_first(processes, write)
     return len(ids)
 
 
-def _weights(params: FeaturesParams, record: Path) -> Weights | str:
-    """Return the weights or why there are none.
+def _looked_at(
+    params: SwdParams, weights: Weights | None, read: Read, ids: list[str], processes: Processes
+) -> tuple[list[np.ndarray], str]:
+    """Return, to the first process, the tiles' patches by level and what features are found by."""
+    patches = Patches(ids, params)
+    pieces = [range(at, min(at + PIECE, len(ids))) for at in range(0, len(ids), PIECE)]
+
+    def looked_at(piece: range) -> list[tuple[list[np.ndarray], bytes]]:
+        found = []
+        for number in piece:
+            tile, name = read(number), ids[number]
+            known = PicturesDigest.of(tile, name) if weights is not None else b""
+            found.append((patches.of(tile, name), known))
+        return found
+
+    digest = features_digest(weights, processes.device) if weights is not None else None
+    mine = map(looked_at, processes.deal(pieces))
+    with progress_bar(len(ids), "reference", "tile", disable=not processes.writes) as bar:
+        for piece, found in processes.in_order(pieces, mine):
+            for number, (levels, known) in zip(piece, found, strict=True):
+                patches.put(ids[number], levels)
+                if digest is not None:
+                    digest.put(known)
+            bar.update(len(piece))
+    return patches.levels, digest.hexdigest() if digest is not None else ""
+
+
+def _described(
+    weights: Weights, key: str, folder: Path, read: Read, ids: list[str], processes: Processes
+) -> FeatureSet | None:
+    """Return the features to the first process: those that are kept, or computed by all."""
+    features = _kept(folder, key, len(ids)) if processes.writes else None
+    (found,) = processes.of_first([features is not None])
+    if found:
+        return features
+    network = load_inception(weights.path).to(processes.device)
+    with progress_bar(len(ids), "features", "tile", disable=not processes.writes) as bar:
+        return describe_pictures(network, read, ids, processes, bar.update)
+
+
+def _weights(
+    params: FeaturesParams, record: Path, processes: Processes
+) -> tuple[Weights | None, str]:
+    """Return the weights, or None where the first process has none, and the state.
 
     Raises:
-        SuperresError: other weights than those that `record` names.
+        SuperresError: other weights than those that `record` names, or only the first has any.
     """
     if params.inception == "off":
-        return OFF
+        return None, OFF
     named = read_record(record)
     try:
-        weights = find_weights()
+        weights = processes.by_turns(find_weights)
     except WeightsMissing as error:
-        print(f"reference: no Inception features: {error}\nBy hand: {by_hand()}.", file=sys.stderr)
-        return MISSING
+        weights = None
+        if processes.writes:
+            print(
+                f"reference: no Inception features: {error}\nBy hand: {by_hand()}.",
+                file=sys.stderr,
+            )
+    weights = processes.found_by_all(weights, "the weights of the Inception network")
+    if weights is None:
+        return None, MISSING
     if named is not None and named != weights.sha256:
         raise SuperresError(
             f"{record}: names the weights {named[:8]}..., but {weights.path} is "
             f"{weights.sha256[:8]}...; run `make weights` to name those"
         )
-    return weights
+    return weights, THERE
 
 
 def read_reference(params: FeaturesParams, ids: Sequence[str], folder: str | Path) -> Reference:

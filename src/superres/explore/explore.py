@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from superres.core.distributed import connected, on_first
 from superres.core.progress import progress_bar
 from superres.core.storage import replacing_folder, write_bytes, write_csv, write_json
 from superres.explore import picture_sizes as sizes
@@ -33,26 +34,23 @@ def explore(
 
     Returns:
         Facts for the timing table: `evaluations` of the network on single tiles,
-        `milliseconds_per_tile` by way of sampling and steps, `milliseconds_per_window` by size.
+        `milliseconds_per_tile` by way of sampling and steps, `milliseconds_per_window` by size: on
+        the clock, of all processes together.
 
     Raises:
         SuperresError: a model that does not fit the pairs or these params, or folders that are not
             there.
     """
-    trial = Trial(params, model_folder, tiles, pairs, student_folder)
-    subjects = sizes.Subjects(trial)
-    total = count_evaluations(trial, subjects)
-    with replacing_folder(out) as partial, progress_bar(total, "explore", "evaluation") as bar:
-        # Pictures first: what a device does once, at the beginning, is not to be in the times.
-        entropies, entropies_caption = entropy_grid(trial, bar.update)
-        samples, samples_caption = uncertainty(trial, bar.update)
-        steps, notes, times = curves.step_curves(trial, bar.update)
-        larger = sizes.compare_sizes(trial, subjects, bar.update)
-        write_bytes(partial / "entropies.png", entropies)
-        write_bytes(partial / "uncertainty.png", samples)
-        write_bytes(partial / "sizes.png", larger.picture)
-        write_csv(partial / curves.TABLE, steps)
-        write_csv(partial / sizes.TABLE, larger.table)
+    with connected(apple=True) as processes:
+        trial = Trial(params, model_folder, tiles, pairs, processes, student_folder)
+        subjects = sizes.Subjects(trial)
+        total = count_evaluations(trial, subjects)
+        with progress_bar(total, "explore", "evaluation", disable=not processes.writes) as bar:
+            # Pictures first: what a device does once, at the beginning, is not to be in the times.
+            entropies, entropies_caption = entropy_grid(trial, bar.update)
+            samples, samples_caption = uncertainty(trial, bar.update)
+            steps, notes, times = curves.step_curves(trial, bar.update)
+            larger = sizes.compare_sizes(trial, subjects, bar.update)
         pictures = {
             "entropies.png": entropies_caption,
             "uncertainty.png": samples_caption,
@@ -60,7 +58,18 @@ def explore(
         }
         if not trial.test.entropy_names:
             del pictures["entropies.png"]  # one cell; `dvc plots` wants the file
-        write_json(partial / "explore.json", {"pictures": pictures, "notes": notes + larger.notes})
+
+        def write() -> None:
+            with replacing_folder(out) as partial:
+                write_bytes(partial / "entropies.png", entropies)
+                write_bytes(partial / "uncertainty.png", samples)
+                write_bytes(partial / "sizes.png", larger.picture)
+                write_csv(partial / curves.TABLE, steps)
+                write_csv(partial / sizes.TABLE, larger.table)
+                said = {"pictures": pictures, "notes": notes + larger.notes}
+                write_json(partial / "explore.json", said)
+
+        on_first(processes, write)
     return {
         "evaluations": total,
         "milliseconds_per_tile": times,

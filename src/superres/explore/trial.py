@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from superres.core.device import pick_device
+from superres.core.distributed import Processes
 from superres.core.tensors import to_pictures
 from superres.data.tile_grid import sharpness
 from superres.degradation.dataset import PairSet
@@ -41,6 +41,8 @@ class Trial:
         model_folder: the model.
         tiles: folder of tiles.
         pairs: folder of pairs.
+        processes: this one among its peers. Batches are dealt out to them; what is restored, all
+            of them have.
         student_folder: of a student of the model, if it is a model folder.
 
     Raises:
@@ -53,10 +55,12 @@ class Trial:
         model_folder: str | Path,
         tiles: str | Path,
         pairs: str | Path,
+        processes: Processes,
         student_folder: str | Path | None = None,
     ) -> None:
         self.params = params
-        self.model = load_model(model_folder, pick_device(apple=True))
+        self.model = load_model(model_folder, processes.device)
+        self._processes = processes
         self.test = PairSet(tiles, pairs, "test")
         self.model.check_pairs(self.test.scale, self.test.entropy_names, model_folder)
         self.student: SuperResolver | None = None
@@ -104,41 +108,56 @@ class Trial:
         Returns:
             uint8, N x H x W x 3.
         """
-        restored = []
-        for batch, tiles in self._batches(low, entropies, ids, model):
+        each = evaluations(how.sampler, how.steps)
 
-            def watch(done: int, *_: object, tiles: int = tiles) -> None:
+        def restored(some: slice, tiles: int) -> np.ndarray:
+            def watch(done: int, *_: object) -> None:
                 before = evaluations(how.sampler, done - 1)
                 advance(tiles * (evaluations(how.sampler, done) - before))
 
-            restored.append(to_pictures(batch.sample(how, watch=watch)))
-        return np.concatenate(restored)
+            given = low[some], entropies[some], ids[some]
+            batch = Batch(model or self.model, *given, self.params.seed)
+            return to_pictures(batch.sample(how, watch=watch))
+
+        return self._in_batches(low, restored, lambda tiles: advance(tiles * each))
 
     def estimate(
         self, low: np.ndarray, entropies: np.ndarray, ids: Sequence[str], advance: Advance
     ) -> np.ndarray:
         """Return the posterior's mean for each input, of one evaluation; see `restore`."""
-        restored = []
-        for batch, tiles in self._batches(low, entropies, ids):
-            restored.append(to_pictures(batch.estimate()))
-            advance(tiles)
-        return np.concatenate(restored)
 
-    def _batches(
-        self,
-        low: np.ndarray,
-        entropies: np.ndarray,
-        ids: Sequence[str],
-        model: SuperResolver | None = None,
-    ) -> Iterator[tuple[Batch, int]]:
-        """Yield batches of about the same area, each with its area in tiles."""
+        def estimated(some: slice, tiles: int) -> np.ndarray:
+            batch = Batch(self.model, low[some], entropies[some], ids[some], self.params.seed)
+            pictures = to_pictures(batch.estimate())
+            advance(tiles)
+            return pictures
+
+        return self._in_batches(low, estimated, advance)
+
+    def _in_batches(
+        self, low: np.ndarray, restore: Callable[[slice, int], np.ndarray], advance: Advance
+    ) -> np.ndarray:
+        """Restore batches of about the same area, each in one of the processes; return them all.
+
+        Args:
+            low: inputs, N x h x w x 3.
+            restore: given which inputs, and their area in tiles; says itself how it advances.
+            advance: called with the area of each batch that another process has restored.
+        """
         area = (low.shape[1] * self.test.scale // self.tile_px) ** 2
         size = max(1, self.params.batch // area)
-        for first in range(0, len(low), size):
-            some = slice(first, first + size)
-            given = low[some], entropies[some], ids[some]
-            batch = Batch(model or self.model, *given, self.params.seed)
-            yield batch, area * len(batch.low)
+        pieces = [slice(at, min(at + size, len(low))) for at in range(0, len(low), size)]
+        areas = [area * (some.stop - some.start) for some in pieces]
+        deal = self._processes.deal
+        mine = map(restore, deal(pieces), deal(areas))
+        restored, own = [], deal(pieces)
+        for (some, tiles), pictures in self._processes.in_order(
+            list(zip(pieces, areas, strict=True)), mine, to_all=True
+        ):
+            restored.append(pictures)
+            if some not in own:
+                advance(tiles)
+        return np.concatenate(restored)
 
     def _check_steps(self) -> None:
         steps = {"grid_steps": self.params.grid_steps}

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
+from superres.core.distributed import Processes
 from superres.core.errors import SuperresError
 from superres.core.hashing import PicturesDigest
-from superres.core.progress import counting
 from superres.core.storage import replacing_folder
 from superres.metrics.feature_sets import FeatureSet, feature_set
 from superres.metrics.features import LAYER, describe_pictures
@@ -73,30 +73,43 @@ def features_digest(weights: Weights, device: torch.device) -> PicturesDigest:
 def describe_cached(
     network: Inception,
     key: str,
-    pictures: Callable[[], Iterable[np.ndarray]],
+    read: Callable[[int], np.ndarray],
     ids: Sequence[str],
+    processes: Processes,
     bar: tqdm,
-) -> FeatureSet:
+) -> FeatureSet | None:
     """Return the features of a set, from the cache folder where it has them.
 
     Args:
         network: on the device that computes.
-        key: of `features_digest`, once all pictures were added.
-        pictures: gives the pictures, uint8, H x W x 3; called where the cache lacks their features.
-        ids: their names.
+        key: of `features_digest`, once all pictures were added; the first process's counts.
+        read: see `describe_pictures`; called where the cache lacks the features.
+        ids: names of all pictures.
+        processes: this one among its peers, all of which call this.
         bar: moved by one for each picture.
+
+    Returns:
+        To the first process; None to the others.
     """
     folder = cache_folder() / "features" / key
-    try:
-        features = load_features(folder, len(ids))
-    except SuperresError:
-        features = describe_pictures(network, counting(pictures(), bar), ids)
-        _put(features, folder)
-    else:
-        folder.touch()
+    features = _cached(folder, len(ids)) if processes.writes else None
+    (found,) = processes.of_first([features is not None])
+    if found:
         bar.update(len(ids))
-    # As they are read back: whether they came from the cache must not show in the last bit.
-    return feature_set(features.held) if features.complete else features
+        return features
+    features = describe_pictures(network, read, ids, processes, bar.update)
+    if features is not None:
+        _put(features, folder)
+    return features
+
+
+def _cached(folder: Path, count: int) -> FeatureSet | None:
+    try:
+        features = load_features(folder, count)
+    except SuperresError:
+        return None
+    folder.touch()
+    return features
 
 
 def _put(features: FeatureSet, folder: Path) -> None:

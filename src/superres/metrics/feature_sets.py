@@ -50,11 +50,21 @@ class Moments:
         block = np.asarray(vectors, dtype=np.float64)
         mean = block.mean(axis=0)
         centred = block - mean
+        self._take(len(block), mean, centred.T @ centred)
+
+    def merge(self, other: Moments) -> None:
+        """Take in what another has; the order of merging shows in the last bits."""
+        if other.count:
+            self._take(other.count, other.mean, other._scatter)
+
+    def _take(self, count: int, mean: Array, scatter: Array) -> None:
         apart = mean - self.mean
-        total = self.count + len(block)
-        self._scatter += centred.T @ centred
-        self._scatter += np.outer(apart, apart) * (self.count * len(block) / total)
-        self.mean = self.mean + apart * (len(block) / total)
+        total = self.count + count
+        self._scatter += scatter
+        between = np.outer(apart, apart)
+        between *= self.count * count / total
+        self._scatter += between
+        self.mean = self.mean + apart * (count / total)
         self.count = total
 
     def covariance(self) -> Array:

@@ -137,17 +137,27 @@ class Patches:
 
     def add(self, tile: np.ndarray, name: str) -> None:
         """Take the patches of a tile (uint8, H x W x C, of one size), if its id was drawn."""
+        self.put(name, self.of(tile, name))
+
+    def of(self, tile: np.ndarray, name: str) -> list[np.ndarray]:
+        """Return a tile's patches of each level, for `put`; none if its id was not drawn."""
         if name not in self._rows:
+            return []
+        return [
+            _patches(level, self._count, self._seed, name, number)
+            for number, level in enumerate(laplacian_pyramid(tile))
+        ]
+
+    def put(self, name: str, levels: Sequence[np.ndarray]) -> None:
+        """Take in what `of` gave, here or in another process."""
+        if not levels:
             return
-        pyramid = laplacian_pyramid(tile)
         if not self.levels:
-            shape = (len(self._rows) * self._count, PATCH * PATCH * tile.shape[2])
-            self.levels = [np.empty(shape, np.float32) for _ in pyramid]
+            rows = len(self._rows) * self._count
+            self.levels = [np.empty((rows, level.shape[1]), np.float32) for level in levels]
         first = self._rows[name] * self._count
-        for number, (level, out) in enumerate(zip(pyramid, self.levels, strict=True)):
-            out[first : first + self._count] = _patches(
-                level, self._count, self._seed, name, number
-            )
+        for level, out in zip(levels, self.levels, strict=True):
+            out[first : first + self._count] = level
 
 
 def _patches(level: np.ndarray, count: int, seed: int, name: str, number: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -119,7 +120,7 @@ class Batch:
         Raises:
             ValueError: something that the sampler or the model cannot do.
         """
-        conditioned = self.model.condition(self.low, self.entropy)
+        conditioned = self._conditioned
         denoiser = bind(conditioned, how)
         noise = self._noise("sample", repeat, conditioned.shape)
         sampler = begin_sample(self.model, conditioned.shape, noise, conditioned.clip, how, watch)
@@ -132,8 +133,13 @@ class Batch:
     @torch.no_grad()
     def estimate(self) -> Tensor:
         """Return the posterior's mean in one evaluation, in [-1, 1], (B, 3, H, W)."""
-        conditioned = self.model.condition(self.low, self.entropy)
+        conditioned = self._conditioned
         return conditioned.estimate(self._noise("estimate", 0, conditioned.shape))
+
+    @cached_property
+    def _conditioned(self) -> Conditioned:
+        """The model given these pictures: what it says of them is computed once for all samples."""
+        return self.model.condition(self.low, self.entropy)
 
     def _noise(self, purpose: str, repeat: int, shape: Sequence[int]) -> ItemNoise:
         seeds = [derive_seed(self._seed, purpose, item, repeat) for item in self._items]

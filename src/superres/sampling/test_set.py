@@ -1,8 +1,8 @@
 """Restoring the test tiles, as the `sample` stage does, by any number of processes.
 
-Whole batches are dealt out to the processes. Each keeps what it has restored in files of its own;
-the first joins them to one folder. Noise belongs to a tile, so neither the number of processes nor
-being killed and going on changes a byte on a CPU.
+Whole batches are dealt out to the processes. Each keeps what it has restored in files of its own,
+reading and writing beside the computing; the first joins them to one folder. Noise belongs to a
+tile, so neither the number of processes nor being killed and going on changes a byte on a CPU.
 """
 
 from __future__ import annotations
@@ -10,20 +10,23 @@ from __future__ import annotations
 import sys
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from superres.core.distributed import Processes, connected, entered_by_first, on_first
 from superres.core.errors import SuperresError
 from superres.core.fingerprints import fingerprint, source_digests
 from superres.core.hashing import sha256_of
+from superres.core.overlapping import overlapped
 from superres.core.precision import Computing
 from superres.core.progress import progress_bar
 from superres.core.storage import MANIFEST, ShardWriter, replacing_folder, write_csv, write_json
-from superres.core.tensors import to_pictures
+from superres.core.tensors import to_levels
 from superres.core.unfinished import Unfinished
 from superres.degradation.dataset import PairSet
 from superres.model.folder import WEIGHTS, is_model, load_model, read_spec
@@ -104,6 +107,14 @@ def _as_distilled(params: SamplerParams, student: ModelSpec) -> SamplerParams:
     return SamplerParams.model_validate(params.model_dump() | told)
 
 
+class _Given(NamedTuple):
+    """What a batch of pairs is restored from."""
+
+    low: np.ndarray
+    entropies: np.ndarray
+    ids: list[str]
+
+
 class _TestSet:
     """The test pairs, restored by this process and its peers; see `restore_tiles`."""
 
@@ -151,8 +162,12 @@ class _TestSet:
         total = sum(len(kept.items[number]) for number in mine) * steps
         label = "sample" if processes.count == 1 else f"sample, first of {processes.count}"
         with progress_bar(total, label, "step", disable=not processes.writes) as bar:
-            for number in mine:
-                kept.save(number, self._restored(kept.items[number], bar))
+            overlapped(
+                mine,
+                read=lambda number: self._read(kept.items[number]),
+                compute=lambda given: self._restored(given, bar),
+                write=lambda number, made: kept.save(number, [one.cpu().numpy() for one in made]),
+            )
         processes.wait()
         return sum(len(kept.items[number]) for number in left) * params.repeats
 
@@ -183,19 +198,24 @@ class _TestSet:
             write_json(partial / "sampling.json", self._described())
         self._unfinished.discard()
 
-    def _restored(self, items: np.ndarray, bar: tqdm) -> list[np.ndarray]:
-        """Return what each contender makes of a batch of pairs, uint8, (B, H, W, 3)."""
-        test, params = self._test, self._params
-        batch = Batch(
-            self._model, test.low(items), test.entropies(items), test.ids(items), params.seed
-        )
+    def _read(self, items: np.ndarray) -> _Given:
+        test = self._test
+        return _Given(test.low(items), test.entropies(items), test.ids(items))
+
+    def _restored(self, given: _Given, bar: tqdm) -> list[Tensor]:
+        """Return what each contender makes of a batch of pairs, uint8, (B, H, W, 3).
+
+        They stay on the device: whoever writes them waits for it, while the next batch begins.
+        """
+        params = self._params
+        batch = Batch(self._model, given.low, given.entropies, given.ids, params.seed)
         samples = [
-            batch.sample(self._way, repeat, lambda *_: bar.update(len(items)))
+            batch.sample(self._way, repeat, lambda *_: bar.update(len(given.ids)))
             for repeat in range(params.repeats)
         ]
-        restored = [to_pictures(samples[0]), to_pictures(batch.estimate())]
+        restored = [to_levels(samples[0]), to_levels(batch.estimate())]
         if params.repeats > 1:
-            restored.append(to_pictures(torch.stack(samples).mean(0)))
+            restored.append(to_levels(torch.stack(samples).mean(0)))
         return restored
 
     def _described(self) -> dict[str, object]:

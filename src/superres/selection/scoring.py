@@ -7,16 +7,19 @@ of few steps. Noise belongs to a tile, so candidates differ by their weights alo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from superres.core.device import pick_device
+from superres.core.distributed import Processes
 from superres.core.tensors import to_pictures
 from superres.degradation.dataset import PairSet
+from superres.diffusion.timesteps import spread
 from superres.metrics.bootstrap import resampled_means, resamples
 from superres.metrics.config import BootstrapParams
 from superres.metrics.feature_distances import frechet_distance
@@ -25,14 +28,14 @@ from superres.metrics.features import features_of
 from superres.metrics.fidelity import psnr
 from superres.metrics.grain import color_grain, luma_grain, smooth_roughness
 from superres.metrics.inception import Inception, load_inception
-from superres.metrics.swd import QUICK, descriptors, sliced_distances
+from superres.metrics.swd import QUICK, Patches, sliced_distances
 from superres.metrics.weights import find_weights
 from superres.model.resolver import SuperResolver
 from superres.sampling.batch import Batch, Sampling
 from superres.sampling.samplers import evaluations
 from superres.selection.config import SelectParams
 from superres.training.config import LossParams
-from superres.training.data import validation_batch
+from superres.training.data import TrainingBatch, validation_batch
 from superres.training.objectives import each, make_objective
 
 RESAMPLES = 1000
@@ -80,13 +83,27 @@ def evaluations_per_tile(params: SelectParams) -> int:
     return 2 + evaluations(params.sampler, params.steps)
 
 
+class _Part(NamedTuple):
+    """What a candidate makes of some of the tiles, in their order."""
+
+    figures: dict[str, np.ndarray]
+    """Of each tile."""
+    patches: list[list[np.ndarray]]
+    """Of each tile's sample, by level."""
+    features: np.ndarray | None
+    """Of the samples, where FID is computed."""
+
+
 class Scorer:
-    """Scores candidates on the same tiles with the same noise.
+    """Scores candidates on the same tiles with the same noise, by any number of processes.
+
+    Batches of tiles are dealt out; every process then has the scores of all.
 
     Args:
         params: metric, sampler, batch.
         loss: what training minimised.
         tiles: the val pairs.
+        processes: this one among its peers, all of which make a scorer.
 
     Attributes:
         count: of the tiles.
@@ -96,49 +113,101 @@ class Scorer:
         WeightsMissing: the metric is `fid` and its network's weights are not there.
     """
 
-    def __init__(self, params: SelectParams, loss: LossParams, tiles: ValTiles) -> None:
+    def __init__(
+        self, params: SelectParams, loss: LossParams, tiles: ValTiles, processes: Processes
+    ) -> None:
         self._params, self._loss, self._tiles = params, loss, tiles
-        self._device = pick_device()
-        self._originals = tiles.pairs.high(tiles.items)
-        self._batch = validation_batch(tiles.pairs, tiles.items, self._device)
-        self._patches = descriptors(self._originals, tiles.ids, QUICK)
-        self._inception: Inception | None = None
+        self._processes = processes
         self.count = len(tiles.items)
+        rows = np.arange(self.count)
+        self._pieces = [rows[at : at + params.batch] for at in range(0, self.count, params.batch)]
+        self._mine = processes.deal(self._pieces)
+        self._originals = [tiles.pairs.high(tiles.items[piece]) for piece in self._mine]
+        self._batches = [
+            validation_batch(tiles.pairs, tiles.items[piece], processes.device)
+            for piece in self._mine
+        ]
+        self._inception: Inception | None = None
         self.weights = ""
         if params.metric == "fid":
-            found = find_weights()
+            found = processes.by_turns(find_weights)
             self.weights = f"-{found.sha256[:8]}"
-            self._inception = load_inception(found.path).to(self._device)
-            self._features = self._describe(self._originals)
+            self._inception = load_inception(found.path).to(processes.device)
+        described = map(self._described, self._mine, self._originals)
+        parts = processes.in_order(self._pieces, described, to_all=True)
+        self._patches, self._features = self._joined([part for _, part in parts])
 
     def score(self, model: SuperResolver, bar: tqdm) -> Scores:
         """Return a model's scores; the bar moves by tiles."""
-        estimates, samples = self._restore(model, bar)
-        objective = make_objective(model, self._loss, "fp32")
-        losses = each(objective, self._batch, self._params.batch)
-        restoring = self._params.restoring
-        seen = estimates if restoring is not None and restoring.estimate else samples
+        parts = []
+        mine = map(partial(self._part, model), self._mine, self._batches, self._originals)
+        for _, part in self._processes.in_order(self._pieces, mine, to_all=True):
+            parts.append(part)
+            bar.update(len(part.patches))
         by_tile = {
-            "appearance": np.array(list(map(appearance, seen, self._originals))),
-            "psnr_estimate": _psnr(estimates, self._originals),
-            "psnr_sample": _psnr(samples, self._originals),
-            "val_loss": losses.double().cpu().numpy(),
+            name: np.concatenate([part.figures[name] for part in parts])
+            for name in parts[0].figures
         }
-        distances: dict[str, Distance] = {"swd": self._swd(samples)}
-        if self._inception is not None:
-            distances["fid"] = self._fid(self._describe(samples))
-        rows = np.arange(len(self._originals))
+        patches, features = self._joined(parts)
+        distances: dict[str, Distance] = {"swd": self._swd(patches)}
+        if features is not None:
+            distances["fid"] = self._fid(features)
+        rows = np.arange(self.count)
         figures: Figures = {name: float(values.mean()) for name, values in by_tile.items()}
         figures |= {"fid": None} | {name: far(rows) for name, far in distances.items()}
         metric = self._params.metric
         if metric in by_tile:
             chosen = by_tile[metric][:, np.newaxis]
             return Scores(figures, self._means(chosen).tolist())
-        drawn = resamples(self._tiles.photographs, self._bootstrap(SET_RESAMPLES))
-        return Scores(figures, [distances[metric](rows) for rows in drawn])
+        drawn = list(resamples(self._tiles.photographs, self._bootstrap(SET_RESAMPLES)))
+        far = map(distances[metric], self._processes.deal(drawn))
+        found = self._processes.in_order(drawn, far, to_all=True)
+        return Scores(figures, [distance for _, distance in found])
 
-    def _restore(self, model: SuperResolver, bar: tqdm) -> tuple[np.ndarray, np.ndarray]:
-        params, pairs = self._params, self._tiles.pairs
+    def _part(
+        self,
+        model: SuperResolver,
+        piece: np.ndarray,
+        batch: TrainingBatch,
+        originals: np.ndarray,
+    ) -> _Part:
+        """Return what a model makes of a batch of tiles (rows of `ValTiles.items`)."""
+        params = self._params
+        estimates, samples = self._restored(model, piece)
+        objective = make_objective(model, self._loss, "fp32")
+        timesteps = spread(self.count, model.diffusion.timesteps)[piece].to(model.device)
+        losses = each(objective, batch, timesteps, params.batch)
+        restoring = params.restoring
+        seen = estimates if restoring is not None and restoring.estimate else samples
+        figures = {
+            "appearance": np.array(list(map(appearance, seen, originals))),
+            "psnr_estimate": _psnr(estimates, originals),
+            "psnr_sample": _psnr(samples, originals),
+            "val_loss": losses.double().cpu().numpy(),
+        }
+        return self._described(piece, samples)._replace(figures=figures)
+
+    def _described(self, piece: np.ndarray, pictures: np.ndarray) -> _Part:
+        """Return what distances between sets need of some tiles' pictures."""
+        ids = self._tiles.ids
+        patches = Patches(ids, QUICK)
+        of_each = [patches.of(tile, ids[row]) for row, tile in zip(piece, pictures, strict=True)]
+        if self._inception is None:
+            return _Part({}, of_each, None)
+        return _Part({}, of_each, np.concatenate(list(features_of(self._inception, pictures))))
+
+    def _joined(self, parts: Sequence[_Part]) -> tuple[list[np.ndarray], np.ndarray | None]:
+        """Return the patches by level and the features of all tiles."""
+        patches = Patches(self._tiles.ids, QUICK)
+        of_each = chain.from_iterable(part.patches for part in parts)
+        for name, levels in zip(self._tiles.ids, of_each, strict=True):
+            patches.put(name, levels)
+        features = [part.features for part in parts if part.features is not None]
+        return patches.levels, np.concatenate(features) if features else None
+
+    def _restored(self, model: SuperResolver, piece: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the estimate and the sample of each tile: uint8, B x H x W x 3."""
+        params, pairs, items = self._params, self._tiles.pairs, self._tiles.items[piece]
         how = Sampling(
             params.sampler,
             params.steps,
@@ -146,16 +215,9 @@ class Scorer:
             temperature=params.temperature,
             fidelity=params.fidelity,
         )
-        estimates, samples = [], []
-        for first in range(0, len(self._tiles.items), params.batch):
-            some = slice(first, first + params.batch)
-            items = self._tiles.items[some]
-            conditions = pairs.low(items), pairs.entropies(items), self._tiles.ids[some]
-            batch = Batch(model, *conditions, params.seed)
-            estimates.append(to_pictures(batch.estimate()))
-            samples.append(to_pictures(batch.sample(how)))
-            bar.update(len(items))
-        return np.concatenate(estimates), np.concatenate(samples)
+        conditions = pairs.low(items), pairs.entropies(items), pairs.ids(items)
+        batch = Batch(model, *conditions, params.seed)
+        return to_pictures(batch.estimate()), to_pictures(batch.sample(how))
 
     def _means(self, values: np.ndarray) -> np.ndarray:
         bootstrap = self._bootstrap(RESAMPLES)
@@ -164,8 +226,7 @@ class Scorer:
     def _bootstrap(self, count: int) -> BootstrapParams:
         return BootstrapParams(resamples=count, seed=self._params.seed)
 
-    def _swd(self, samples: np.ndarray) -> Distance:
-        restored = descriptors(samples, self._tiles.ids, QUICK)
+    def _swd(self, restored: list[np.ndarray]) -> Distance:
         # Patches lie in the order of the ids.
         places = np.argsort(np.argsort(self._tiles.ids))
 
@@ -178,13 +239,11 @@ class Scorer:
 
         return distance
 
-    def _describe(self, pictures: np.ndarray) -> np.ndarray:
-        assert self._inception is not None
-        return np.concatenate(list(features_of(self._inception, pictures)))
-
     def _fid(self, features: np.ndarray) -> Distance:
+        originals = self._features
+        assert originals is not None
         return lambda rows: frechet_distance(
-            feature_set(self._features[rows]), feature_set(features[rows])
+            feature_set(originals[rows]), feature_set(features[rows])
         )
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from superres.core.device import pick_device
+from superres.core.distributed import Processes, connected, on_first
 from superres.core.errors import SuperresError
 from superres.core.fingerprints import fingerprint, source_digests
 from superres.core.progress import progress_bar
@@ -41,7 +40,8 @@ def select_model(
 ) -> dict[str, int]:
     """Score every candidate on val pairs and write the chosen one, with its scores, as a model.
 
-    Scores are kept beside `out` until all are there: an interrupted stage goes on from them.
+    Scores are kept beside `out` until all are there: an interrupted stage goes on from them, with
+    any number of processes.
 
     Args:
         params: metric, averages, sampler, tiles, budget.
@@ -62,29 +62,32 @@ def select_model(
     candidates = find_candidates(checkpoints, params.ema_lengths)
     val = PairSet(tiles, pairs, "val")
     count = affordable(params, len(candidates), len(val))
-    try:
-        scorer = Scorer(params, loss, ValTiles(val, val.spread(count)))
-    except WeightsMissing as error:
-        raise SuperresError(f"select.metric: fid needs its weights: {error}") from error
-    steps = dict.fromkeys(candidate.folder for candidate in candidates)
     code = source_digests().values()  # scores that other code made are not comparable
+    steps = dict.fromkeys(candidate.folder for candidate in candidates)
     key = fingerprint([params, loss], [tiles, pairs, *steps], *code)
     kept = Path(out).parent / ".selection"
-    with progress_bar(len(candidates) * count, "select", "img") as bar:
-        scores = [
-            _scored(candidate, scorer, kept / f"{key}{scorer.weights}", bar)
-            for candidate in candidates
-        ]
-    verdict = decide(
-        params.metric,
-        [candidate.step for candidate in candidates],
-        [float(score.figures[params.metric] or 0) for score in scores],
-        np.array([score.resampled for score in scores]),
-    )
-    _save(candidates[verdict.chosen], verdict, params, scores, count, out)
-    write_csv(table, _table(candidates, scores, verdict))
-    print(summary(candidates, scores, verdict, params.metric), file=sys.stderr)
-    shutil.rmtree(kept, ignore_errors=True)
+    with connected() as processes:
+        try:
+            scorer = Scorer(params, loss, ValTiles(val, val.spread(count)), processes)
+        except WeightsMissing as error:
+            raise SuperresError(f"select.metric: fid needs its weights: {error}") from error
+        folder = kept / f"{key}{scorer.weights}"
+        _score(candidates, scorer, folder, processes)
+
+        def conclude() -> None:
+            scores = [_read(folder, candidate) for candidate in candidates]
+            verdict = decide(
+                params.metric,
+                [candidate.step for candidate in candidates],
+                [float(score.figures[params.metric] or 0) for score in scores],
+                np.array([score.resampled for score in scores]),
+            )
+            _save(candidates[verdict.chosen], verdict, params, scores, count, out)
+            write_csv(table, _table(candidates, scores, verdict))
+            print(summary(candidates, scores, verdict, params.metric), file=sys.stderr)
+            shutil.rmtree(kept, ignore_errors=True)
+
+        on_first(processes, conclude)
     return {"images": len(candidates) * count}
 
 
@@ -128,16 +131,29 @@ def summary(
     )
 
 
-def _scored(candidate: Candidate, scorer: Scorer, folder: Path, bar: tqdm) -> Scores:
-    """Return a candidate's scores, those of an interrupted run where they are there."""
-    path = folder / f"{candidate.name}.json"
-    if path.is_file():
-        bar.update(scorer.count)
-        return Scores(**json.loads(path.read_text(encoding="utf-8")))
-    scores = scorer.score(load_candidate(candidate, pick_device()), bar)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, scores._asdict())
-    return scores
+def _score(candidates: list[Candidate], scorer: Scorer, folder: Path, processes: Processes) -> None:
+    """Score the candidates that an interrupted run has not; the first process keeps the scores."""
+    scored = [(folder / _file(one)).is_file() for one in candidates]
+    scored = processes.of_first(scored)
+    label = "select" if processes.count == 1 else f"select, by {processes.count}"
+    total = len(candidates) * scorer.count
+    with progress_bar(total, label, "img", disable=not processes.writes) as bar:
+        for candidate, done in zip(candidates, scored, strict=True):
+            if done:
+                bar.update(scorer.count)
+                continue
+            scores = scorer.score(load_candidate(candidate, processes.device), bar)
+            if processes.writes:
+                folder.mkdir(parents=True, exist_ok=True)
+                write_json(folder / _file(candidate), scores._asdict())
+
+
+def _read(folder: Path, candidate: Candidate) -> Scores:
+    return Scores(**json.loads((folder / _file(candidate)).read_text(encoding="utf-8")))
+
+
+def _file(candidate: Candidate) -> str:
+    return f"{candidate.name}.json"
 
 
 def _save(

@@ -140,26 +140,27 @@ def timestep_sampler(model: SuperResolver, loss: LossParams) -> TimestepSampler:
 
 
 @torch.no_grad()
-def each(objective: Objective, tiles: TrainingBatch, at_once: int) -> Tensor:
-    """Return the loss of each tile, (B,), one timestep each, spread over the process.
+def each(objective: Objective, tiles: TrainingBatch, timesteps: Tensor, at_once: int) -> Tensor:
+    """Return the loss of each tile, (B,), at one timestep each.
 
     Args:
         objective: whose loss.
         tiles: with their noise.
+        timesteps: (B,).
         at_once: how many of them the network gets at most.
     """
-    count = len(tiles.high)
-    timesteps = spread(count, objective.model.diffusion.timesteps).to(objective.model.device)
     losses = []
-    for some in portions(count, at_once):
+    for some in portions(len(tiles.high), at_once):
         part = TrainingBatch(*(tensor[some] for tensor in tiles))
         losses.append(objective.terms(part, timesteps[some])["loss"])
     return torch.cat(losses)
 
 
 def mean(objective: Objective, tiles: TrainingBatch, at_once: int) -> float:
-    """Return the mean of `each`."""
-    return each(objective, tiles, at_once).mean().item()
+    """Return the mean of `each`, the timesteps spread over the process."""
+    count, model = len(tiles.high), objective.model
+    timesteps = spread(count, model.diffusion.timesteps).to(model.device)
+    return each(objective, tiles, timesteps, at_once).mean().item()
 
 
 def portions(count: int, at_once: int) -> list[slice]:
