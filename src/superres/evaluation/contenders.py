@@ -19,8 +19,8 @@ from superres.evaluation.measure import Instruments, PictureSet, Read, measure_c
 from superres.evaluation.measuring_networks import (
     absence_notes,
     feature_notes,
-    open_lpips,
     open_network,
+    open_pair_networks,
     reason_and_remedy,
 )
 from superres.evaluation.outputs import write_figures
@@ -29,7 +29,7 @@ from superres.metrics.baselines import BASELINES, upsample
 from superres.metrics.catalog import FeatureSettings
 from superres.metrics.config import EvaluateParams
 from superres.metrics.pairwise import Degrade
-from superres.metrics.weights import LPIPS, RECORD, read_record
+from superres.metrics.weights import DISTS, LPIPS, RECORD, read_record
 
 REQUIRED = ("model", "estimate")
 """Contenders that `data/samples` must hold; `mean` is there with more than one sample per tile."""
@@ -60,14 +60,15 @@ def measure(params: EvaluateParams, folders: Folders) -> int:
     named = read_record(folders.record) is not None
     opened, state = open_network(reference)
     contenders = {**_restored(folders.samples, pairs), **_baselines(params, pairs)}
-    wanted = read_record(folders.record, LPIPS) is not None
-    lpips, lpips_notes = open_lpips(list(contenders), min(pairs.high_at(0).shape[:2]), wanted)
+    wanted = [name for name in (LPIPS, DISTS) if read_record(folders.record, name) is not None]
+    smallest = min(pairs.high_at(0).shape[:2])
+    networks, absent = open_pair_networks(list(contenders), smallest, wanted)
     instruments = Instruments(
         params.border_crop,
         FeatureSettings(params.kid, params.neighbours),
         params.features.swd,
         list(reference.levels.values()),
-        lpips,
+        networks,
         opened,
         reference.features,
     )
@@ -98,7 +99,7 @@ def measure(params: EvaluateParams, folders: Folders) -> int:
         pd.DataFrame(tiles),
         pd.DataFrame(swd_rows),
         sets,
-        [*notes, *lpips_notes],
+        [*notes, *absent],
         reference.inception if opened is not None else {},
         params,
     )

@@ -1,16 +1,16 @@
 """Measuring restored pictures against their originals: one engine for test tiles and for folders.
 
 A contender's pictures are read once. Each goes to everything that is accumulated over them (patches
-of SWD, LPIPS, the digest that features are found by), then in batches to the figures of single
-pictures, which other processes may compute. Its pictures are read again only where the cache lacks
-their Inception features, since that is known when all have passed.
+of SWD, LPIPS and DISTS, the digest that features are found by), then in batches to the figures of
+single pictures, which other processes may compute. Its pictures are read again only where the cache
+lacks their Inception features, since that is known when all have passed.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import NamedTuple, TypeVar
@@ -26,7 +26,6 @@ from superres.metrics.config import SwdParams
 from superres.metrics.feature_files import describe_cached, features_digest
 from superres.metrics.feature_sets import FeatureSet
 from superres.metrics.inception import Inception
-from superres.metrics.lpips import Distances, Lpips
 from superres.metrics.pairwise import (
     Degrade,
     compare,
@@ -34,6 +33,7 @@ from superres.metrics.pairwise import (
     measure_tile,
     without_features,
 )
+from superres.metrics.perceptual import Distances, Network
 from superres.metrics.swd import Patches, sliced_distances
 from superres.metrics.weights import Weights
 
@@ -71,7 +71,8 @@ class Instruments:
     """None: the pictures have no levels in common."""
     swd_reference: Sequence[np.ndarray] | None = None
     """The originals' patches by level."""
-    lpips: Lpips | None = None
+    networks: Mapping[str, Network] = field(default_factory=dict)
+    """Of figures of two pictures, by the figure's name."""
     inception: tuple[Inception, Weights] | None = None
     features: FeatureSet | None = None
     """Of the originals."""
@@ -120,22 +121,22 @@ def measure_contender(
     """
     ids = pictures.ids
     patches = _Patches(pictures, instruments)
-    lpips = Distances(instruments.lpips) if instruments.lpips is not None else None
+    distances = {name: Distances(network) for name, network in instruments.networks.items()}
     digests = _Digests(instruments)
 
     def accumulate(picture: _Picture, name: str) -> None:
         patches.add(picture, name)
         digests.add(picture, name)
-        if lpips is not None:
-            lpips.add(picture.restored, picture.original)
+        for one in distances.values():
+            one.add(picture.restored, picture.original)
 
     batches = _batches(restored, pictures, accumulate)
     measure = partial(
         _measure_batch, border_crop=instruments.border_crop, matlab=instruments.matlab
     )
     rows = list(counting(chain.from_iterable(spread(measure, batches)), bar))
-    if lpips is not None:
-        rows = [row | {"lpips": one} for row, one in zip(rows, lpips.finish(), strict=True)]
+    for figure, found in distances.items():
+        rows = [row | {figure: one} for row, one in zip(rows, found.finish(), strict=True)]
     sets, original = without_features(), None
     if instruments.inception is not None:
         network = instruments.inception[0]
