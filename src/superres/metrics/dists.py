@@ -44,8 +44,8 @@ class Dists(nn.Module):
                 before = width
             layers.append(_Pooling())
         self.features = nn.Sequential(*layers[:-1])  # numbered as torchvision does
-        for name in ("alpha", "beta"):
-            self.register_parameter(name, nn.Parameter(torch.empty(1, sum(CHANNELS), 1, 1)))
+        self.alpha = nn.Parameter(torch.empty(1, sum(CHANNELS), 1, 1))
+        self.beta = nn.Parameter(torch.empty(1, sum(CHANNELS), 1, 1))
         self.eval()
 
     def forward(self, restored: Tensor, original: Tensor) -> Tensor:
