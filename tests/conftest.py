@@ -11,6 +11,7 @@ import torch
 import yaml
 from filelock import FileLock  # PyTorch brings it
 
+from dists_weights import write_dists
 from inception_weights import random_weights
 from lpips_weights import write_weights
 from superres.core.hashing import sha256_of
@@ -41,6 +42,7 @@ def no_weights_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setenv("SUPERRES_CACHE", str(tmp_path / "no-cache"))
     monkeypatch.delenv("SUPERRES_INCEPTION", raising=False)
     monkeypatch.delenv("SUPERRES_LPIPS", raising=False)
+    monkeypatch.delenv("SUPERRES_DISTS", raising=False)
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +66,21 @@ def lpips_given(lpips_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setitem(weights.LPIPS_DIGITS, name, sha256_of(lpips_folder / name)[:8])
     monkeypatch.setenv("SUPERRES_LPIPS", str(lpips_folder))
     return lpips_folder
+
+
+@pytest.fixture(scope="session")
+def dists_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of random weights of DISTS, the golden values' own."""
+    return write_dists(tmp_path_factory.mktemp("dists"))
+
+
+@pytest.fixture
+def dists_given(dists_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return that folder, given as a developer's, its checksums standing for the published ones."""
+    for name in weights.DISTS_DIGITS:
+        monkeypatch.setitem(weights.DISTS_DIGITS, name, sha256_of(dists_folder / name)[:8])
+    monkeypatch.setenv("SUPERRES_DISTS", str(dists_folder))
+    return dists_folder
 
 
 @pytest.fixture(scope="session")

@@ -87,6 +87,7 @@ def environment() -> dict[str, str]:
         "SUPERRES_CACHE": str(ROOT / ".no-cache"),
         "SUPERRES_INCEPTION": "",
         "SUPERRES_LPIPS": "",
+        "SUPERRES_DISTS": "",
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,7 @@ def test_ssim_is_that_of_wangs_script() -> None:
 def test_bicubic_of_papers_is_not_rounded_in_between() -> None:
     original = np.repeat(noise(24, 24, 1), 3, axis=2)
     luma = bicubic_luma(original, 2, grey=True)
-    low = make_input(original, papers_protocol(2), "x")
+    low, _ = make_input(original, papers_protocol(2), "x")
     assert low.shape == (12, 12, 3)
     of_input = enlarged(low, 2)[:, :, 0]
     difference = np.abs(luma.astype(int) - of_input)
@@ -93,12 +94,29 @@ def test_a_chain_at_named_entropies_is_another_protocol() -> None:
     chain = Degradation(2, 1.0, (Step("grain", "gaussian_noise"),), downsampling="bicubic")
     protocol = Protocol(chain, {"grain": 0.5})
     picture = noise(16, 16, 3)
-    low = make_input(picture, protocol, "a")
-    np.testing.assert_array_equal(low, make_input(picture, protocol, "a"))
-    assert (low != make_input(picture, papers_protocol(2), "a")).mean() > 0.5
+    low, entropies = make_input(picture, protocol, "a")
+    assert entropies == {"grain": 0.5}
+    np.testing.assert_array_equal(low, make_input(picture, protocol, "a")[0])
+    assert (low != make_input(picture, papers_protocol(2), "a")[0]).mean() > 0.5
     assert papers_protocol(2).classical and not protocol.classical
     assert not papers_protocol(2, border=8).classical
     assert not Protocol(Degradation(2, 1.0, ())).classical
+
+
+def test_drawn_entropies_follow_from_the_seed_and_the_picture_s_name() -> None:
+    chain = Degradation(2, 1.0, (Step("grain", "gaussian_noise", low=0.2, high=0.6),), seed=3)
+    protocol = Protocol(chain, drawn=True)
+    picture = noise(16, 16, 3)
+    low, entropies = make_input(picture, protocol, "a")
+    again = make_input(picture, protocol, "a")
+    np.testing.assert_array_equal(low, again[0])
+    assert entropies == again[1]
+    others = [make_input(picture, protocol, name)[1]["grain"] for name in "bcdefgh"]
+    assert len({entropies["grain"], *others}) == 8
+    assert all(0.2 <= one <= 0.6 for one in others)
+    other_seed = Protocol(replace(chain, seed=4), drawn=True)
+    assert make_input(picture, other_seed, "a")[1] != entropies
+    assert protocol.described()["entropies"] == "drawn"
 
 
 def write(path: Path, size: tuple[int, int] = (8, 8)) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from superres.benchmark import measured_sets
 from superres.cli import main
 from superres.degradation.imresize import imresize
 from superres.metrics.papers import table_figures, table_luma
-from support import tiny_params, write_yaml
+from superres.restoration.picture import from_array
+from superres.restoration.restorer import Restorer, load
+from support import ROOT, tiny_params, write_yaml
 
 
 @pytest.fixture
@@ -146,6 +149,59 @@ def test_blind_protocols_degrade_by_a_params_file_at_named_entropies(
     assert (strong != np.asarray(Image.open(out / "HR-x2/input/colour.png"))).mean() > 0.2
 
 
+def test_drawn_entropies_are_recorded_and_a_blind_model_is_not_told_them(
+    originals: Path, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, float]] = []
+    run = Restorer.run
+
+    def watched(self, picture, entropies, *others):  # type: ignore[no-untyped-def]
+        told.append(dict(entropies))
+        return run(self, picture, entropies, *others)
+
+    monkeypatch.setattr(Restorer, "run", watched)
+    out = tmp_path / "out"
+    words = ["benchmark", str(originals), "--model", str(project / "models/best"), "--device"]
+    words += ["cpu", "--out", str(out), "--degrade", str(project / "params.yaml")]
+    words += ["--entropy", "drawn"]
+    assert main(words) == 0
+    record = json.loads((out / "HR-x2.json").read_text())
+    assert record["of"]["entropies"] == "drawn"
+    true = [one["entropies"] for one in record["pictures"].values()]
+    assert told == true and true[0] != true[1] and set(true[0]) == {"blur", "jpeg"}
+    assert main(words) == 0 and len(told) == 2  # nothing is measured twice
+    assert main([*words, "--blind"]) == 0 and len(told) == 4
+    assert told[2:] != true
+    record = json.loads((out / "HR-x2.json").read_text())
+    assert [one["entropies"] for one in record["pictures"].values()] == true
+    estimated = load(project / "models/best", device="cpu")
+    low = from_array(np.asarray(Image.open(out / "HR-x2/input/grey.png").convert("RGB")))
+    assert told[3] == estimated.entropies(low, {}, "auto")
+
+
+def test_the_chain_of_the_docs_degrades(originals: Path, tmp_path: Path) -> None:
+    page = (ROOT / "docs/benchmark.md").read_text(encoding="utf-8")
+    block = page.partition("<!--second order-->\n```yaml\n")[2].partition("```")[0]
+    (tmp_path / "chain.yaml").write_text(block)
+    words = ["benchmark", str(originals), "--model", "none", "--out", str(tmp_path / "out")]
+    assert main([*words, "--degrade", str(tmp_path / "chain.yaml"), "--entropy", "drawn"]) == 0
+    record = json.loads((tmp_path / "out/HR-x2.json").read_text())
+    names = ["blur", "resized", "noise", "jpeg", "blur_again", "grain", "ringing", "jpeg_again"]
+    for one in record["pictures"].values():
+        assert list(one["entropies"]) == names
+        assert 15 < one["figures"]["bicubic of the inputs"][0] < 45
+
+
+def test_without_an_estimator_a_blind_run_ends_before_anything_is_measured(
+    originals: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(model, tmp_path / "alone" / "model")
+    words = ["benchmark", str(originals), "--model", str(folder), "--out", str(tmp_path / "out")]
+    assert main([*words, "--device", "cpu", "--blind"]) == 1
+    assert "entropy" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -154,6 +210,8 @@ def test_blind_protocols_degrade_by_a_params_file_at_named_entropies(
         (["--entropy", "jpeg=1"], "--entropy: belongs to a corruption of --degrade"),
         (["--degrade", "PARAMS", "--entropy", "jpg=1"], r"no corruption 'jpg', .*mean 'jpeg'"),
         (["--degrade", "PARAMS", "--entropy", "jpeg=2"], "value from 0 to 1, got 'jpeg=2'"),
+        (["--degrade", "PARAMS", "--entropy", "drawn", "--entropy", "jpeg=1"], "stands alone"),
+        (["--model", "none", "--scale", "2", "--blind"], "--blind: needs a model"),
         (["--model", "none"], "--scale: is needed with --model none"),
         (["--border", "-2"], "--border: must be at least 0"),
         (["--border", "30"], "colour.png: 50 x 44 pixels; SSIM needs 11 x 11 within a border"),

@@ -21,7 +21,8 @@ from superres.metrics.config import (
     KidParams,
     SwdParams,
 )
-from superres.metrics.lpips import distances, load_lpips
+from superres.metrics.lpips import load_lpips
+from superres.metrics.perceptual import distances
 from superres.metrics.weights import ALEXNET, LINEAR
 
 PARAMS = EvaluateParams(
@@ -241,6 +242,16 @@ def test_lpips_that_is_named_but_not_given_is_a_note(folders):
     assert "lpips" not in metrics["model"] and "lpips" not in how
     (text,) = (note["text"] for note in notes if note["metric"] == "lpips")
     assert "weights.json names its weights, but SUPERRES_LPIPS was not set" in text
+
+
+def test_dists_has_an_entry_and_a_note_of_its_own(folders):
+    write_json(folders.record, {"inception": None, "lpips": None, "dists": "397923af f5e65c96"})
+    measure(PARAMS, folders)
+    metrics, notes, _ = figures(folders.reports)
+    assert "dists" not in metrics["model"]
+    (text,) = (note["text"] for note in notes if note["metric"] == "dists")
+    assert text.startswith("DISTS is not computed: weights.json names its weights, but SUPERRES_D")
+    assert "vgg16-397923af.pth and weights.pt" in text
 
 
 def test_a_wrong_folder_of_lpips_ends_it_before_anything_is_measured(folders, monkeypatch):

@@ -7,9 +7,11 @@ from scipy.ndimage import gaussian_filter
 
 from superres.core.images import read_image
 from superres.evaluation.folders import Mismatch, measure_folders, pair_folders
-from superres.metrics.lpips import distances, load_lpips
+from superres.metrics.dists import load_dists
+from superres.metrics.lpips import load_lpips
 from superres.metrics.pairwise import compare
-from superres.metrics.weights import ALEXNET, LINEAR
+from superres.metrics.perceptual import distances
+from superres.metrics.weights import ALEXNET, COMPARING, LINEAR, VGG
 
 
 def photograph(seed, size=(40, 48)):
@@ -90,12 +92,26 @@ def test_with_its_weights_folders_have_lpips(folders, lpips_given):
     assert list(distances(network, [pair])) == pytest.approx([table["写真 3"]], abs=1e-6)
 
 
-def test_without_its_weights_lpips_is_not_spoken_of(folders):
+def test_with_their_weights_folders_have_lpips_and_dists_side_by_side(
+    folders, lpips_given, dists_given
+):
     measured = measure_folders(pair_folders(*folders, 0), 0)
-    assert "lpips" not in measured.per_image.columns
-    for part in ("figures", "intervals", "measured"):
-        assert "lpips" not in measured.summary[part]
-    assert "lpips" not in {note["metric"] for note in measured.summary["notes"]}
+    table = measured.per_image.set_index("name")
+    assert list(table.columns)[-2:] == ["lpips", "dists"]
+    assert measured.summary["figures"]["dists"] == pytest.approx(table["dists"].mean())
+    assert measured.summary["measured"]["dists"].startswith("vgg16-397923af.pth and weights.pt")
+    network = load_dists(dists_given / VGG, dists_given / COMPARING)
+    pair = tuple(read_image(next(f.glob("写真 3*"))) for f in folders)
+    assert distances(network, [pair]) == pytest.approx([table.loc["写真 3", "dists"]], abs=1e-6)
+
+
+def test_without_their_weights_neither_is_spoken_of(folders):
+    measured = measure_folders(pair_folders(*folders, 0), 0)
+    for name in ("lpips", "dists"):
+        assert name not in measured.per_image.columns
+        for part in ("figures", "intervals", "measured"):
+            assert name not in measured.summary[part]
+        assert name not in {note["metric"] for note in measured.summary["notes"]}
 
 
 def test_a_picture_too_small_for_lpips_is_a_note(folders, lpips_given):

@@ -13,8 +13,9 @@ from superres.evaluation.measure import Instruments, PictureSet, measure_contend
 from superres.metrics.catalog import FeatureSettings
 from superres.metrics.config import KidParams, SwdParams
 from superres.metrics.inception import load_inception
-from superres.metrics.lpips import distances, load_lpips
+from superres.metrics.lpips import load_lpips
 from superres.metrics.pairwise import compare
+from superres.metrics.perceptual import distances
 from superres.metrics.swd import descriptors, sliced_distances
 from superres.metrics.weights import ALEXNET, LINEAR, Weights
 
@@ -52,7 +53,7 @@ def once():
 
 def test_pictures_are_read_once_for_all_that_needs_no_features(lpips_given):
     network = load_lpips(lpips_given / ALEXNET, lpips_given / LINEAR)
-    found, restored, original = measured(Instruments(2, HOW, SWD, lpips=network))
+    found, restored, original = measured(Instruments(2, HOW, SWD, networks={"lpips": network}))
     assert restored == original == once()
     for number, row in enumerate(found.rows):
         lpips = row.pop("lpips")

@@ -29,7 +29,14 @@ from superres.metrics.pairwise import (
     measure_tile,
     without_features,
 )
-from superres.metrics.weights import ALEXNET, LINEAR, LPIPS_DIGITS
+from superres.metrics.weights import (
+    ALEXNET,
+    COMPARING,
+    DISTS_DIGITS,
+    LINEAR,
+    LPIPS_DIGITS,
+    VGG,
+)
 from superres.reporting.tables import ARROWS, SENTENCES
 from tools.metrics_table import PAGE, with_table
 
@@ -54,9 +61,11 @@ def test_reading_it_needs_neither_torch_nor_scikit_image():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_lpips_names_the_files_that_are_looked_for():
+def test_lpips_and_dists_name_the_files_that_are_looked_for():
     method = figure_named("lpips").method
     assert ALEXNET in method and LINEAR in method and LPIPS_DIGITS[LINEAR] in method
+    method = figure_named("dists").method
+    assert VGG in method and COMPARING in method and DISTS_DIGITS[COMPARING] in method
 
 
 def test_the_documentation_has_its_rows():
@@ -68,7 +77,7 @@ def test_the_documentation_has_its_rows():
 def test_a_tile_has_every_figure_that_needs_no_network():
     tile, original = noise(0), noise(1)
     found = measure_tile(tile, original, noise(2)[::2, ::2], lambda t: t[::2, ::2])
-    assert set(found) == {f.name for f in TILE_FIGURES} - {"lpips"}
+    assert set(found) == {f.name for f in TILE_FIGURES} - {"lpips", "dists"}
     alone = compare(tile, original)
     assert set(found) - set(alone) == {"lr_psnr"}
     assert alone["color_shift"] == pytest.approx(

@@ -5,8 +5,8 @@ from torch import nn
 
 from lpips_weights import SIZES, pairs, random_alexnet, random_linear, write_weights
 from superres.core.errors import SuperresError
-from superres.metrics import lpips as module
-from superres.metrics.lpips import CHANNELS, SMALLEST_PX, distances, load_lpips, prepare
+from superres.metrics.lpips import CHANNELS, SMALLEST_PX, load_lpips, prepare
+from superres.metrics.perceptual import distances
 from superres.metrics.weights import ALEXNET, LINEAR
 from support import GOLDEN
 
@@ -91,7 +91,7 @@ def test_sizes_may_change_and_batches_do_not_show(network, monkeypatch):
     sizes = []
     forward = network.forward
     monkeypatch.setattr(network, "forward", lambda *p: (sizes.append(len(p[0])), forward(*p))[1])
-    monkeypatch.setattr(module, "BATCH_PX", 64 * 64 + 1)
+    monkeypatch.setattr(type(network), "batch_px", 64 * 64 + 1)
     assert measured(network, *pictures) == pytest.approx(together, abs=1e-6)
     assert sizes == [2, 1, 1, 1, 1, 2]  # four of 32 x 32 px would fit, but two follow each other
 

@@ -9,11 +9,15 @@ from superres.core.hashing import sha256_of
 from superres.metrics import weights as module
 from superres.metrics.weights import (
     ALEXNET,
+    COMPARING,
+    DISTS,
     FILE,
     LINEAR,
     LPIPS,
+    VGG,
     WeightsMissing,
     cache_folder,
+    find_dists,
     find_lpips,
     find_weights,
     main,
@@ -127,7 +131,7 @@ def test_a_spoilt_record_is_named(tmp_path, text):
 
 def test_the_project_s_record_can_be_read():
     record = json.loads((module.Path(__file__).parents[2] / "weights.json").read_text())
-    assert set(record) == {"inception", "lpips"}
+    assert set(record) == {"inception", "lpips", "dists"}
 
 
 def test_lpips_is_not_there_where_it_is_not_given(monkeypatch):
@@ -138,8 +142,8 @@ def test_lpips_is_not_there_where_it_is_not_given(monkeypatch):
 
 def test_lpips_is_two_files_of_a_folder(lpips_given):
     found = find_lpips()
-    assert found[:2] == (lpips_given / ALEXNET, lpips_given / LINEAR)
-    assert found.sha256.split() == [sha256_of(path) for path in found[:2]]
+    assert found.paths == (lpips_given / ALEXNET, lpips_given / LINEAR)
+    assert found.sha256.split() == [sha256_of(path) for path in found.paths]
 
 
 def test_the_files_of_lpips_are_the_published_ones():
@@ -147,6 +151,30 @@ def test_the_files_of_lpips_are_the_published_ones():
         "alexnet-owt-7be5be79.pth": "7be5be79",
         "alex.pth": "df73285e",  # of the wheel lpips 0.1.4, weights/v0.1
     }
+
+
+def test_dists_is_two_files_of_a_folder_of_its_own(dists_given, monkeypatch):
+    found = find_dists()
+    assert found.paths == (dists_given / VGG, dists_given / COMPARING)
+    assert found.sha256.split() == [sha256_of(path) for path in found.paths]
+    assert find_lpips() is None
+    monkeypatch.delenv("SUPERRES_DISTS")
+    assert find_dists() is None
+
+
+def test_the_files_of_dists_are_the_published_ones(monkeypatch, tmp_path):
+    assert module.DISTS_DIGITS == {
+        "vgg16-397923af.pth": "397923af",
+        "weights.pt": "f5e65c96",  # of the wheel DISTS_pytorch 0.1
+    }
+    monkeypatch.setenv("SUPERRES_DISTS", str(tmp_path))
+    (tmp_path / VGG).write_bytes(b"another")
+    with pytest.raises(SuperresError, match=rf"SUPERRES_DISTS: .*{VGG}: .* DISTS: .* 397923af"):
+        find_dists()
+    (tmp_path / VGG).unlink()
+    wanted = rf"wanted is a folder with {VGG} and {COMPARING}"
+    with pytest.raises(SuperresError, match=rf"SUPERRES_DISTS: .*: not there; {wanted}"):
+        find_dists()
 
 
 def test_a_wrong_folder_of_lpips_is_named_with_what_is_wanted(monkeypatch, tmp_path):
@@ -178,7 +206,7 @@ def test_a_file_of_lpips_that_is_not_there_or_another_is_named(
 def test_main_names_lpips_beside_what_is_named_already(lpips_given, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "weights.json").write_text('{"inception": "6726825d"}')
-    assert read_record(entry=LPIPS) is None  # a record from before LPIPS
+    assert read_record(entry=LPIPS) is read_record(entry=DISTS) is None  # a record from before
     assert main() == 1  # Inception's are not to be had
     said = capsys.readouterr()
     assert "By hand" in said.err and "lpips: in order, named in weights.json" in said.out
@@ -189,13 +217,14 @@ def test_main_names_lpips_beside_what_is_named_already(lpips_given, monkeypatch,
     assert (tmp_path / "weights.json").read_bytes() == before
 
 
-def test_main_names_both(lpips_given, inception_file, monkeypatch, tmp_path):
+def test_main_names_all(lpips_given, dists_given, inception_file, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SUPERRES_INCEPTION", str(inception_file))
     assert main() == 0
     assert json.loads((tmp_path / "weights.json").read_text()) == {
         "inception": sha256_of(inception_file),
         "lpips": find_lpips().sha256,
+        "dists": find_dists().sha256,
     }
     (tmp_path / "weights.json").write_text("spoilt")
     assert main() == 1

@@ -48,7 +48,7 @@ def test_it_has_the_verdict_and_the_figures_of_the_page(twin):
             assert shown == value + interval
     assert "![Test tiles" in text and "(restored.png)" in text
     assert (
-        "- Not computed: LPIPS, rough where smooth, FID" in text
+        "- Not computed: LPIPS, rough where smooth, DISTS, FID" in text
         and "- There are only 9 test tiles" in text
     )
     assert "- `<b>broken</b>.jpg`: cannot be decoded" in text

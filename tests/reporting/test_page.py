@@ -266,7 +266,8 @@ def test_null_figures_and_a_run_without_mean(tmp_path):
     page = Page(write(folder)[1])
     assert "mean of 2" not in page.text
     assert len([tag for tag, a in page.elements if tag == "img" and "src" in a]) == 5 * 4 + 1
-    assert "Not computed: PSNR of one sample; LPIPS, rough where smooth, FID, KID," in page.text
+    missing = "PSNR of one sample; LPIPS, rough where smooth, DISTS, FID, KID,"
+    assert f"Not computed: {missing}" in page.text
 
 
 def evaluations_shown(folder, **recorded):

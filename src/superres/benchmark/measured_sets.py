@@ -27,11 +27,12 @@ from superres.core.progress import progress_bar
 from superres.core.storage import write_bytes, write_json
 from superres.metrics.papers import is_grey, table_figures, table_luma
 
-Restore = Callable[[np.ndarray], Iterator[tuple[str, np.ndarray]]]
-"""An input (uint8, h x w x 3) to restored pictures, each with the name it is kept under."""
+Restore = Callable[[np.ndarray, Mapping[str, float]], Iterator[tuple[str, np.ndarray]]]
+"""An input (uint8, h x w x 3) and its true entropies by name, where they are known, to restored
+pictures, each with the name it is kept under."""
 Figures = dict[str, tuple[float, float]]
 """PSNR and SSIM by contender."""
-FORMAT = 1
+FORMAT = 2
 """Of the record; another one is not gone on with."""
 
 
@@ -62,8 +63,9 @@ def measure_set(
     Returns:
         `format`, `set`, `scale`, `inputs` (`made` or `given`), `of` (protocol and model) and
         `pictures`: by name `sha256` of its files, `figures` by contender, [PSNR, SSIM], PSNR null
-        for equal pictures, and of a given input `as_made`: the share of its values that the
-        protocol's own has, and how far the others are from it at most, in 8-bit levels.
+        for equal pictures, `entropies` as they were applied, and of a given input `as_made`: the
+        share of its values that the protocol's own has, and how far the others are from it at
+        most, in 8-bit levels.
 
     Raises:
         SuperresError: a picture that cannot be read, is too small, or has another size than its
@@ -128,8 +130,9 @@ def _measure(
     original = cut_to_multiple(read_image(subject.original), scale)
     grey = is_grey(original)
     luma = table_luma(original, grey)
-    low = made = make_input(original, protocol, subject.name)
-    facts: dict[str, Any] = {}
+    low, entropies = make_input(original, protocol, subject.name)
+    made = low
+    facts: dict[str, Any] = {"entropies": entropies} if entropies else {}
     if subject.low is None:
         write_bytes(out / "input" / f"{subject.name}.png", encode_png(made))
     else:
@@ -146,7 +149,7 @@ def _measure(
         measure("bicubic", bicubic_luma(original, scale, grey))
     measure("bicubic of the inputs", table_luma(enlarged(low, scale), grey))
     samples = []
-    for name, restored in model.restore(low) if model else ():
+    for name, restored in model.restore(low, entropies) if model else ():
         write_bytes(out / name / f"{subject.name}.png", encode_png(restored))
         found = table_figures(table_luma(restored, grey), luma, protocol.left_out)
         if name == "estimate":

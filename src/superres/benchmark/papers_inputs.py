@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 
 from superres.core.errors import SuperresError
+from superres.core.seeding import rng
 from superres.degradation.chain import Degradation
-from superres.degradation.degrade import degrade
+from superres.degradation.degrade import degrade, draw_entropies
 from superres.degradation.imresize import imresize
 from superres.metrics.papers import table_luma
+
+DRAWN = "drawn"
+"""What a protocol says of entropies that are drawn for each picture."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class Protocol:
     degradation: Degradation
     entropies: Mapping[str, float] = field(default_factory=dict)
     """For each corruption of the degradation, or for none of them."""
+    drawn: bool = False
+    """Whether each picture's entropies are drawn as the degradation says, instead of those."""
     border: int | None = None
     """Pixels left out at each edge; None for the scale."""
 
@@ -45,7 +51,7 @@ class Protocol:
         """Return all of it, as JSON holds it."""
         return {
             "degradation": self.degradation.to_json(),
-            "entropies": dict(self.entropies),
+            "entropies": DRAWN if self.drawn else dict(self.entropies),
             "border": self.left_out,
         }
 
@@ -67,15 +73,22 @@ def cut_to_multiple(original: np.ndarray, scale: int) -> np.ndarray:
     return original[:height, :width]
 
 
-def make_input(original: np.ndarray, protocol: Protocol, item: str) -> np.ndarray:
-    """Return the input of a whole photograph, uint8, H/scale x W/scale x 3.
+def make_input(
+    original: np.ndarray, protocol: Protocol, item: str
+) -> tuple[np.ndarray, dict[str, float]]:
+    """Return the input of a whole photograph, uint8, H/scale x W/scale x 3; its true entropies.
 
     Args:
         original: uint8, H x W x 3, multiples of the scale.
         protocol: how.
-        item: what corruptions draw follows from this and the degradation's seed.
+        item: what is drawn, entropies and what corruptions draw, follows from this and the
+            degradation's seed.
     """
-    return degrade(protocol.degradation, original, protocol.entropies, item)[0]
+    degradation = protocol.degradation
+    entropies = protocol.entropies
+    if protocol.drawn:
+        entropies = draw_entropies(degradation, rng(degradation.seed, "benchmark", item))
+    return degrade(degradation, original, entropies, item)
 
 
 def check_size(low: np.ndarray, original: np.ndarray, scale: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ import numpy as np
 from superres.benchmark.benchmark_sets import KNOWN, VARIABLE, find_set
 from superres.benchmark.comparison import as_csv, as_latex, as_markdown, measured, published
 from superres.benchmark.measured_sets import Model, agreement, mean_figures, measure_set
-from superres.benchmark.papers_inputs import Protocol, papers_protocol
+from superres.benchmark.papers_inputs import DRAWN, Protocol, papers_protocol
 from superres.core.errors import SuperresError
-from superres.core.hashing import sha256_of
+from superres.core.hashing import folder_digest, sha256_of
 from superres.core.params import closest, load_section
 from superres.core.storage import write_text
 from superres.degradation.chain import Degradation
@@ -23,7 +23,7 @@ from superres.degradation.config import DegradeParams
 from superres.model.folder import DESCRIPTION, WEIGHTS, read_spec
 from superres.model.found import find_model
 from superres.restoration.picture import from_array, to_array
-from superres.restoration.restorer import Restorer, load
+from superres.restoration.restorer import AUTO, Restorer, estimator_beside, load
 
 NONE = "none"
 SCALES = (1, 2, 3, 4, 8)
@@ -54,7 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=0..1",
-        help="of a corruption of --degrade, told to the model; without it 0",
+        help=f"of a corruption of --degrade, without it 0; {DRAWN}: all of them, by its seed",
+    )
+    add(
+        "--blind",
+        action="store_true",
+        help="tell the model what its estimator says of each input instead of the true entropies",
     )
     add("--out", type=Path, default=Path(OUT), metavar="DIR", help="results (default %(default)s)")
     add("--device", help="cpu, cuda, cuda:1, ... (default SUPERRES_DEVICE, else a GPU if any)")
@@ -72,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
         raise SuperresError(f"--border: must be at least 0, got {args.border}")
     if args.inputs and len(args.sets) > 1:
         raise SuperresError(f"--inputs: are of one set, got {len(args.sets)}")
+    if args.blind and args.model == NONE:
+        raise SuperresError(f"--blind: needs a model, got --model {NONE}")
     if args.inputs and args.degrade:
         raise SuperresError("--degrade: makes inputs, which --inputs gives")
     if args.model is None:
@@ -86,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     names = [chosen.name for chosen in sets]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise SuperresError(f"{twice[0]}: two sets have this name, which results are kept under")
-    model = None if args.model == NONE else _model(args, protocol)
+    model = None if args.model == NONE else _model(args)
     records = [measure_set(chosen, protocol, model, args.out) for chosen in sets]
     found = {record["set"]: mean_figures(record) for record in records}
     label = args.label or Path(args.model).resolve().name
@@ -144,6 +151,10 @@ def _protocol(args: argparse.Namespace, scale: int) -> Protocol:
     if degradation.scale != scale:
         raise SuperresError(f"{args.degrade}: degrade.scale is {degradation.scale}, wanted {scale}")
     entropies = dict.fromkeys(degradation.names, 0.0)
+    if DRAWN in args.entropy:
+        if len(args.entropy) > 1:
+            raise SuperresError(f"--entropy: {DRAWN} is of all corruptions and stands alone")
+        return Protocol(degradation, border=args.border, drawn=True)
     for text in args.entropy:
         name, _, value = text.partition("=")
         if name not in entropies:
@@ -166,15 +177,20 @@ def _entropy(text: str, value: str) -> float:
     return number
 
 
-def _model(args: argparse.Namespace, protocol: Protocol) -> Model:
+def _model(args: argparse.Namespace) -> Model:
     restorer = load(args.model, device=args.device)
-    told = {name: protocol.entropies.get(name, 0.0) for name in restorer.corruptions}
-
     how = restorer.sampling(estimate=False) if args.samples else None
     restorer.check(how)
+    if args.blind and restorer.corruptions:
+        restorer.estimator()  # a missing one ends it before anything is measured
 
-    def restore(low: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    def restore(low: np.ndarray, true: Mapping[str, float]) -> Iterator[tuple[str, np.ndarray]]:
         picture = from_array(low)
+        told = (
+            restorer.entropies(picture, {}, AUTO)
+            if args.blind
+            else {name: true.get(name, 0.0) for name in restorer.corruptions}
+        )
         yield "estimate", to_array(restorer.run(picture, told, None), low)
         for repeat in range(args.samples):
             restored = restorer.run(picture, told, how, args.seed, repeat)
@@ -186,6 +202,8 @@ def _model(args: argparse.Namespace, protocol: Protocol) -> Model:
 def _identity(args: argparse.Namespace, restorer: Restorer) -> dict[str, object]:
     files = {name: sha256_of(Path(args.model) / name) for name in (DESCRIPTION, WEIGHTS)}
     identity: dict[str, object] = {**files, "samples": args.samples}
+    if args.blind and restorer.corruptions:
+        identity["estimator"] = folder_digest(estimator_beside(args.model))
     if args.samples:
         how = restorer.sampling(estimate=False)
         assert how is not None

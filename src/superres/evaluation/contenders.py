@@ -26,8 +26,8 @@ from superres.evaluation.measure import (
 from superres.evaluation.measuring_networks import (
     absence_notes,
     feature_notes,
-    open_lpips,
     open_network,
+    open_pair_networks,
     reason_and_remedy,
 )
 from superres.evaluation.outputs import write_figures
@@ -36,7 +36,7 @@ from superres.metrics.baselines import BASELINES, upsample
 from superres.metrics.catalog import FeatureSettings
 from superres.metrics.config import EvaluateParams
 from superres.metrics.pairwise import Degrade
-from superres.metrics.weights import LPIPS, RECORD, read_record
+from superres.metrics.weights import DISTS, LPIPS, RECORD, read_record
 
 REQUIRED = ("model", "estimate")
 """Contenders that `data/samples` must hold; `mean` is there with more than one sample per tile."""
@@ -72,15 +72,15 @@ def _measure(params: EvaluateParams, folders: Folders, processes: Processes) -> 
     named = read_record(folders.record) is not None
     contenders = {**_restored(folders.samples, pairs), **_baselines(params, pairs)}
     opened, state = open_network(reference, processes)
-    wanted = read_record(folders.record, LPIPS) is not None
+    wanted = [name for name in (LPIPS, DISTS) if read_record(folders.record, name) is not None]
     smallest = min(pairs.high_at(0).shape[:2])
-    lpips, lpips_notes = open_lpips(list(contenders), smallest, processes, wanted)
+    networks, absent = open_pair_networks(list(contenders), smallest, processes, wanted)
     instruments = Instruments(
         params.border_crop,
         FeatureSettings(params.kid, params.neighbours),
         params.features.swd,
         list(reference.levels.values()),
-        lpips,
+        networks,
         opened,
         reference.features,
     )
@@ -116,7 +116,7 @@ def _measure(params: EvaluateParams, folders: Folders, processes: Processes) -> 
             pd.DataFrame(tiles),
             pd.DataFrame(swd_rows),
             {name: found.sets for name, found in measured.items()},
-            [*notes, *lpips_notes],
+            [*notes, *absent],
             reference.inception if opened is not None else {},
             params,
         )

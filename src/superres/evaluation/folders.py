@@ -20,7 +20,7 @@ from superres.core.errors import SuperresError
 from superres.core.images import SUFFIXES, read_image
 from superres.core.progress import counting, progress_bar
 from superres.evaluation.measure import Instruments, PictureSet, measure_contender, spread
-from superres.evaluation.measuring_networks import absence_notes, feature_notes, open_lpips
+from superres.evaluation.measuring_networks import absence_notes, feature_notes, open_pair_networks
 from superres.evaluation.outputs import how_compared
 from superres.evaluation.pairing import SAME, Pattern, Rule, inferred, selecting
 from superres.metrics.aggregation import summarize
@@ -169,14 +169,14 @@ def measure_folders(pairs: list[Pair], border_crop: int, matlab: bool = False) -
     sizes = {pair.size for pair in pairs}
     names = [pair.name for pair in pairs]
     alone = Processes(0, 1, pick_device())
-    lpips, lpips_notes = open_lpips([RESTORED], min(map(min, sizes)), alone)
+    networks, absent = open_pair_networks([RESTORED], min(map(min, sizes)), alone)
     opened, reason = _open_inception(pairs)
     no_swd = _why_no_swd(sizes)
     instruments = Instruments(
         border_crop,
         SETTINGS,
         SWD if no_swd is None else None,
-        lpips=lpips,
+        networks=networks,
         inception=opened,
         matlab=matlab,
     )
@@ -204,7 +204,7 @@ def measure_folders(pairs: list[Pair], border_crop: int, matlab: bool = False) -
         inception |= {"layer": LAYER, "preprocessing": PREPROCESSING}
     else:
         notes, inception = absence_notes([RESTORED], reason), {}
-    notes += lpips_notes
+    notes += absent
     if no_swd is not None:
         text = f"SWD is not computed: {no_swd}."
         notes.append({"metric": "swd", "contenders": [RESTORED], "text": text})

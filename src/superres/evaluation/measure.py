@@ -1,18 +1,18 @@
 """Measuring restored pictures against their originals: one engine for test tiles and for folders.
 
 A contender's pictures are dealt out to the processes of the stage in pieces and read once. Each
-goes to everything that is made of it (patches of SWD, LPIPS, the digest that features are found
-by), then in batches to the figures of single pictures, which workers of the process may compute;
-the first process joins what all have found, in the order of the pictures. They are read again only
-where the cache lacks their Inception features, since that is known when all have passed.
+goes to everything that is made of it (patches of SWD, LPIPS and DISTS, the digest that features
+are found by), then in batches to the figures of single pictures, which workers of the process may
+compute; the first process joins what all have found, in the order of the pictures. They are read
+again only where the cache lacks their Inception features, since that is known when all have passed.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
 from typing import NamedTuple, TypeVar
@@ -28,7 +28,6 @@ from superres.metrics.config import SwdParams
 from superres.metrics.feature_files import describe_cached, features_digest
 from superres.metrics.feature_sets import FeatureSet
 from superres.metrics.inception import Inception
-from superres.metrics.lpips import Distances, Lpips
 from superres.metrics.pairwise import (
     Degrade,
     compare,
@@ -36,6 +35,7 @@ from superres.metrics.pairwise import (
     measure_tile,
     without_features,
 )
+from superres.metrics.perceptual import Distances, Network
 from superres.metrics.swd import Patches, sliced_distances
 from superres.metrics.weights import Weights
 
@@ -76,7 +76,8 @@ class Instruments:
     """None: the pictures have no levels in common."""
     swd_reference: Sequence[np.ndarray] | None = None
     """The originals' patches by level."""
-    lpips: Lpips | None = None
+    networks: Mapping[str, Network] = field(default_factory=dict)
+    """Of figures of two pictures, by the figure's name."""
     inception: tuple[Inception, Weights] | None = None
     features: FeatureSet | None = None
     """Of the originals."""
@@ -204,24 +205,27 @@ class _Share:
     def measured(self, pieces: Sequence[range]) -> Iterator[_Piece]:
         """Yield what is found of each piece, reading ahead as far as the workers do."""
         begun: deque[_Piece] = deque()
-        lpips: deque[Distances] = deque()
+        distances: deque[dict[str, Distances]] = deque()
         how = self._instruments
         measure = partial(_measure_batch, border_crop=how.border_crop, matlab=how.matlab)
-        batches = self._batches(pieces, begun, lpips)
+        batches = self._batches(pieces, begun, distances)
         rows = chain.from_iterable(spread(measure, batches))
         for piece in pieces:
             figures = list(islice(rows, len(piece)))
             found = begun.popleft()
             found.rows = figures
-            if how.lpips is not None:
-                distances = lpips.popleft().finish()
+            for figure, passed in distances.popleft().items():
                 found.rows = [
-                    row | {"lpips": one} for row, one in zip(figures, distances, strict=True)
+                    row | {figure: one}
+                    for row, one in zip(found.rows, passed.finish(), strict=True)
                 ]
             yield found
 
     def _batches(
-        self, pieces: Sequence[range], begun: deque[_Piece], lpips: deque[Distances]
+        self,
+        pieces: Sequence[range],
+        begun: deque[_Piece],
+        distances: deque[dict[str, Distances]],
     ) -> Iterator[list[_Picture]]:
         """Yield pictures in batches of about `_BATCH_PX` pixels; what is made of each goes first.
 
@@ -229,14 +233,14 @@ class _Share:
         """
         for piece in pieces:
             begun.append(_Piece([], [], [], [], []))
-            if self._instruments.lpips is not None:
-                lpips.append(Distances(self._instruments.lpips))
+            networks = self._instruments.networks
+            distances.append({name: Distances(network) for name, network in networks.items()})
             batch: list[_Picture] = []
             for number in piece:
                 picture = self._read(number)
                 self._look_at(picture, self._pictures.ids[number], begun[-1])
-                if lpips:
-                    lpips[-1].add(picture.restored, picture.original)
+                for one in distances[-1].values():
+                    one.add(picture.restored, picture.original)
                 batch.append(picture)
                 if sum(one.restored[..., 0].size for one in batch) >= _BATCH_PX:
                     yield batch

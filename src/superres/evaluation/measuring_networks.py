@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from superres.core.distributed import Processes
 from superres.evaluation.reference import MISSING, OFF, THERE, TOO_FEW, Reference
-from superres.metrics.catalog import FEATURE_FIGURES, FeatureSettings
+from superres.metrics import dists, lpips
+from superres.metrics.catalog import FEATURE_FIGURES, FeatureSettings, figure_named
+from superres.metrics.dists import Dists, load_dists
 from superres.metrics.feature_distances import subset_size
 from superres.metrics.feature_sets import FeatureSet
 from superres.metrics.features import WIDTH
 from superres.metrics.inception import Inception, load_inception
-from superres.metrics.lpips import SMALLEST_PX, Lpips, load_lpips
+from superres.metrics.lpips import Lpips, load_lpips
+from superres.metrics.perceptual import Network
 from superres.metrics.weights import (
-    ALEXNET,
+    DISTS,
+    DISTS_DIGITS,
+    DISTS_VARIABLE,
     FILE,
-    LINEAR,
+    LPIPS,
+    LPIPS_DIGITS,
     LPIPS_VARIABLE,
+    GivenWeights,
     Weights,
     WeightsMissing,
     by_hand,
+    find_dists,
     find_lpips,
     find_weights,
 )
@@ -66,10 +74,13 @@ def open_network(
     return (load_inception(weights.path).to(processes.device), weights), THERE
 
 
-def open_lpips(
-    contenders: Sequence[str], smallest_px: int, processes: Processes, named: bool = False
-) -> tuple[Lpips | None, Notes]:
-    """Return the network of LPIPS where its weights are given, or None; and a note on why not.
+def open_pair_networks(
+    contenders: Sequence[str],
+    smallest_px: int,
+    processes: Processes,
+    named: Container[str] = (),
+) -> tuple[dict[str, Network], Notes]:
+    """Return the networks of LPIPS and DISTS whose weights are given, by figure, and notes.
 
     Nobody has to have them: there is no note where they are neither given nor named.
 
@@ -77,26 +88,48 @@ def open_lpips(
         contenders: names.
         smallest_px: shortest edge of all pictures.
         processes: this one among its peers; the first's weights count.
-        named: whether `weights.json` names the weights, so that its readers expect the figure.
+        named: figures whose weights `weights.json` names, so that its readers expect them.
 
     Raises:
         SuperresError: weights that are given but cannot be used, or only the first has any.
     """
-    weights = processes.found_by_all(find_lpips(), "the weights of LPIPS")
-    if weights is None and not named:
-        return None, []
-    if weights is None:
-        reason = (
-            f"weights.json names its weights, but {LPIPS_VARIABLE} was not set where this was "
-            f"measured. Set it to a folder with {ALEXNET} and {LINEAR}; then `dvc repro --force "
-            "--single-item evaluate` and `dvc repro`."
-        )
-    elif smallest_px < SMALLEST_PX:
-        reason = f"a picture is {smallest_px} pixels high or wide, it needs {SMALLEST_PX}."
-    else:
-        return load_lpips(weights.alexnet, weights.linear).to(processes.device), []
-    text = f"LPIPS is not computed: {reason}"
-    return None, [{"metric": "lpips", "contenders": list(contenders), "text": text}]
+    networks: dict[str, Network] = {}
+    notes: Notes = []
+    for name, kind in _PAIR_NETWORKS.items():
+        weights = processes.found_by_all(kind.find(), f"the weights of {name}")
+        if weights is None and name not in named:
+            continue
+        if weights is None:
+            reason = (
+                f"weights.json names its weights, but {kind.variable} was not set where this was "
+                f"measured. Set it to a folder with {' and '.join(kind.digits)}; then `dvc repro "
+                "--force --single-item evaluate` and `dvc repro`."
+            )
+        elif smallest_px < kind.smallest_px:
+            reason = f"a picture is {smallest_px} pixels high or wide, it needs {kind.smallest_px}."
+        else:
+            networks[name] = kind.load(*weights.paths).to(processes.device)
+            continue
+        text = f"{figure_named(name).title} is not computed: {reason}"
+        notes.append({"metric": name, "contenders": list(contenders), "text": text})
+    return networks, notes
+
+
+class _PairNetwork(NamedTuple):
+    """A network that compares two pictures."""
+
+    find: Callable[[], GivenWeights | None]
+    load: Callable[..., Lpips | Dists]
+    smallest_px: int
+    variable: str
+    digits: Mapping[str, str]
+    """By the names of its files."""
+
+
+_PAIR_NETWORKS = {
+    LPIPS: _PairNetwork(find_lpips, load_lpips, lpips.SMALLEST_PX, LPIPS_VARIABLE, LPIPS_DIGITS),
+    DISTS: _PairNetwork(find_dists, load_dists, dists.SMALLEST_PX, DISTS_VARIABLE, DISTS_DIGITS),
+}
 
 
 def absence_notes(contenders: Sequence[str], reason: str) -> Notes:

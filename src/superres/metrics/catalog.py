@@ -2,8 +2,8 @@
 
 A new figure of two pictures or of two sets of features is a function and a row here. From the rows
 come `metrics.json`, the tables, the page, `superres evaluate` and the table in `docs/metrics.md`
-(`make deps` writes it). Nothing here needs a network: those of LPIPS and of features are loaded by
-`superres.evaluation`.
+(`make deps` writes it). Nothing here needs a network: those of LPIPS, DISTS and of features are
+loaded by `superres.evaluation`.
 """
 
 from __future__ import annotations
@@ -237,6 +237,17 @@ FIGURES: tuple[Figure, ...] = (
         "in [-1, 1]",
         headline=True,
         weights="LPIPS",
+        measure=None,
+    ),
+    TileFigure(
+        name="dists",
+        title="DISTS",
+        unit="",
+        digits=3,
+        better="lower",
+        meaning="Distance of structure and texture in the features of VGG-16.",
+        method="vgg16-397923af.pth and weights.pt (f5e65c96), whole RGB pictures in [0, 1]",
+        weights="DISTS",
         measure=None,
     ),
     SetFigure(

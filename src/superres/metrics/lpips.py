@@ -6,10 +6,8 @@ published: torchvision's AlexNet, and the linear weights of the package `lpips`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,8 +18,6 @@ CHANNELS = (64, 192, 384, 256, 256)
 """Of the five layers that are compared."""
 SMALLEST_PX = 31
 """Of a smaller edge, AlexNet's second pooling has nothing left to pool."""
-BATCH_PX = 2**21
-"""Pixels of the restored pictures at a time; a constant, since it may move the last bits."""
 
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of R, G, B in [-1, 1]
 _EPSILON = 1e-10
@@ -30,6 +26,9 @@ _UNUSED = "classifier."  # AlexNet's last layers, in the same file
 
 class Lpips(nn.Module):
     """The five layers and their weights, with the tensors' published names; inference alone."""
+
+    batch_px = 2**21
+    """Pixels of the restored pictures at a time; a constant, since it may move the last bits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,58 +113,3 @@ def load_lpips(alexnet: Path, linear: Path) -> Lpips:
         state |= {name: tensor.to(torch.float32) for name, tensor in read.items()}
     network.load_state_dict(state, assign=True)
     return network.requires_grad_(False).eval()
-
-
-class Distances:
-    """Distances of restored pictures, which pass one by one, to their originals.
-
-    Those of one size that follow each other are computed together, in full float32 even on GPUs
-    that round the inputs of convolutions to 10 bits if they are let to.
-
-    Args:
-        network: on the device that computes.
-    """
-
-    def __init__(self, network: Lpips) -> None:
-        self._network = network
-        self._waiting: list[tuple[np.ndarray, np.ndarray]] = []
-        self._found: list[float] = []
-
-    def add(self, restored: np.ndarray, original: np.ndarray) -> None:
-        """Take in a picture and its original: uint8, H x W x 3, edges from `SMALLEST_PX` on.
-
-        Raises:
-            ValueError: two shapes that differ.
-        """
-        if restored.shape != original.shape:
-            raise ValueError(f"shapes differ: {restored.shape} and {original.shape}")
-        if self._waiting and self._waiting[0][0].shape != restored.shape:
-            self._compute()
-        self._waiting.append((restored, original))
-        if len(self._waiting) >= BATCH_PX // (restored.shape[0] * restored.shape[1]):
-            self._compute()
-
-    def finish(self) -> list[float]:
-        """Return the distances of all pictures that have passed, in order."""
-        self._compute()
-        return self._found
-
-    def _compute(self) -> None:
-        if not self._waiting:
-            return
-        first, second = map(self._stacked, zip(*self._waiting, strict=True))
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-            self._found += self._network(first, second).tolist()
-        self._waiting = []
-
-    def _stacked(self, pictures: tuple[np.ndarray, ...]) -> Tensor:
-        device = next(self._network.parameters()).device
-        return torch.from_numpy(np.stack(pictures)).to(device).permute(0, 3, 1, 2)
-
-
-def distances(network: Lpips, pictures: Iterable[tuple[np.ndarray, np.ndarray]]) -> list[float]:
-    """Return the distance of each restored picture to its original, in order; see `Distances`."""
-    passing = Distances(network)
-    for restored, original in pictures:
-        passing.add(restored, original)
-    return passing.finish()

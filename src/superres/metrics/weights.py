@@ -2,9 +2,10 @@
 
 They are no part of the project. Inception's are 95 MB that an environment variable points to, that
 lie in the cache folder, or that are downloaded into it; LPIPS's are two files in a folder that an
-environment variable points to, or there is no LPIPS. DVC cannot see any of these places, so stages
-depend on `weights.json`, which git keeps; `python -m superres.metrics.weights` (`make weights`)
-writes the weights' checksums there, and the next `dvc repro` redoes what is measured with them.
+environment variable points to, or there is no LPIPS; DISTS's likewise. DVC cannot see any of these
+places, so stages depend on `weights.json`, which git keeps; `python -m superres.metrics.weights`
+(`make weights`) writes the weights' checksums there, and the next `dvc repro` redoes what is
+measured with them.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from superres.core.errors import SuperresError
 from superres.core.hashing import sha256_of
 from superres.core.storage import write_json
+from superres.metrics.dists import load_dists
 from superres.metrics.download import DownloadError, download
 from superres.metrics.inception import load_inception
 from superres.metrics.lpips import load_lpips
@@ -38,8 +40,14 @@ ALEXNET, LINEAR = "alexnet-owt-7be5be79.pth", "alex.pth"
 LPIPS_DIGITS = {ALEXNET: "7be5be79", LINEAR: "df73285e"}
 """What their SHA-256 begin with; versions 0.0 and 0.1 of the second have the same name."""
 
+DISTS_VARIABLE = "SUPERRES_DISTS"
+VGG, COMPARING = "vgg16-397923af.pth", "weights.pt"
+"""The two files of DISTS, as torchvision and the package `dists-pytorch` publish them."""
+DISTS_DIGITS = {VGG: "397923af", COMPARING: "f5e65c96"}
+"""What their SHA-256 begin with."""
+
 RECORD = Path("weights.json")
-INCEPTION, LPIPS = "inception", "lpips"
+INCEPTION, LPIPS, DISTS = "inception", "lpips", "dists"
 """The record's entries."""
 
 
@@ -92,41 +100,51 @@ def find_weights(url: str = URL) -> Weights:
     return Weights(cached, found)
 
 
-class LpipsWeights(NamedTuple):
-    """The two files of LPIPS, found to be the published ones."""
+class GivenWeights(NamedTuple):
+    """Files of a folder, found to be the published ones."""
 
-    alexnet: Path
-    linear: Path
+    paths: tuple[Path, ...]
     sha256: str
-    """Of both files, with a space between."""
+    """Of the files, with a space between."""
 
 
-def find_lpips() -> LpipsWeights | None:
+def find_lpips() -> GivenWeights | None:
     """Return LPIPS's weights in the folder that SUPERRES_LPIPS names, or None where it is not set.
+
+    They are AlexNet and the linear layers.
 
     Raises:
         SuperresError: no such folder, a file that is not in it, or one of other contents.
     """
-    given = os.environ.get(LPIPS_VARIABLE)
+    return _given(LPIPS_VARIABLE, LPIPS_DIGITS, "LPIPS version 0.1")
+
+
+def find_dists() -> GivenWeights | None:
+    """Return the weights of DISTS in SUPERRES_DISTS: VGG-16, then its own; as `find_lpips` does."""
+    return _given(DISTS_VARIABLE, DISTS_DIGITS, "DISTS")
+
+
+def _given(variable: str, digits: Mapping[str, str], whose: str) -> GivenWeights | None:
+    given = os.environ.get(variable)
     if not given:
         return None
     folder = Path(given).expanduser()
-    wanted = f"wanted is a folder with {ALEXNET} and {LINEAR}"
+    wanted = f"wanted is a folder with {' and '.join(digits)}"
     if not folder.is_dir():
-        raise SuperresError(f"{LPIPS_VARIABLE}: {given}: no such folder; {wanted}")
+        raise SuperresError(f"{variable}: {given}: no such folder; {wanted}")
     sums = []
-    for name, digits in LPIPS_DIGITS.items():
+    for name, beginning in digits.items():
         path = folder / name
         if not path.is_file():
-            raise SuperresError(f"{LPIPS_VARIABLE}: {path}: not there; {wanted}")
+            raise SuperresError(f"{variable}: {path}: not there; {wanted}")
         found = sha256_of(path)
-        if not found.startswith(digits):
+        if not found.startswith(beginning):
             raise SuperresError(
-                f"{LPIPS_VARIABLE}: {path}: damaged, or not the file of LPIPS version 0.1: its "
-                f"SHA-256 begins with {found[: len(digits)]}, not {digits}"
+                f"{variable}: {path}: damaged, or not the file of {whose}: its "
+                f"SHA-256 begins with {found[: len(beginning)]}, not {beginning}"
             )
         sums.append(found)
-    return LpipsWeights(folder / ALEXNET, folder / LINEAR, " ".join(sums))
+    return GivenWeights(tuple(folder / name for name in digits), " ".join(sums))
 
 
 def cache_folder() -> Path:
@@ -159,11 +177,12 @@ def read_record(path: Path = RECORD, entry: str = INCEPTION) -> str | None:
 def _entries(path: Path) -> dict[str, str | None]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        # Records from before LPIPS do not have its entry.
-        found = {INCEPTION: record[INCEPTION], LPIPS: record.get(LPIPS)}
+        # Records from before LPIPS or DISTS do not have their entries.
+        found = {INCEPTION: record[INCEPTION]}
+        found |= {name: record.get(name) for name in (LPIPS, DISTS)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SuperresError(
-            f'{path}: must hold "{INCEPTION}" and "{LPIPS}", each null or a SHA-256'
+            f'{path}: must hold "{INCEPTION}", "{LPIPS}" and "{DISTS}", each null or a SHA-256'
         ) from error
     for name, value in found.items():
         if value is not None and not isinstance(value, str):
@@ -176,7 +195,11 @@ def main() -> int:
 
     What is not there, or not given, leaves its entry as it is.
     """
-    kinds: dict[str, Callable[[], str | None]] = {INCEPTION: _inception, LPIPS: _lpips}
+    kinds: dict[str, Callable[[], str | None]] = {
+        INCEPTION: _inception,
+        LPIPS: _lpips,
+        DISTS: _dists,
+    }
     status = 0
     for name, get in kinds.items():
         try:
@@ -201,7 +224,15 @@ def _lpips() -> str | None:
     weights = find_lpips()
     if weights is None:
         return None
-    load_lpips(weights.alexnet, weights.linear)
+    load_lpips(*weights.paths)
+    return weights.sha256
+
+
+def _dists() -> str | None:
+    weights = find_dists()
+    if weights is None:
+        return None
+    load_dists(*weights.paths)
     return weights.sha256
 
 
