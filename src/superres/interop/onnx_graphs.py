@@ -34,6 +34,8 @@ class Graph(NamedTuple):
     inputs: dict[str, Axes]
     outputs: dict[str, Axes]
     scale: int
+    timesteps: int
+    """Of the process."""
 
     def examples(self) -> dict[str, Tensor]:
         """Return inputs to trace with."""
@@ -50,7 +52,7 @@ class Graph(NamedTuple):
         for name, axes in self.inputs.items():
             shape = [lengths[axis] if isinstance(axis, str) else axis for axis in axes]
             value = torch.rand(shape, generator=generator)
-            made[name] = (100 * value).long() if name == "timestep" else value
+            made[name] = (self.timesteps * value).long() if name == "timestep" else value
         return made
 
     def dynamic_shapes(self) -> dict[str, dict[int, Any]]:
@@ -87,12 +89,12 @@ def graphs(model: SuperResolver) -> list[Graph]:
     denoised: dict[str, Axes] = {"clean": signal} | restored
     if model.diffusion.learns_variance:
         denoised["variance"] = signal
-    scale = model.spec.scale
+    of = model.spec.scale, model.diffusion.timesteps
     if not isinstance(network, MeanDenoiser):
         given = picture | entropies
         return [
-            Graph("estimate", _Estimate(model), {"noise": signal} | given, restored, scale),
-            Graph("denoiser", _Denoiser(model), noisy | given, denoised, scale),
+            Graph("estimate", _Estimate(model), {"noise": signal} | given, restored, *of),
+            Graph("denoiser", _Denoiser(model), noisy | given, denoised, *of),
         ]
     network.mean.enlarge = enlarged
     width = network.denoiser.stem.out_channels
@@ -103,9 +105,9 @@ def graphs(model: SuperResolver) -> list[Graph]:
         "coarse": ("batch", 2 * width, "half_height", "half_width"),
     }
     return [
-        Graph("estimate", _Mean(model), picture | entropies, restored, scale),
-        Graph("conditions", _Conditions(model), picture | entropies, said, scale),
-        Graph("denoiser", _LightDenoiser(model), noisy | said | entropies, denoised, scale),
+        Graph("estimate", _Mean(model), picture | entropies, restored, *of),
+        Graph("conditions", _Conditions(model), picture | entropies, said, *of),
+        Graph("denoiser", _LightDenoiser(model), noisy | said | entropies, denoised, *of),
     ]
 
 
