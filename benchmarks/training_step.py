@@ -22,7 +22,7 @@ from benchmarks.measuring import Row, show
 from superres.config.check import check_params
 from superres.core.device import pick_device
 from superres.model.folder import SuperResolver
-from superres.model.spec import FORMAT, ModelSpec
+from superres.model.spec import ModelSpec
 from superres.training.data import TrainingBatch
 from superres.training.objectives import make_objective
 
@@ -107,12 +107,13 @@ def step_of(preset: str, precision: str, last: bool, batch: int | None) -> Calla
     scale, edge = params.degrade.scale, params.data.tile_size
     entropies = [str(row.name) for row in params.degrade.corruptions]
     spec = ModelSpec(
-        format=FORMAT.name,
+        format="superres-1",
         model=params.model,
         diffusion=params.diffusion,
         scale=scale,
         entropies=entropies,
         degradation={},
+        dropped=[],
         provenance={},
     )
     torch.manual_seed(0)
