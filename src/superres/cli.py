@@ -51,7 +51,7 @@ COMMANDS = {
     ),
     "export": Command(
         "superres.commands.export_weights",
-        "write a model's weights for DL-Art-School or guided-diffusion",
+        "write a model for other programs: as ONNX, or weights as elsewhere",
     ),
     "likelihood": Command(
         "superres.commands.likelihood",

@@ -12,7 +12,7 @@ from PIL import Image
 from superres.cli import main
 from superres.config.check import check_params
 from superres.degradation.corruptions import CORRUPTIONS, quantise
-from superres.restoration.extremes import MOVING, Extremes, say_something
+from superres.restoration.extremes import MOVING, SLACK, Extremes, say_something
 from superres.restoration.restorer import Restorer, load
 from superres.sampling.samplers import SAMPLERS
 from support import tiny_mean_denoiser_params, write_yaml
@@ -146,3 +146,24 @@ def test_the_command(model: Path, tmp_path: Path) -> None:
     assert main(["restore", *words, "--device", "cpu"]) == 0
     with Image.open(tmp_path / "b.png") as image:
         assert image.mode == "LA" and image.getextrema() == ((255, 255), (128, 128))
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3])
+def test_what_is_known_in_a_part_is_known_there_alone(scale: int) -> None:
+    """Only the part that holds something known is worked on; the result is that of all of it."""
+    depths = torch.zeros(1, 3, 20, 30, dtype=torch.int8)
+    depths[0, 0, 4:9, 11:19] = torch.randint(-3, 4, (5, 8), dtype=torch.int8)
+    depths[0, 2, 0, 29] = 3
+    extremes = Extremes(depths, scale)
+    pictures = torch.randn(1, 3, 20 * scale, 30 * scale)
+    large = depths.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    bounds = torch.tensor([torch.inf, *(1 - slack / 127.5 for slack in SLACK)])
+    wanted = torch.where(
+        large > 0, torch.maximum(pictures, bounds[large.clamp(0).long()]), pictures
+    )
+    low = -bounds[(-large).clamp(0).long()]
+    wanted = torch.where(large < 0, torch.minimum(pictures, low), wanted)
+    for top, bottom in ((0, 20), (5, 20), (8, 12), (10, 20)):
+        rows = slice(top * scale, bottom * scale)
+        limited = extremes.limit(pictures[:, :, rows].clone(), top * scale)
+        assert torch.equal(limited, wanted[:, :, rows])

@@ -1,4 +1,4 @@
-"""`superres export`: a model's weights as DL-Art-School and guided-diffusion keep them."""
+"""`superres export`: a model for others: weights as elsewhere, or graphs for ONNX."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from superres.commands.export_graphs import SUFFIX, export_graphs
 from superres.core.errors import SuperresError
 from superres.core.state_dicts import write_state_dict
+from superres.core.terminal import say
 from superres.interop.architecture import norm_widths
 from superres.interop.guided_diffusion import to_guided_diffusion
 from superres.model.folder import load_model
+from superres.model.found import described, find_model
 from superres.model.resolver import SuperResolver
 from superres.model.spec import ModelSpec
 from superres.networks.conditional_unet import SuperResUNet
@@ -20,22 +23,48 @@ from superres.networks.layers import rules_differ
 
 MEAN_TYPES = {"epsilon": "epsilon", "x0": "start_x"}
 """What the network predicts, in their words."""
+STATE_DICTS = (".pth", ".pt")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder")
-    parser.add_argument("out", metavar="OUT.pth", help="the state dict to write")
-    parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+    parser.add_argument(
+        "model_dir",
+        nargs="?",
+        metavar="MODEL_DIR",
+        help="a model folder (default: models/best where it is, else the model in the box)",
+    )
+    parser.add_argument(
+        "out",
+        metavar="OUT",
+        help="what to write: OUT.onnx for graphs (docs/export.md), OUT.pth for a state dict",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check, write, and print the options that a configuration there needs."""
+    """Check, write, and print what others need to know.
+
+    Raises:
+        SuperresError: no model, no name of a file, what cannot be said there.
+    """
     out = Path(args.out)
     if out.is_dir():
         raise SuperresError(f"{out}: is a folder; wanted is the name of a file")
+    if out.suffix not in (SUFFIX, *STATE_DICTS):
+        raise SuperresError(
+            f"{out}: must end in {SUFFIX} for graphs, or in {' or '.join(STATE_DICTS)} for a "
+            "state dict"
+        )
     if out.exists() and not args.overwrite:
         raise SuperresError(f"{out}: exists already; --overwrite replaces it")
+    found = find_model(args.model_dir)
+    if args.model_dir is None:
+        args.model_dir = str(found.folder)
+        say(f"model: {described(found)}")
+    if out.suffix == SUFFIX:
+        export_graphs(found, out, args.overwrite)
+        return 0
     model = load_model(args.model_dir)
     network = model.network
     if not isinstance(network, SuperResUNet):

@@ -14,13 +14,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from superres.core.errors import SuperresError
 from superres.core.manifests import ADDED_COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MANIFEST = "manifest.csv"
 MAX_SHARD_BYTES = 512 * 2**20
@@ -238,6 +240,8 @@ def read_manifest(folder: str | Path, columns: tuple[str, ...] = ()) -> pd.DataF
     path = Path(folder) / MANIFEST
     if not path.is_file():
         raise SuperresError(f"{path}: not found; the stage that writes {folder} has not run")
+    import pandas as pd  # noqa: PLC0415 - a third of a second that restoring does without
+
     frame = pd.read_csv(path, dtype={"id": str, "source": str, "split": str}, keep_default_na=False)
     for name in columns:
         if name in ADDED_COLUMNS and name not in frame.columns:

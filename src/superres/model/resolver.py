@@ -202,7 +202,7 @@ class Conditioned:
         self._size = model.size(low)
         self._given = low, entropy
         self._signal = model.signal(low, lambda: self.conditions)
-        self.shape = (len(low), model.channels, *self._size)
+        self.shape = (low.shape[0], model.channels, *self._size)
 
     def lightened(self) -> Conditioned:
         """Return the same, to be kept for many evaluations of the denoiser and nothing else.

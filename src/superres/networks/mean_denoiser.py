@@ -99,9 +99,9 @@ class MeanDenoiser(nn.Module):
         """
         if label is not None:
             raise ValueError("the network is not class-conditional, but was given a label")
-        if entropy.shape != (len(low), self.entropies):
+        if entropy.shape != (low.shape[0], self.entropies):
             raise ValueError(
-                f"expected entropies of shape {(len(low), self.entropies)}, "
+                f"expected entropies of shape {(low.shape[0], self.entropies)}, "
                 f"got {tuple(entropy.shape)}"
             )
         said = self.mean(low, entropy, self.activation_checkpointing)
@@ -155,6 +155,7 @@ class MeanNetwork(nn.Module):
     def __init__(self, params: MeanDenoiserParams, scale: int, entropies: int) -> None:
         super().__init__()
         self.scale = scale
+        self.enlarge = interpolated  # exports put another way to the same in its place
         width, wide = params.mean_channels, 2 * params.mean_channels
         before, middle, after = params.mean_blocks
         self.embed = _embedding(entropies) if entropies else None
@@ -178,7 +179,8 @@ class MeanNetwork(nn.Module):
         low = _even(low)
         told = 2 * entropy - 1
         planes = told[:, :, None, None].to(low.dtype).expand(-1, -1, *low.shape[-2:])
-        embedding = told.new_zeros(len(told), EMBEDDING) if self.embed is None else self.embed(told)
+        nothing = told.new_zeros(told.shape[0], EMBEDDING)
+        embedding = nothing if self.embed is None else self.embed(told)
         first = _run(self.before, self.stem(torch.cat([low, planes], 1)), embedding, recompute)
         coarse = _run(self.middle, self.down(first), embedding, recompute)
         fine = first + F.pixel_shuffle(self.up(coarse), 2)
@@ -187,7 +189,7 @@ class MeanNetwork(nn.Module):
         # Heads do not bend the features: how large errors are must not cost what they are.
         log_deviation = self.head(fine.detach())
         bounds = math.log(LEAST_DEVIATION), math.log(LARGEST_DEVIATION)
-        base = interpolated(low, self.scale)
+        base = self.enlarge(low, self.scale)
         return _Said(
             base + residual.to(base.dtype),
             log_deviation.float().clamp(*bounds),

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from scipy.ndimage import uniform_filter
 
 from superres.core.errors import SuperresError
 from superres.core.picture_grid import lay_out
@@ -95,6 +94,8 @@ def place_of_most_detail(picture: Picture, edge: int) -> tuple[int, int]:
     levels = picture.seen.astype(np.float32)
     luma = levels if levels.ndim == 2 else levels.mean(axis=2)
     slopes = sum(np.abs(np.gradient(luma, axis=axis)) for axis in (0, 1) if luma.shape[axis] > 1)
+    from scipy.ndimage import uniform_filter  # noqa: PLC0415 - takes a third of a second to import
+
     detail = uniform_filter(np.zeros_like(luma) + slopes, (height, width), mode="constant")
     corners = detail[height // 2 :: 8, width // 2 :: 8]
     corners = corners[: (picture.size[0] - height) // 8 + 1, : (picture.size[1] - width) // 8 + 1]

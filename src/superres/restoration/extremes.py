@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
@@ -50,6 +51,7 @@ class Extremes:
     def __init__(self, depths: Tensor, scale: int) -> None:
         self._depths = depths
         self._scale = scale
+        self._places = [_places(channel) for channel in depths[0]]
 
     @classmethod
     def of(cls, low: Tensor, scale: int) -> Extremes | None:
@@ -70,11 +72,33 @@ class Extremes:
         rows = slice(top // scale, -(-(top + pictures.shape[2]) // scale))
         least = pictures.new_tensor([-torch.inf] * 4 + [1 - levels / 127.5 for levels in SLACK])
         most = -least.flip(0)
-        for channel, depths in zip(pictures[0], self._depths[0, :, rows], strict=True):
-            known = depths.repeat_interleave(scale, 0).repeat_interleave(scale, 1)
-            places = known[: len(channel)].int() + len(SLACK)
-            torch.clamp(channel, least[places], most[places], out=channel)
+        for channel, depths, (known, columns) in zip(
+            pictures[0], self._depths[0, :, rows], self._places, strict=True
+        ):
+            here = np.flatnonzero(known[rows])
+            if not len(here):
+                continue
+            down = slice(int(here[0]), int(here[-1]) + 1)
+            part = channel[_times(down, scale), _times(columns, scale)]
+            large = depths[down, columns].repeat_interleave(scale, 0).repeat_interleave(scale, 1)
+            places = large[: len(part)].int() + len(SLACK)
+            torch.clamp(part, least[places], most[places], out=part)
         return pictures
+
+
+def _places(depths: Tensor) -> tuple[np.ndarray, slice]:
+    """Return in which rows of a channel, (h, w), something is known, and between which columns.
+
+    On the host, once: no step may wait for the device.
+    """
+    known = (depths != 0).cpu().numpy()
+    columns = np.flatnonzero(known.any(axis=0))
+    least, most = (columns[0], columns[-1] + 1) if len(columns) else (0, 0)
+    return known.any(axis=1), slice(int(least), int(most))
+
+
+def _times(places: slice, scale: int) -> slice:
+    return slice(places.start * scale, places.stop * scale)
 
 
 def _depths(channel: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ from functools import cached_property
 import numpy as np
 import torch
 from PIL import Image, ImageCms
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from superres.core.deep_pixels import greys_of_16_bits, in_8_bits
@@ -54,6 +53,10 @@ class Picture:
             hidden = self.alpha == 0
             if hidden.all():
                 return np.full(self.size, DEPTHS[levels.dtype] // 2, levels.dtype)
+            from scipy.ndimage import (  # noqa: PLC0415 - a third of a second, for alpha alone
+                distance_transform_edt,
+            )
+
             rows, columns = distance_transform_edt(
                 hidden, return_distances=False, return_indices=True
             )
