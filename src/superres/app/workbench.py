@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from superres.app.settings import DETAILS, ESTIMATE, Settings, numbered, restored_name
+from superres.app.settings import (
+    DETAILS,
+    ESTIMATE,
+    Limits,
+    Settings,
+    Stopped,
+    numbered,
+    restored_name,
+)
 from superres.core.errors import SuperresError
 from superres.core.images import UnreadableImage, decoding
 from superres.restoration.entropy_sheet import grid_of
@@ -27,23 +35,6 @@ KEPT_UPLOADS = 3
 
 Watch = Callable[[int, int], object]
 """Told how many windows of how many have been evaluated."""
-
-
-class Stopped(Exception):  # noqa: N818 - nothing went wrong
-    """Somebody stopped the work, or closed the tab that it was for."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What is accepted.
-
-    Args:
-        megapixels: of an uploaded picture.
-        megabytes: of its file.
-    """
-
-    megapixels: float = 16.0
-    megabytes: float = 50.0
 
 
 @dataclass
