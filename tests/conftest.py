@@ -20,6 +20,15 @@ from support import copy_project, run, tiny_params, write_photographs
 
 MEASURING = ("test_memory.py", "test_duplicates.py", "test_durability.py")
 """Of memory and time: one worker runs them, one after the other."""
+LONGEST = (
+    "test_options_for_speed_and_memory_change_rounding_at_most",
+    "test_torchruns_processes_end_with_it_and_go_on_in_one",
+    "test_everything_on_a_cpu",
+    "test_the_stages_run_without_dvc_and_training_in_pieces",
+    "test_sampler_changes_nothing_but_sample_evaluate_report",
+)
+"""Of what is in no group: begun before other such tests, so that no worker waits for one at the
+end. (Groups come first by themselves, those of most tests before the others.)"""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -33,6 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("browser"))
         elif any(one.scope == "module" for found in fixtures.values() for one in found):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: getattr(item, "originalname", item.name) not in LONGEST)
 
 
 @pytest.fixture(autouse=True)

@@ -36,6 +36,7 @@ class Run(NamedTuple):
         kill_after: seconds after which the first process is killed, if it still runs.
         environment: further variables.
         stage: the script.
+        own_code: whether it is the folder's `stages` and `src` that run, not this checkout's.
     """
 
     folder: str
@@ -44,6 +45,7 @@ class Run(NamedTuple):
     kill_after: float | None = None
     environment: dict[str, str] = {}  # noqa: RUF012 - never changed
     stage: str = "train.py"
+    own_code: bool = False
 
 
 class End(NamedTuple):
@@ -124,9 +126,10 @@ def _fork(run: Run, rank: int, port: int, output: Path) -> int:
             os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
             # The place they meet at belongs to neither of them, as under torchrun.
             os.environ.update(TORCHELASTIC_USE_AGENT_STORE="True", TORCHELASTIC_RESTART_COUNT="0")
+        code = _code(run)
         # One dictionary for all: what a hook defines stays known to what it has put in place.
         exec(run.hook, {"after": after, "os": os, "signal": signal})
-        runpy.run_path(str(ROOT / "stages" / run.stage), run_name="__main__")
+        runpy.run_path(str(code / "stages" / run.stage), run_name="__main__")
         status = 0
     except SystemExit as end:
         status = int(end.code or 0)
@@ -136,6 +139,18 @@ def _fork(run: Run, rank: int, port: int, output: Path) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _code(run: Run) -> Path:
+    """Return where a run's code lies; if that is not here, forget what of it was loaded here."""
+    if not run.own_code:
+        return ROOT
+    for name in [name for name in sys.modules if name.partition(".")[0] == "superres"]:
+        del sys.modules[name]
+    here = [Path(path).resolve() for path in sys.path]
+    others = [path for path, at in zip(sys.path, here, strict=True) if at != ROOT / "src"]
+    sys.path[:] = [str(Path(run.folder) / "src"), *others]
+    return Path(run.folder)
 
 
 def _meeting_place(port: int) -> int:
@@ -185,6 +200,9 @@ def _main() -> None:
     # Loaded, not run: no thread has started when the forks are made.
     for stage in {run.stage for run in runs}:
         runpy.run_path(str(ROOT / "stages" / stage), run_name="loaded")
+    if {run.stage for run in runs} & {"train.py", "estimate_entropy.py"}:
+        # An optimizer's first step would, for more than a second, in each of the forks.
+        import torch._dynamo  # noqa: PLC0415
     if any(run.environment.get("SUPERRES_SHARD") for run in runs):
         import torch.distributed.fsdp  # noqa: F401, PLC0415
     output = Path(runs[0].folder) / "output.txt"

@@ -18,7 +18,7 @@ from browser import chromium, find  # noqa: E402
 from superres import __version__  # noqa: E402
 from superres.app.found_models import found_models  # noqa: E402
 from superres.app.server import serving  # noqa: E402
-from superres.app.workbench import Limits  # noqa: E402
+from superres.app.settings import Limits  # noqa: E402
 
 WIDTH_PX, HEIGHT_PX = 1200, 1180
 MOST_BYTES = 150_000

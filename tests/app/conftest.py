@@ -14,7 +14,7 @@ from browser import chromium
 from superres import __version__
 from superres.app.found_models import found_models
 from superres.app.server import serving
-from superres.app.workbench import Limits
+from superres.app.settings import Limits
 from superres.entropy.estimator import EntropyEstimator, EstimatorSpec, save_estimator
 from superres.model.folder import read_spec
 from support import write_photographs

@@ -13,8 +13,8 @@ from PIL import Image
 from superres import __version__
 from superres.app.found_models import found_models
 from superres.app.parts import cut, part_of, share_of_most_detail
-from superres.app.settings import FEW, MANY, Settings, command, restored_name
-from superres.app.workbench import Limits, Stopped, Workbench
+from superres.app.settings import FEW, MANY, Limits, Settings, Stopped, command, restored_name
+from superres.app.workbench import Workbench
 from superres.cli import main
 from superres.core.errors import SuperresError
 from superres.entropy.estimator import load_estimator

@@ -155,6 +155,26 @@ def test_without_gradio_it_says_what_to_install(model: Path) -> None:
     assert "superres app: error: needs Gradio: pip install 'superres[app]'" in done.stderr
 
 
+def test_the_page_does_without_torch_until_it_is_there(model: Path) -> None:
+    """Nor does importing Gradio write its type stubs: together more than half of the start."""
+    pytest.importorskip("gradio", reason="needs gradio: pip install 'superres[app]'")
+    code = (
+        "import sys\nimport superres.commands.app\n"
+        "from superres.app.found_models import found_models\n"
+        "from superres.app.without_stubs import without_stubs\n"
+        f"found_models([{str(model)!r}])\n"
+        "with without_stubs():\n    import gradio.component_meta as made\n"
+        "import superres.app.theme, superres.app.wiring\n"
+        "assert made.create_or_modify_pyi.__module__ != made.__name__, 'stubs are written'\n"
+        "heavy = {'torch', 'scipy', 'skimage', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    command = [sys.executable, "-c", code]
+    env = {**environment(), "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_it_ends_when_told_and_takes_its_files_along(model: Path, tmp_path: Path) -> None:
     pytest.importorskip("gradio", reason="needs gradio: pip install 'superres[app]'")
     with socket.socket() as free:

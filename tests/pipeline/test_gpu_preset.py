@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +9,22 @@ import pytest
 import torch
 import yaml
 
+from forking import Run, story
 from superres.config.check import check_params
 from superres.networks.conditional_unet import SuperResUNet
-from support import ROOT, run, tiny_params, write_photographs, write_yaml
+from support import ROOT, environment, tiny_params, write_photographs, write_yaml
 
 PRESET = ROOT / "presets/gpu-25min.yaml"
 BEFORE = ("tile", "degrade")
 AFTER = ("select_best", "sample", "explore", "reference", "evaluate", "report")
 # A stage as on a machine without DVC.
 WITHOUT_DVC = """
-import runpy, sys
+import sys
+assert "dvc" not in sys.modules
 sys.modules["dvc"] = None
-sys.argv = [path := sys.argv[1]]
-runpy.run_path(path, run_name="__main__")
 """
 # What `timeout` does when a piece's time is over, after a step that does not depend on the machine.
 STOPPED = """
-import os, signal
 from superres.training.trainer import Trainer
 advance = Trainer.advance
 def stopped(self):
@@ -36,6 +33,8 @@ def stopped(self):
     return advance(self)
 Trainer.advance = stopped
 """
+KEPT = 'assert os.listdir("models/.progress")'
+DELIVERED = 'assert not os.listdir("models/.progress")'
 
 
 def tiny_preset(**train: Any) -> dict[str, Any]:
@@ -54,8 +53,8 @@ def tiny_preset(**train: Any) -> dict[str, Any]:
     return params
 
 
-def stage(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
-    return run(folder, sys.executable, "-c", WITHOUT_DVC, f"stages/{name}.py")
+def stage(folder: Path, name: str, hook: str = "") -> Run:
+    return Run(str(folder), WITHOUT_DVC + hook, stage=f"{name}.py")
 
 
 @pytest.fixture
@@ -69,19 +68,18 @@ def project(tmp_path: Path) -> Path:
 
 def test_the_stages_run_without_dvc_and_training_in_pieces(project: Path) -> None:
     write_yaml(project / "params.yaml", tiny_preset(steps=30, checkpoint_every=15))
-    for name in BEFORE:
-        stage(project, name)
-    piece = run(
-        project, sys.executable, "-c", STOPPED + WITHOUT_DVC, "stages/train.py", check=False
-    )
-    assert piece.returncode == 143, piece.stderr
-    assert "stopped at step 21; run again to go on" in piece.stderr
-    assert list((project / "models/.progress").iterdir())
-    assert "going on from step 21" in stage(project, "train").stderr
+    first, *others = AFTER
+    runs = [stage(project, name) for name in BEFORE]
+    runs += [stage(project, "train", STOPPED), stage(project, "train", KEPT)]
+    runs += [stage(project, first, DELIVERED), *(stage(project, name) for name in others)]
+    ends = story(runs, environment())
+    piece, rest = ends[len(BEFORE) : len(BEFORE) + 2]
+    assert piece.status == 143, piece.output
+    assert "stopped at step 21; run again to go on" in piece.output
+    assert "going on from step 21" in rest.output
+    for end in ends:
+        assert end is piece or end.status == 0, end.output
     assert sorted(path.name for path in (project / "models/train").iterdir())
-    assert not list((project / "models/.progress").iterdir())
-    for name in AFTER:
-        stage(project, name)
     assert "gpu" in (project / "reports/index.html").read_text().lower()
     assert not (project / ".dvc").exists()
 

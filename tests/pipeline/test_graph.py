@@ -6,13 +6,13 @@ import ast
 import hashlib
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from support import run, tiny_params, write_yaml
+from forking import End, Run, story
+from support import environment, run, tiny_params, write_yaml
 from tools.code_dependencies import (
     code_dependencies,
     imported,
@@ -111,36 +111,47 @@ def test_nothing_to_do_after_repro(project: Path) -> None:
     assert "up to date" in run(project, "dvc", "status").stdout
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_stage_runs_with_its_declared_inputs_alone_and_repeats(
-    name: str, project: Path, tmp_path: Path
-) -> None:
-    """Run from the same inputs in another folder, a stage writes the same bytes.
+@pytest.fixture(scope="module")
+def alone(project: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, End]]:
+    """Return where each stage's script ran with nothing but its declared inputs, and how it ended.
 
     The script alone: the check of all params, which comes before it, can end a stage but not
     change what it writes.
     """
-    stage = yaml.safe_load((project / "dvc.yaml").read_text())["stages"][name]
+    declared = yaml.safe_load((project / "dvc.yaml").read_text())["stages"]
     named = {
         "${data.source}": "photographs",
         "${train.start_from}": "models/noise",
         "${entropy.start_from}": "models/noise",
     }
-    for declared in stage["deps"]:
-        dependency = named.get(declared, declared)
-        source, target = project / dependency, tmp_path / dependency
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
-    shutil.copy(project / "params.yaml", tmp_path)
-    run(tmp_path, sys.executable, script_of(STAGES[name]).relative_to(_root()).as_posix())
+    folders = {name: tmp_path_factory.mktemp(name) for name in STAGES}
+    for name, folder in folders.items():
+        for dependency in (named.get(each, each) for each in declared[name]["deps"]):
+            source, target = project / dependency, folder / dependency
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+        shutil.copy(project / "params.yaml", folder)
+    runs = [
+        Run(str(folder), stage=script_of(STAGES[name]).name, own_code=True)
+        for name, folder in folders.items()
+    ]
+    return dict(
+        zip(STAGES, zip(folders.values(), story(runs, environment()), strict=True), strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_stage_runs_with_its_declared_inputs_alone_and_repeats(
+    name: str, project: Path, alone: dict[str, tuple[Path, End]]
+) -> None:
+    """Run from the same inputs in another folder, a stage writes the same bytes."""
+    folder, end = alone[name]
+    assert end.status == 0, end.output
+    stage = STAGES[name]
     outs = [*stage.get("outs", []), *stage.get("metrics", [])]
     for out in outs:
         path = next(iter(out)) if isinstance(out, dict) else out
-        assert _digest(tmp_path / path) == _digest(project / path), path
-
-
-def _root() -> Path:
-    return Path(__file__).resolve().parents[2]
+        assert _digest(folder / path) == _digest(project / path), path
 
 
 def _digest(path: Path) -> dict[str, str]:

@@ -12,11 +12,13 @@ import yaml
 from PIL import Image
 
 import superres
+from superres.cli import main
 from superres.core.storage import Shards, read_manifest
 from superres.degradation.corruptions import quantise
 from superres.degradation.downsampling import bicubic_downsample
 from superres.model.folder import read_spec
-from support import copy_project, run, tiny_classical_params, write_photographs
+from support import copy_project, tiny_classical_params, write_photographs
+from whole_pipeline import run_stages
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +28,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy_project(folder)
     (folder / "params.yaml").write_text(yaml.safe_dump(tiny_classical_params(), sort_keys=False))
     write_photographs(folder / "photographs")
-    done = run(folder, "dvc", "repro")
-    assert "Warning" not in done.stderr
+    assert "Warning" not in run_stages(folder)
     return folder
 
 
@@ -66,17 +67,25 @@ def test_the_page_has_figures_and_no_empty_part_for_entropies(finished: Path) ->
     assert set(pictures) == {"uncertainty.png", "sizes.png"}
 
 
-def test_restoring_needs_no_flags_and_takes_those_that_change_nothing(finished: Path) -> None:
-    words = ["python", "-m", "superres", "restore", "photographs/photograph 0.png"]
-    plain = run(finished, *words, "plain.png")
-    assert plain.stdout.splitlines()[1].endswith("plain.png: 240 x 288")
-    assert not plain.stderr
-    run(finished, *words, "auto.png", "--entropy", "auto")
+def test_restoring_needs_no_flags_and_takes_those_that_change_nothing(
+    finished: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    monkeypatch.chdir(finished)
+    monkeypatch.setenv("SUPERRES_DEVICE", "cpu")
+    words = ["restore", "photographs/photograph 0.png"]
+    assert main([*words, "plain.png"]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[1].endswith("plain.png: 240 x 288")
+    assert not said.err and not recwarn.list
+    assert main([*words, "auto.png", "--entropy", "auto"]) == 0
     one, other = (np.asarray(Image.open(finished / f"{n}.png")) for n in ("plain", "auto"))
     assert one.shape == (288, 240, 3)
     np.testing.assert_array_equal(one, other)
-    done = run(finished, *words, "sheet.png", "--surf", check=False)
-    assert done.returncode == 1 and "the model knows no corruptions" in done.stderr
+    assert main([*words, "sheet.png", "--surf"]) == 1
+    assert "the model knows no corruptions" in capsys.readouterr().err
 
 
 def test_windows_are_multiples_of_three(finished: Path) -> None:

@@ -1,21 +1,20 @@
-"""What happens on the page: functions of what the controls say, and what calls them."""
+"""What happens on the page: functions of what the controls say."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from superres.app.html_parts import WELCOME, message, shown, sureness
-from superres.app.looking import Looking, Updates, Values, session_of
+from superres.app.html_parts import WELCOME, message, sureness
+from superres.app.html_pictures import shown
+from superres.app.looking import Looking
 from superres.app.pace import Pace
 from superres.app.parts import cut, share_of_most_detail
-from superres.app.programs import for_programs
+from superres.app.sessions import session_of
 from superres.app.settings import Settings
-from superres.app.workbench import Stopped
+from superres.app.wiring import Updates, Values
 from superres.core.errors import SuperresError
 from superres.restoration.entropy_sheet import PART, grid_of
 
@@ -28,72 +27,6 @@ class Events(Looking):
         bench: what does the work.
         options: flags that a command line needs to do as the page does.
     """
-
-    def wire(self, page: Any) -> None:
-        """Say what calls which function."""
-        c = self.c
-        knobs = [*c.entropies.values(), c.detail, c.several, c.seed]
-        inputs = {
-            *(c.files, c.which, *knobs, c.model, c.across, c.down, c.edge),
-            *(c.every, c.format, c.results, c.sample, c.told),
-        }
-        outputs = [
-            *(c.which, c.divider, c.status, c.overview, c.across, c.down, c.restore, c.every),
-            *(c.samples, c.download, c.command, c.sure, c.several, c.sheet),
-            *(c.results, c.sample, c.told, *c.entropies.values()),
-        ]
-        hidden: dict[str, Any] = {"api_visibility": "private"}
-        work: dict[str, Any] = {
-            **hidden,
-            "concurrency_id": "restoring",
-            "show_progress": "full",
-            "show_progress_on": c.status,
-        }
-        latest = {**work, "trigger_mode": "always_last", "show_progress": "minimal"}
-        # First, so that no other function has taken its name.
-        *api_inputs, api_output, trigger = c.api
-        trigger.click(
-            for_programs(self.bench),
-            api_inputs,
-            api_output,
-            api_name="restore",
-            concurrency_id="restoring",
-        )
-        c.files.change(self._safe(self.arrive), inputs, outputs, **latest)
-        gr.on(
-            [*(one.input for one in knobs), c.which.input, c.across.input, c.down.input],
-            self._safe(self.look),
-            inputs,
-            outputs,
-            **latest,
-        )
-        c.model.input(self._safe(self.change_model), inputs, outputs, **latest)
-        c.edge.input(self._safe(self.look), inputs, outputs, **latest)
-        c.overview.click(self._safe(self.point), inputs, outputs, **latest)
-        c.estimate.click(self._safe(self.estimate), inputs, outputs, **work)
-        c.restore.click(self._safe(self.restore), inputs, outputs, **work)
-        c.draw.click(self._safe(self.draw), inputs, outputs, **work)
-        c.sheet.select(self._safe(self.choose_entropies), inputs, outputs, **latest)
-        c.samples.select(self._safe(self.choose_sample), inputs, outputs, **latest)
-        c.format.input(self._safe(self.look), inputs, outputs, **latest)
-        c.stop.click(self.stop, None, c.status, queue=False, show_progress="hidden", **hidden)
-        page.unload(self.leave)
-
-    def _safe(self, function: Callable[..., Updates]) -> Callable[..., Updates]:
-        """Return a function that tells on the page what is wrong."""
-
-        @wraps(function)
-        def told(*args: Any, **kwargs: Any) -> Updates:
-            try:
-                return function(*args, **kwargs)
-            except Stopped:
-                return {self.c.status: message("Stopped.")}
-            except MemoryError:
-                return {self.c.status: message("Not enough memory for this picture.", True)}
-            except (SuperresError, OSError) as error:
-                return {self.c.status: message(str(error), True)}
-
-        return told
 
     def arrive(self, values: Values, request: gr.Request, progress: Any = gr.Progress()) -> Updates:
         """Look at what was dropped: the readable pictures can be shown, the others are named."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from superres.model import found
-from superres.model.folder import DESCRIPTION, read_spec
+from superres.model.spec import DESCRIPTION, read_spec
 
 
 def found_models(given: Sequence[str], folder: str | Path | None = None) -> dict[str, list[str]]:

@@ -8,22 +8,15 @@ from typing import Any
 
 import gradio as gr
 
-from superres.app.html_parts import divider, message, overview, shown
+from superres.app.html_parts import message
+from superres.app.html_pictures import divider, overview, shown
 from superres.app.layout import SAMPLES, SUFFIXES, Controls
 from superres.app.pace import Pace
 from superres.app.parts import Part, cut, part_of
+from superres.app.sessions import session_of
 from superres.app.settings import ESTIMATE, Settings, command
+from superres.app.wiring import Updates, Values
 from superres.app.workbench import Result, Watch, Workbench
-
-Values = dict[Any, Any]
-"""What the controls say, by component."""
-Updates = dict[Any, Any]
-"""What they are to say."""
-
-
-def session_of(request: gr.Request) -> str:
-    """Return what tells one tab from another."""
-    return str(request.session_hash)
 
 
 class Looking:

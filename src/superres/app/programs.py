@@ -8,14 +8,13 @@ from typing import Any
 import gradio as gr
 
 from superres.app.layout import SUFFIXES
-from superres.app.looking import session_of
-from superres.app.settings import Settings
-from superres.app.workbench import Stopped, Workbench
+from superres.app.sessions import session_of
+from superres.app.settings import Settings, Stopped
 from superres.core.errors import SuperresError
 
 
-def for_programs(bench: Workbench) -> Callable[..., str]:
-    """Return the function that other programs call, with a workbench to do it."""
+def for_programs(workbench: Callable[[], Any]) -> Callable[..., str]:
+    """Return the function that other programs call, with what returns a workbench to do it."""
 
     def restore(
         picture: str,
@@ -41,6 +40,7 @@ def for_programs(bench: Workbench) -> Callable[..., str]:
             The restored file.
         """
         try:
+            bench = workbench()
             suffix = f".{str(format).lower()}"
             if suffix not in SUFFIXES.values():
                 known = ", ".join(one[1:] for one in SUFFIXES.values())

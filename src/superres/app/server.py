@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from superres.app.later import Later
+from superres.app.settings import Limits
+from superres.app.without_stubs import without_stubs
 from superres.core.errors import SuperresError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -29,7 +33,7 @@ def keep_to_itself(folder: Path) -> None:
 @contextmanager
 def serving(
     models: Mapping[str, list[str]],
-    limits: Any,
+    limits: Limits,
     version: str,
     *,
     host: str = LOOPBACK[0],
@@ -41,11 +45,12 @@ def serving(
 ) -> Iterator[str]:
     """Serve the page during a block; yields its address.
 
-    What is uploaded and restored lies in a temporary folder, which goes with the block.
+    What is uploaded and restored lies in a temporary folder, which goes with the block. torch and
+    the first model are loaded once the page is there: it takes somebody longer to find a picture.
 
     Args:
         models: folders with the corruptions that each knows, the one to begin with first.
-        limits: a `superres.app.workbench.Limits`.
+        limits: what is accepted.
         version: of the program.
         host: the address to bind to.
         port: where; by default the first that is free from 7860 on.
@@ -60,17 +65,25 @@ def serving(
     with tempfile.TemporaryDirectory(prefix="superres-app-") as folder:
         keep_to_itself(Path(folder))
         try:
-            import gradio as gr  # noqa: PLC0415 - an optional extra, told first to be quiet
+            with without_stubs():
+                import gradio as gr  # noqa: PLC0415 - an optional extra, told first to be quiet
         except ImportError as error:
             raise SuperresError(f"needs Gradio: pip install 'superres[app]' ({error})") from error
-        from superres.app.events import Events  # noqa: PLC0415 - these import Gradio
-        from superres.app.layout import lay_out  # noqa: PLC0415
+        from superres.app.layout import lay_out  # noqa: PLC0415 - these import Gradio
         from superres.app.theme import STYLE, theme  # noqa: PLC0415
-        from superres.app.workbench import Workbench  # noqa: PLC0415
+        from superres.app.wiring import wire  # noqa: PLC0415
 
-        bench = Workbench(list(models), limits, Path(folder), version, **options)
+        def made() -> Any:
+            from superres.app.events import Events  # noqa: PLC0415 - these import torch
+            from superres.app.workbench import Workbench  # noqa: PLC0415
+
+            bench = Workbench(list(models), limits, Path(folder), version, **options)
+            return Events(controls, bench, words)
+
+        events = Later(made)
         with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
-            Events(lay_out(models), bench, words).wire(page)
+            controls = lay_out(models)
+            wire(page, controls, events)
         page.queue(default_concurrency_limit=at_once)
         try:
             page.launch(
@@ -90,7 +103,10 @@ def serving(
             )
         except OSError as error:
             raise SuperresError(f"{host}, port {port or 'any'}: {error}") from error
+        meanwhile = threading.Thread(target=events)
+        meanwhile.start()
         try:
             yield page.local_url
         finally:
             page.close(verbose=False)
+            meanwhile.join()

@@ -1,4 +1,4 @@
-"""What the page's controls say, and the command line that says the same."""
+"""What the page's controls say, the command line that says the same, and what the page accepts."""
 
 from __future__ import annotations
 
@@ -19,6 +19,23 @@ DETAILS: dict[str, dict[str, Any]] = {
 }
 """From fidelity to texture, and what `superres restore` is told for each; nothing is the model's
 own way of sampling."""
+
+
+class Stopped(Exception):  # noqa: N818 - nothing went wrong
+    """Somebody stopped the work, or closed the tab that it was for."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is accepted.
+
+    Args:
+        megapixels: of an uploaded picture.
+        megabytes: of its file.
+    """
+
+    megapixels: float = 16.0
+    megabytes: float = 50.0
 
 
 @dataclass(frozen=True)

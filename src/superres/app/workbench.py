@@ -14,7 +14,9 @@ from typing import Any
 from superres.app.settings import (
     DETAILS,
     ESTIMATE,
+    Limits,
     Settings,
+    Stopped,
     numbered,
     restored_name,
     sampling_options,
@@ -34,23 +36,6 @@ KEPT_UPLOADS = 3
 
 Watch = Callable[[int, int], object]
 """Told how many windows of how many have been evaluated."""
-
-
-class Stopped(Exception):  # noqa: N818 - nothing went wrong
-    """Somebody stopped the work, or closed the tab that it was for."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What is accepted.
-
-    Args:
-        megapixels: of an uploaded picture.
-        megabytes: of its file.
-    """
-
-    megapixels: float = 16.0
-    megabytes: float = 50.0
 
 
 @dataclass

@@ -10,11 +10,11 @@ from typing import get_args
 from superres import __version__
 from superres.app.found_models import found_models
 from superres.app.server import LOOPBACK, serving
-from superres.app.workbench import Limits
+from superres.app.settings import Limits
 from superres.core.errors import SuperresError
 from superres.core.params import Precision
 from superres.core.terminal import say
-from superres.restoration.job import Tiling
+from superres.restoration.bounds import Tiling
 
 PORTS = 65535
 

@@ -8,7 +8,6 @@ weights in which its student of few evaluations differs, and how that samples.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
@@ -22,10 +21,9 @@ from superres.core.precision import Computing
 from superres.core.state_dicts import tensor_faults
 from superres.core.storage import replacing_file, replacing_folder, write_json
 from superres.model.resolver import SuperResolver
-from superres.model.spec import FORMAT, ModelSpec, SamplingSpec, parse_spec
+from superres.model.spec import DESCRIPTION, FORMAT, ModelSpec, SamplingSpec, read_spec
 
 WEIGHTS = "weights.safetensors"
-DESCRIPTION = "model.json"
 STUDENT = "student.safetensors"
 SAMPLING = "sampling"
 """Key of that file's metadata: a `SamplingSpec` as JSON."""
@@ -37,23 +35,6 @@ def save_model(folder: str | Path, spec: ModelSpec, weights: dict[str, Tensor]) 
     with replacing_folder(folder) as partial:
         save_file(tensors, partial / WEIGHTS)
         write_json(partial / DESCRIPTION, FORMAT.written(spec.model_dump()))
-
-
-def read_spec(folder: str | Path) -> ModelSpec:
-    """Return a model folder's description.
-
-    Raises:
-        SuperresError: no such folder, not a model folder, or of another kind.
-    """
-    path = Path(folder) / DESCRIPTION
-    if not path.is_file():
-        raise SuperresError(f"{folder}: not a model folder (no {DESCRIPTION})")
-    try:
-        return parse_spec(json.loads(path.read_text(encoding="utf-8")))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise SuperresError(f"{path}: not JSON: {error}") from error
-    except SuperresError as error:
-        raise SuperresError(f"{path}: {error}") from error
 
 
 def read_weights(folder: str | Path) -> dict[str, Tensor]:

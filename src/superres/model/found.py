@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from superres.core.errors import SuperresError
-from superres.model.folder import read_spec
-from superres.model.spec import ModelSpec
+from superres.model.spec import ModelSpec, read_spec
 
 CHECKOUT = Path("models/best")
 """What the pipeline leaves, below the working directory."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
@@ -12,6 +14,7 @@ from superres.core.stored_formats import NEWER, StoredFormat
 from superres.diffusion.config import DiffusionParams
 from superres.networks.config import Condition, ModelParams
 
+DESCRIPTION = "model.json"
 FORMAT = StoredFormat(
     "superres-1",
     upgrades={},
@@ -90,3 +93,20 @@ def parse_spec(description: Any) -> ModelSpec:
         # Not ignored: an option that is not known could mean another network.
         message = NEWER if fault["type"] == "extra_forbidden" else fault["msg"]
         raise SuperresError(f"{key}: {message}") from error
+
+
+def read_spec(folder: str | Path) -> ModelSpec:
+    """Return a model folder's description.
+
+    Raises:
+        SuperresError: no such folder, not a model folder, or of another kind.
+    """
+    path = Path(folder) / DESCRIPTION
+    if not path.is_file():
+        raise SuperresError(f"{folder}: not a model folder (no {DESCRIPTION})")
+    try:
+        return parse_spec(json.loads(path.read_text(encoding="utf-8")))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise SuperresError(f"{path}: not JSON: {error}") from error
+    except SuperresError as error:
+        raise SuperresError(f"{path}: {error}") from error

@@ -94,7 +94,8 @@ def _places(depths: Tensor) -> tuple[np.ndarray, slice]:
     known = (depths != 0).cpu().numpy()
     columns = np.flatnonzero(known.any(axis=0))
     least, most = (columns[0], columns[-1] + 1) if len(columns) else (0, 0)
-    return known.any(axis=1), slice(int(least), int(most))
+    rows: np.ndarray = np.asarray(known.any(axis=1))
+    return rows, slice(int(least), int(most))
 
 
 def _times(places: slice, scale: int) -> slice:
