@@ -19,9 +19,9 @@ from superres.training.expected_memory import ExpectedMemory, expected_memory
 
 PRESETS = Path(__file__).resolve().parent.parent / "presets"
 NAMES = ("recipe-256", "recipe-128", "box", "default")
-TILES = (1, 4, 8, 32, 128)
-"""In a pass, counted; what lies between is on a line, which is never too little: the peak is the
-largest of several that grow evenly."""
+TILES = (1, 4, 8, 32)
+"""In a pass, counted, and the whole batch; what lies between is on a line, which is never too
+little: the peak is the largest of several that grow evenly."""
 SHOWN = (1, 8)
 CARDS = (12, 16, 24, 48, 80)
 """GiB."""
@@ -34,7 +34,9 @@ def main() -> None:
     print("|---" * (1 + len(SHOWN) + len(CARDS)) + "|")
     for name in sys.argv[1:] or NAMES:
         params = check_params(PRESETS / f"{name}.yaml")
-        needs = {tiles: counted(params, tiles) for tiles in TILES if tiles <= params.train.batch}
+        batch = params.train.batch
+        sizes = [*(tiles for tiles in TILES if tiles < batch), batch]
+        needs = {tiles: counted(params, tiles) for tiles in sizes}
         cells = [f"{needs[tiles].total / 2**30:.1f} GiB" for tiles in SHOWN]
         cells += [largest(params, needs, card * 2**30) for card in CARDS]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
