@@ -10,7 +10,6 @@ that an allocator keeps or cannot use. Pictures are small and bands narrow, whic
 from __future__ import annotations
 
 import sys
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +19,6 @@ from unittest import mock
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from superres.config.check import check_params
 from superres.model.folder import ModelSpec, SuperResolver, load_model
@@ -31,46 +28,11 @@ from superres.restoration.picture import from_array
 from superres.restoration.restorer import Restorer
 from superres.sampling.batch import Sampling
 from superres.sampling.samplers import SAMPLERS
+from superres.training.live_tensors import LiveTensors
 
 BAND_PIXELS = 2**14
 WIDTH, HEIGHTS = 256, (256, 1024)
 """Of the pictures whose difference is what a pixel costs: 4 and 16 bands of one shape."""
-
-
-class LiveTensors(TorchDispatchMode):
-    """Counts the bytes of tensors that operations within make, until they are let go."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._views: dict[int, list[int]] = {}
-        self.now = self.peak = 0
-
-    def __torch_dispatch__(
-        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        """Run an operation and count what it made."""
-        made = function(*args, **(kwargs or {}))
-        for leaf in tree_leaves(made):
-            if isinstance(leaf, Tensor):
-                self._see(leaf)
-        return made
-
-    def _see(self, tensor: Tensor) -> None:
-        storage = tensor.untyped_storage()
-        key, size = storage._cdata, storage.nbytes()
-        if key not in self._views:
-            self._views[key] = [0, size]
-            self.now += size
-            self.peak = max(self.peak, self.now)
-        self._views[key][0] += 1
-        weakref.finalize(tensor, self._lose, key)
-
-    def _lose(self, key: int) -> None:
-        seen = self._views[key]
-        seen[0] -= 1
-        if not seen[0]:
-            self.now -= seen[1]
-            del self._views[key]
 
 
 class Cost(NamedTuple):

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.restoring_memory import LiveTensors, cost, default_model, window_bytes
+from benchmarks.restoring_memory import cost, default_model, window_bytes
 from superres.sampling.batch import Sampling
+from superres.training.live_tensors import LiveTensors
 from support import ROOT, run
 
 # The network is replaced by one that costs nothing, so that 2048 px take seconds; everything else

@@ -10,7 +10,6 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from benchmarks.restoring_memory import LiveTensors
 from superres.diffusion.noise import ItemNoise
 from superres.model.folder import SuperResolver
 from superres.restoration import tiled
@@ -20,6 +19,7 @@ from superres.restoration.restorer import Restorer
 from superres.restoration.tiled import restore_in_bands
 from superres.sampling.batch import Batch, Sampling
 from superres.sampling.samplers import SAMPLERS, evaluations
+from superres.training.live_tensors import LiveTensors
 
 ENTROPY = [[0.3, 0.6]]
 WAYS = [None, *(Sampling(name, 4, "trailing") for name in SAMPLERS)]

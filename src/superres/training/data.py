@@ -22,6 +22,9 @@ from superres.degradation.degrade import degrade, draw_entropies
 from superres.diffusion.noise import ItemNoise
 from superres.training.config import DropParams
 
+VALIDATION_TILES = 64
+"""That are kept on the device and evaluated at each checkpoint, at most."""
+
 Corrupt = Callable[[range, list[np.ndarray], list[np.ndarray], np.ndarray], None]
 
 

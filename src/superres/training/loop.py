@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from superres.core.distributed import Processes, connected, entered_by_first, on_first
 from superres.core.errors import SuperresError
 from superres.core.state_dicts import NOISE
@@ -21,7 +23,7 @@ from superres.networks.config import ModelParams
 from superres.training import messages
 from superres.training.checkpoint import Progress, training_name, writing
 from superres.training.config import TrainParams
-from superres.training.memory import network_that_fits, step_that_fits
+from superres.training.memory import memory_expected, network_that_fits, step_that_fits
 from superres.training.monitor import Fault, Monitor, Row, StopRequests
 from superres.training.optimizer import learning_rate
 from superres.training.previews import publish_previews, show_preview
@@ -98,6 +100,9 @@ def trained(
     """
     trainer = setup()
     log = _begin(trainer, progress)
+    if trainer.device.type == "cuda" and trainer.processes.writes:
+        card = torch.cuda.get_device_properties(trainer.device).total_memory
+        _say(trainer.processes, memory_expected(trainer, card))
     monitor = Monitor(log_file, trainer.params, trainer.step, trainer.processes)
     # ---- train
     with StopRequests() as stop, monitor:

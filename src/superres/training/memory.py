@@ -1,4 +1,4 @@
-"""What would fit where a GPU's memory does not suffice: measured, not guessed."""
+"""What a training is expected to need of a GPU's memory; what fits where it does not suffice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,22 @@ import torch
 
 from superres.core.errors import SuperresError
 from superres.training import messages
+from superres.training.expected_memory import expected_memory
 from superres.training.trainer import Trainer
+
+
+def memory_expected(trainer: Trainer, card: int) -> str:
+    """Return a line on what a training needs, counted, and what its device has.
+
+    Args:
+        trainer: before its first step.
+        card: bytes of the device.
+    """
+    processes, tiles = trainer.processes, trainer.tiles_at_once
+    shards = processes.count if processes.sharded else 1
+    edge = trainer.validation.high.shape[-1]
+    needed = expected_memory(trainer.spec, trainer.params, edge, tiles, trainer.passes, shards)
+    return messages.memory(needed.total, card, needed.fits(card), tiles)
 
 
 @contextmanager

@@ -51,6 +51,15 @@ def expected(seconds: float, steps: int, per_step: float) -> str:
     )
 
 
+def memory(needed: int, card: int, fits: bool, tiles: int) -> str:
+    """Say what a training is expected to hold on its device, and what the device has, in bytes."""
+    line = (
+        f"expects to need {needed / 2**30:.1f} GiB with {tiles} tiles in a pass; the card has "
+        f"{card / 2**30:.1f} GiB"
+    )
+    return line if fits else f"{line}, which may not do: raise train.micro_batches; {SAVERS}"
+
+
 def stopped(step: int) -> str:
     """Say that a signal has ended the run."""
     return f"stopped at step {step}; run again to go on"

@@ -8,6 +8,7 @@ what watches over them do not know what is minimised.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import torch
@@ -67,7 +68,7 @@ class Denoising:
     def terms(self, batch: TrainingBatch, timesteps: Tensor) -> dict[str, Tensor]:
         """See `Objective`; the parts are `mse` and `vb`, as far as the loss has them."""
         model, loss = self.model, self._loss
-        with torch.autocast(model.device.type, self._dtype, enabled=self._dtype is not None):
+        with _autocast(model.device, self._dtype):
             dropped = {"low": batch.drop_low, "entropies": batch.drop_entropies}
             conditioned = model.condition(batch.low, batch.entropy, dropped)
             return loss_terms(
@@ -101,7 +102,7 @@ class MeanAndDenoiser:
     def terms(self, batch: TrainingBatch, timesteps: Tensor) -> dict[str, Tensor]:
         """See `Objective`; the parts are `mean`, `deviation` and `denoiser`."""
         model = self.model
-        with torch.autocast(model.device.type, self._dtype, enabled=self._dtype is not None):
+        with _autocast(model.device, self._dtype):
             conditioned = model.condition(batch.low, batch.entropy)
             noise = batch.noise[:, : model.channels]  # it is drawn for as many as a picture has
             return mean_denoiser_terms(model.diffusion, conditioned, batch.high, timesteps, noise)
@@ -167,3 +168,8 @@ def portions(count: int, at_once: int) -> list[slice]:
     """Return slices of `count` items in a row, of at most `at_once` and `EVALUATED_AT_ONCE`."""
     size = min(at_once, EVALUATED_AT_ONCE)
     return [slice(first, first + size) for first in range(0, count, size)]
+
+
+def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[object]:
+    """Return a context in which products are computed in a dtype; None changes nothing."""
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype)

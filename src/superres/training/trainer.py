@@ -28,15 +28,18 @@ from superres.networks.protocol import Network
 from superres.training import messages
 from superres.training.checkpoint import State
 from superres.training.config import TrainParams
-from superres.training.data import Batches, FreshCorruptions, validation_batch
+from superres.training.data import (
+    VALIDATION_TILES,
+    Batches,
+    FreshCorruptions,
+    validation_batch,
+)
 from superres.training.ema import Averages
 from superres.training.monitor import Fault, Health, Row, StepRecord, Window
 from superres.training.objectives import Objective, make_objective, mean
 from superres.training.optimizer import Optimizer
 from superres.training.prefetch import Loader, passes_per_process, spans
 from superres.training.start import starting_weights
-
-VALIDATION_TILES = 64
 
 
 class Trainer:
@@ -247,7 +250,8 @@ class Trainer:
     def state(self, log: list[Row]) -> State:
         """Return all that the next step follows from; every process must call this.
 
-        Tensors are full, whatever the number of processes: another number may continue.
+        Tensors are full, whatever the number of processes: another number may continue. The one
+        that writes has them on the host, as they are written.
         """
         parts = (
             _prefixed("weights", self._local_weights())
@@ -266,8 +270,9 @@ class Trainer:
             "skipped": self.skipped,
             "scaler": self.optimizer.scaler.state_dict(),
         }
-        contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        return State(self.step, contiguous, log, facts)
+        if self.processes.writes:  # on the host: copies of all would not fit beside the originals
+            tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+        return State(self.step, tensors, log, facts)
 
     @torch.no_grad()
     def resume(self, state: State) -> None:
