@@ -238,4 +238,6 @@ def test_training_begins_with_another_estimator(run: Path, tmp_path: Path) -> No
         learn(run, tmp_path / "c", start_from=str(tmp_path / "a" / "entropy"), channels=16)
     with pytest.raises(SuperresError, match="no estimator of entropies there"):
         learn(run, tmp_path / "c", start_from=str(tmp_path / "nowhere"))
-    assert parse_section("entropy", EntropyParams, tiny_params()["entropy"]).start_from == NOISE
+    assert tiny_params()["entropy"]["start_from"] == NOISE
+    with pytest.raises(SuperresError, match=r"steps must be at least 1 where start_from is"):
+        learn(run, tmp_path / "c", steps=0)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from superres.core.params import Section
+from superres.core.state_dicts import NOISE
 
 
 class EntropyParams(Section):
@@ -36,3 +37,9 @@ class EntropyParams(Section):
     """How many times as much telling of too much counts as telling of too little, when an entropy
     is chosen from what a picture leaves open. It changes nothing that is learned."""
     seed: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _something_is_learned(self) -> Self:
+        if self.steps == 0 and self.start_from == NOISE:
+            raise ValueError(f"steps must be at least 1 where start_from is {NOISE}, got 0")
+        return self
