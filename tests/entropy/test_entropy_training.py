@@ -12,8 +12,7 @@ import torch
 
 from superres.config.check import check_params
 from superres.core.errors import SuperresError
-from superres.core.params import parse_section
-from superres.core.state_dicts import NOISE
+from superres.core.params import NOISE, parse_section
 from superres.data.tiling import tile_photographs
 from superres.degradation.dataset import PairSet
 from superres.degradation.pairs import degrade_tiles

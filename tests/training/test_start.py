@@ -10,7 +10,7 @@ from trainings import checked, run_training, trainer
 
 from superres.config.check import Params, check_params
 from superres.core.errors import SuperresError
-from superres.core.state_dicts import NOISE
+from superres.core.params import NOISE
 from superres.model.folder import ModelSpec, load_model, save_model
 from superres.model.resolver import SuperResolver
 from superres.training.start import starting_weights

@@ -16,6 +16,10 @@ from superres.core.errors import SuperresError
 
 PARAMS_FILE = Path("params.yaml")
 
+NOISE = "models/noise"
+"""The folder, of no model, that `start_from` names where training begins with noise: DVC wants the
+folder that a stage depends on to be there."""
+
 
 class Section(BaseModel):
     """A section of `params.yaml`: unknown or missing keys and loose types are errors."""

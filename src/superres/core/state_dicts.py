@@ -23,10 +23,6 @@ _FORBIDDEN = re.compile(r"GLOBAL ([\w.]*\w)")
 """How PyTorch names what a file would have it import."""
 
 
-NOISE = "models/noise"
-"""The folder, of no model, that `start_from` names where training begins with noise: DVC wants the
-folder that a stage depends on to be there."""
-
 MAX_NAMES = 8
 """Names listed of each kind of fault; the others are counted."""
 

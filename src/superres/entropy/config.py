@@ -6,8 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from superres.core.params import Section
-from superres.core.state_dicts import NOISE
+from superres.core.params import NOISE, Section
 
 
 class EntropyParams(Section):

@@ -13,9 +13,9 @@ from torch.optim import AdamW
 
 from superres.core.device import pick_device
 from superres.core.errors import SuperresError
+from superres.core.params import NOISE
 from superres.core.progress import progress_bar
 from superres.core.seeding import derive_seed, rng
-from superres.core.state_dicts import NOISE
 from superres.core.storage import write_json
 from superres.core.tensors import to_signal
 from superres.degradation.dataset import PairSet

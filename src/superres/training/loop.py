@@ -17,7 +17,7 @@ import torch
 
 from superres.core.distributed import Processes, connected, entered_by_first, on_first
 from superres.core.errors import SuperresError
-from superres.core.state_dicts import NOISE
+from superres.core.params import NOISE
 from superres.diffusion.config import DiffusionParams
 from superres.networks.config import ModelParams
 from superres.training import messages

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from superres.core.errors import SuperresError
-from superres.core.state_dicts import NOISE, tensor_faults
+from superres.core.params import NOISE
+from superres.core.state_dicts import tensor_faults
 from superres.model.folder import ModelSpec, read_spec, read_weights
 from superres.networks.protocol import Network
 

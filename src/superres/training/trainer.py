@@ -18,8 +18,8 @@ from superres.core.distributed import (
     on_first,
 )
 from superres.core.errors import SuperresError
+from superres.core.params import NOISE
 from superres.core.seeding import derive_seed
-from superres.core.state_dicts import NOISE
 from superres.degradation.dataset import PairSet
 from superres.diffusion.config import DiffusionParams
 from superres.model.folder import ModelSpec, SuperResolver, save_model
