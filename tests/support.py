@@ -56,7 +56,7 @@ def _tiny(path: Path, model: dict[str, Any]) -> dict[str, Any]:
         {"sampler": "ddpm", "spacing": "linear", "steps": [1, 2]},
         {"sampler": "heun", "spacing": "trailing", "steps": [2]},
     ]
-    params["entropy"].update(channels=8, steps=4, batch=4, parts=4)
+    params["entropy"].update(channels=8, steps=4, batch=4)
     params["evaluate"]["features"]["swd"].update(patches_per_tile=16, projections=16)
     params["evaluate"]["bootstrap"].update(resamples=100)
     params["report"].update(tiles=4)

@@ -14,7 +14,6 @@ from superres.config.check import check_params
 from superres.core.errors import SuperresError
 from superres.core.params import NOISE, parse_section
 from superres.data.tiling import tile_photographs
-from superres.degradation.dataset import PairSet
 from superres.degradation.pairs import degrade_tiles
 from superres.entropy.config import EntropyParams
 from superres.entropy.estimator import (
@@ -28,7 +27,7 @@ from superres.entropy.estimator import (
     save_estimator,
 )
 from superres.entropy.network import LEVELS
-from superres.entropy.train import Pictures, shares, train_estimator
+from superres.entropy.train import even_shares, shares, train_estimator
 from support import tiny_params, write_photographs, write_yaml
 from tiny_trial import build
 
@@ -109,8 +108,6 @@ def test_a_large_picture_is_told_as_its_parts_together() -> None:
     said = estimator.estimate(low)
     assert [tuple(shape[2:]) for shape in asked] == 2 * [(PATCH, PATCH), (PATCH, 8)]
     with torch.no_grad():
-        for weights in estimator.network.context.head[-1].parameters():
-            weights.zero_()
         estimator.network.body[-1].bias[:] = 0.0  # votes of the first corruption for level 4 alone
         estimator.network.body[-1].bias[4] = 1.0
     assert estimator.estimate(low)["blur"] == pytest.approx(0.25, abs=0.02) != said["blur"]
@@ -137,11 +134,10 @@ def spec(**changes: Any) -> EstimatorSpec:
         "entropies": ["blur", "jpeg"],
         "degradation": {"scale": 2},
         "channels": 8,
-        "context": True,
         "caution": 2,
         **changes,
     }
-    return EstimatorSpec(format="superres-entropy-2", **facts)
+    return EstimatorSpec(format="superres-entropy-1", **facts)
 
 
 def test_models_that_mean_something_else_are_refused() -> None:
@@ -167,20 +163,13 @@ def test_folders_that_are_no_estimator(tmp_path: Path) -> None:
         load_estimator(tmp_path / "a")
 
 
-@pytest.mark.parametrize(
-    ("file", "old"),
-    [("entropy.json", "superres-entropy-1"), ("strengths.json", "superres-strengths-2")],
-)
-def test_estimators_of_older_formats_are_read(tmp_path: Path, file: str, old: str) -> None:
-    wanted = spec(context=False)
-    save_estimator(tmp_path, EntropyEstimator(wanted))
-    description = json.loads((tmp_path / "entropy.json").read_text())
+def test_an_estimator_of_before_entropies_had_their_name_is_read(tmp_path: Path) -> None:
+    save_estimator(tmp_path, EntropyEstimator(spec()))
+    today = json.loads((tmp_path / "entropy.json").read_text())
     (tmp_path / "entropy.json").unlink()
-    del description["context"]
-    (tmp_path / file).write_text(json.dumps({**description, "format": old}))
-    estimator = load_estimator(tmp_path)
-    assert estimator.spec == wanted
-    assert set(estimator.estimate(torch.zeros(1, 3, 16, 16))) == {"blur", "jpeg"}
+    old = {**today, "format": "superres-strengths-2"}
+    (tmp_path / "strengths.json").write_text(json.dumps(old))
+    assert load_estimator(tmp_path).spec == spec()
 
 
 def test_without_corruptions_folder_and_report_say_so(tmp_path: Path) -> None:
@@ -199,32 +188,21 @@ def test_without_corruptions_folder_and_report_say_so(tmp_path: Path) -> None:
     assert estimator.estimate(torch.zeros(1, 3, 16, 16)) == {}
 
 
-def pictures(run: Path, **changes: Any) -> Pictures:
-    params = {**tiny_params()["entropy"], "batch": 400, "parts": 3, **changes}
-    train = PairSet(run / "tiles", run / "pairs", "train")
-    return Pictures(train, parse_section("entropy", EntropyParams, params))
+def test_even_shares_make_strong_corruptions_as_frequent_as_mild_ones() -> None:
+    generator = np.random.default_rng(0)
+    mild = 1 - np.cos(generator.random(20_000) * np.pi / 2)
+    absent = np.where(generator.random(20_000) < 0.3, 0.0, generator.random(20_000))
+    drawn_shares = even_shares(np.stack([mild, absent], axis=1))
+    assert drawn_shares.sum() == pytest.approx(1)
+    items = generator.choice(20_000, 40_000, p=drawn_shares)
+    counts = np.histogram(mild[items], bins=8, range=(0, 1))[0] / len(items)
+    assert np.abs(counts - 1 / 8).max() < 0.01
+    assert np.histogram(mild, bins=8, range=(0, 1))[0][0] > 20_000 / 5, "not so before"
+    assert (absent[items] == 0).mean() == pytest.approx(0.3, abs=0.02)
 
 
-def test_pictures_are_tiles_of_one_photograph_corrupted_alike(run: Path) -> None:
-    drawn = pictures(run)
-    parts, of, entropies = drawn.draw(np.random.default_rng(0), "item")
-    assert parts.dtype == np.uint8 and parts.shape[1:] == (16, 16, 3)
-    assert len(parts) == len(of) and entropies.shape == (400, 2)
-    counts = np.bincount(of)
-    assert len(counts) == 400 and set(counts) == {1, 2, 3}
-    again = drawn.draw(np.random.default_rng(0), "item")
-    assert all((a == b).all() for a, b in zip((parts, of, entropies), again, strict=True))
-    other = drawn.draw(np.random.default_rng(0), "other")
-    assert (other[2] == entropies).all()
-
-
-def test_named_corruptions_come_evenly_but_for_mild_ones_and_none(run: Path) -> None:
-    blur = pictures(run, evenly=["blur"], parts=1).draw(np.random.default_rng(1), "a")[2][:, 0]
-    plain = pictures(run, evenly=[], parts=1).draw(np.random.default_rng(1), "a")[2][:, 0]
-    assert 0.1 < (blur == 0).mean() < 0.2 and not (plain == 0).any()
-    above = np.histogram(blur, bins=[0.3, 0.533, 0.767, 1])[0] / len(blur)
-    assert np.abs(above - 0.65 * 0.7 / 3).max() < 0.05
-    assert 0.32 < ((blur > 0) & (blur < 0.3)).mean() < 0.47
+def test_entropies_that_never_vary_are_no_trouble() -> None:
+    assert np.allclose(even_shares(np.array([[0.0, 0.5], [0.0, 0.5]])), 0.5)
 
 
 def test_training_begins_with_another_estimator(run: Path, tmp_path: Path) -> None:

@@ -18,15 +18,13 @@ class EntropyParams(Section):
     """Width of the network."""
     dropout: Annotated[float, Field(ge=0, lt=1)]
     evenly: list[str]
-    """Corruptions, by name, whose entropies are drawn so that strong and mild ones come equally
-    often, whatever `degrade.corruptions` says: a picture to restore need not be like those that a
-    model is trained on."""
+    """Corruptions, by name, of which inputs are drawn so that strong and mild ones come equally
+    often, whatever `degrade` draws: a picture to restore need not be like those that a model is
+    trained on."""
     steps: Annotated[int, Field(ge=0, le=1_000_000)]
     """0 keeps the weights of `start_from` as they are."""
     batch: Annotated[int, Field(ge=1, le=65536)]
-    """Pictures per step."""
-    parts: Annotated[int, Field(ge=1, le=1024)]
-    """Tiles of one photograph that make up a picture, at most; how many is drawn for each."""
+    """Inputs per step."""
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     """At its peak; it rises over a twentieth of the steps and falls along a cosine."""
     weight_decay: Annotated[float, Field(ge=0, le=10)]

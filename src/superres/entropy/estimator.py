@@ -24,16 +24,13 @@ from superres.core.errors import SuperresError
 from superres.core.params import Section
 from superres.core.state_dicts import tensor_faults
 from superres.core.storage import replacing_folder, write_json
-from superres.entropy.network import CELL, LEVELS, EntropyNetwork
+from superres.entropy.network import CELL, LEVELS, EntropyNetwork, cells_of, posterior
 
 WEIGHTS = "weights.safetensors"
 DESCRIPTION = "entropy.json"
 
-FORMAT: Literal["superres-entropy-2"] = "superres-entropy-2"
-OLD_FORMATS = ("superres-entropy-1", "superres-strengths-2")
-"""Of estimators whose networks have no context; the older one called entropies strengths."""
-
-OLD_DESCRIPTION = "strengths.json"
+OLD_DESCRIPTION, OLD_FORMAT = "strengths.json", "superres-strengths-2"
+"""What estimators were described in when entropies were called strengths; nothing else differs."""
 
 PATCH = 32 * CELL
 """Edge of the parts that a larger picture is looked at in, in pixels of the input."""
@@ -49,13 +46,12 @@ CANDIDATES = 101
 class EstimatorSpec(Section):
     """Everything about an estimator but its weights."""
 
-    format: Literal["superres-entropy-2"]
+    format: Literal["superres-entropy-1"]
     entropies: list[str]
     """Names in the order of the network's outputs."""
     degradation: dict[str, Any]
     """How the inputs it was trained on were made."""
     channels: Annotated[int, Field(ge=1)]
-    context: bool
     caution: Annotated[float, Field(ge=1)]
     """See `least_harm`."""
 
@@ -70,9 +66,7 @@ class EntropyEstimator:
 
     def __init__(self, spec: EstimatorSpec, network: EntropyNetwork | None = None) -> None:
         self.spec = spec
-        self.network = network or EntropyNetwork(
-            len(spec.entropies), spec.channels, context=spec.context
-        )
+        self.network = network or EntropyNetwork(len(spec.entropies), spec.channels)
 
     @torch.no_grad()
     def estimate(self, low: Tensor) -> dict[str, float]:
@@ -96,8 +90,9 @@ class EntropyEstimator:
         """
         if not self.spec.entropies:
             return {}, {}
-        said = torch.stack([self.network(patch) for patch in _patches(low)]).sum(dim=0)
-        probabilities = self.network.posterior(said)[0].exp()
+        patches = _patches(low)
+        votes = sum(self.network(patch) for patch in patches)
+        probabilities = posterior(votes, sum(map(cells_of, patches)))[0].exp()
         estimates = least_harm(probabilities, self.spec.caution).tolist()
         below = probabilities.cumsum(dim=-1)
         ends = [
@@ -181,8 +176,8 @@ def load_estimator(folder: str | Path) -> EntropyEstimator:
 
 def _upgraded(description: Any) -> Any:
     """Return a description in today's format."""
-    if isinstance(description, dict) and description.get("format") in OLD_FORMATS:
-        return {**description, "format": FORMAT, "context": False}
+    if isinstance(description, dict) and description.get("format") == OLD_FORMAT:
+        return {**description, "format": "superres-entropy-1"}
     return description
 
 

@@ -1,4 +1,4 @@
-"""The `entropy` stage: an estimator of corruption entropies learned from corrupted tiles."""
+"""The `entropy` stage: an estimator of corruption entropies learned from the pairs' inputs."""
 
 from __future__ import annotations
 
@@ -19,22 +19,17 @@ from superres.core.seeding import derive_seed, rng
 from superres.core.storage import write_json
 from superres.core.tensors import to_signal
 from superres.degradation.dataset import PairSet
-from superres.degradation.degrade import degrade, draw_entropies
 from superres.entropy.config import EntropyParams
 from superres.entropy.estimator import (
-    FORMAT,
     EntropyEstimator,
     EstimatorSpec,
     load_estimator,
     save_estimator,
 )
-from superres.entropy.network import CELL, LEVELS, EntropyNetwork
+from superres.entropy.network import CELL, LEVELS, EntropyNetwork, cells_of, posterior
 
 STREAM = "strengths"
 """Part of the names that random draws have; another word would draw other numbers."""
-
-ABSENT, MILD, MILDEST = 0.15, 0.2, 0.3
-"""Of entropies of `evenly`: the shares that are 0, and that are drawn from below `MILDEST`."""
 
 NO_CORRUPTIONS = "no corruptions: there is nothing to estimate"
 
@@ -46,11 +41,11 @@ def train_estimator(
     out: str | Path,
     report: str | Path,
 ) -> dict[str, int]:
-    """Train the estimator on the train tiles, and measure it on the val and test pairs.
+    """Train the estimator on the train pairs and measure it on the val and test pairs.
 
     Args:
         params: network and optimisation.
-        tiles: folder of tiles; those of training are corrupted anew.
+        tiles: folder of tiles.
         pairs: folder of pairs.
         out: the estimator's folder.
         report: JSON with the errors of each entropy, and those of always saying 0 or 0.5; a note
@@ -66,18 +61,17 @@ def train_estimator(
     device = pick_device()
     torch.manual_seed(derive_seed(params.seed, STREAM, "weights"))
     spec = EstimatorSpec(
-        format=FORMAT,
+        format="superres-entropy-1",
         entropies=list(train.entropy_names),
         degradation=train.degradation.to_json(),
         channels=params.channels,
-        context=True,
         caution=params.caution,
     )
     if not spec.entropies:
         save_estimator(out, EntropyEstimator(spec))
         write_json(report, {"note": NO_CORRUPTIONS})
         print(f"entropy: {NO_CORRUPTIONS}")
-        return {"pictures": 0}
+        return {"inputs": 0}
     network = EntropyNetwork(len(spec.entropies), params.channels, params.dropout).to(device)
     if params.start_from != NOISE:
         network.load_state_dict(_starting_weights(spec, params.start_from))
@@ -86,14 +80,15 @@ def train_estimator(
     save_estimator(out, estimator)
     errors = {split: _errors(estimator, PairSet(tiles, pairs, split)) for split in ("val", "test")}
     write_json(report, errors)
-    return {"pictures": params.steps * params.batch}
+    return {"inputs": params.steps * params.batch}
 
 
 def _train(
     network: EntropyNetwork, params: EntropyParams, train: PairSet, device: torch.device
 ) -> None:
     network.train()
-    pictures = Pictures(train, params)
+    evened = [name in params.evenly for name in train.entropy_names]
+    shares_of = even_shares(train.entropies(np.arange(len(train)))[:, evened])
     optimizer = AdamW(
         network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay
     )
@@ -103,82 +98,43 @@ def _train(
                 group["lr"] = params.learning_rate * _rate(step, params.steps)
             draws = rng(params.seed, STREAM, step)
             torch.manual_seed(derive_seed(params.seed, STREAM, "dropout", step))
-            parts, of, wanted = pictures.draw(draws, f"{STREAM}-{params.seed}-{step}")
-            low = _turned(to_signal(parts, device), draws)
+            items = _drawn(draws, shares_of, params.batch)
+            low = _turned(to_signal(train.low(items), device), draws)
             if draws.random() < params.shifted:
                 low = _shifted(low, draws)
-            by_part = network(low)
-            said = by_part.new_zeros(len(wanted), by_part.shape[1])
-            said = said.index_add(0, torch.from_numpy(of).to(device), by_part)
-            entropies = torch.from_numpy(wanted).to(device)
-            loss = -(shares(entropies) * network.posterior(said)).sum(dim=-1).mean()
+            wanted = torch.from_numpy(train.entropies(items)).to(device)
+            said = posterior(network(low), cells_of(low))
+            loss = -(shares(wanted) * said).sum(dim=-1).mean()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             bar.update()
 
 
-class Pictures:
-    """Pictures to learn from: some tiles of one photograph, all corrupted alike and anew.
+def even_shares(entropies: np.ndarray) -> np.ndarray:
+    """Return how often each input is to be drawn, (N,), summing up to 1.
+
+    Where a corruption was applied, its entropies come equally often from each of `LEVELS` - 1 equal
+    parts of [0, 1], as far as there are any; inputs without it keep their share.
 
     Args:
-        train: whose tiles are used; its stored inputs are not.
-        params: of the stage.
+        entropies: of the inputs, (N, corruptions), in [0, 1].
     """
+    shares = np.ones(len(entropies))
+    for column in entropies.T:
+        applied = column > 0
+        places = np.minimum((column[applied] * (LEVELS - 1)).astype(int), LEVELS - 2)
+        counts = np.bincount(places, minlength=LEVELS - 1)
+        wanted = 1 / counts[places]
+        shares[applied] *= wanted * len(places) / max(1, np.count_nonzero(counts))
+    return shares / shares.sum()
 
-    def __init__(self, train: PairSet, params: EntropyParams) -> None:
-        self._train, self._params = train, params
-        copies = train.rows["tile_id"].str.rsplit("-", n=2).str[0]  # of a photograph, by reduction
-        self._photographs = list(train.rows.groupby(copies.to_numpy(), sort=False).indices.values())
 
-    def draw(
-        self, draws: np.random.Generator, item: str
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return `params.batch` pictures' parts, as many of each as chance wants.
-
-        Half of the pictures are cut from one place of a photograph, half are spread over it.
-
-        Args:
-            draws: what is drawn from.
-            item: identity of the batch.
-
-        Returns:
-            Inputs, uint8, N x h x w x 3; which picture each belongs to, (N,), rising from 0; the
-            pictures' entropies, float32, (pictures, corruptions).
-        """
-        parts, of, entropies = [], [], []
-        for picture in range(self._params.batch):
-            tiles = self._photographs[draws.integers(len(self._photographs))]
-            count = min(int(draws.integers(1, self._params.parts + 1)), len(tiles))
-            first = draws.integers(len(tiles) - count + 1)
-            together = tiles[first : first + count]
-            chosen = together if draws.random() < 0.5 else draws.choice(tiles, count, replace=False)
-            wanted = self._entropies(draws)
-            applied: dict[str, float] = {}
-            for tile in chosen:
-                high = self._train.high_at(int(tile))
-                low, applied = degrade(
-                    self._train.degradation, high, wanted, f"{item}-{picture}-{tile}"
-                )
-                parts.append(low)
-            of += [picture] * count
-            entropies.append(list(applied.values()))
-        return np.stack(parts), np.array(of), np.array(entropies, np.float32)
-
-    def _entropies(self, draws: np.random.Generator) -> dict[str, float]:
-        """Return entropies as `degrade` draws them, those of `params.evenly` evenly where applied.
-
-        Except that mild ones, and none, come oftener still: taking a clean picture for a blurred
-        one spoils it most.
-        """
-        degradation = self._train.degradation
-        entropies = draw_entropies(degradation, draws)
-        for step in degradation.corruptions:
-            if step.name in self._params.evenly and entropies[step.name] > 0:
-                kind, unit = draws.random(2)
-                unit *= 0.0 if kind < ABSENT else MILDEST if kind < ABSENT + MILD else 1.0
-                entropies[step.name] = round(step.low + (step.high - step.low) * unit, 6)
-        return entropies
+def _drawn(draws: np.random.Generator, shares: np.ndarray, count: int) -> np.ndarray:
+    if (shares == shares[0]).all():
+        return draws.integers(0, len(shares), count)
+    places = np.searchsorted(np.cumsum(shares), draws.random(count))
+    return np.minimum(places, len(shares) - 1)
 
 
 def shares(entropies: Tensor) -> Tensor:
@@ -194,7 +150,7 @@ def shares(entropies: Tensor) -> Tensor:
 def _starting_weights(spec: EstimatorSpec, folder: str) -> dict[str, Tensor]:
     """Return the weights of another estimator, which must be of the same kind."""
     start = load_estimator(folder)
-    for key in ("entropies", "channels", "context"):
+    for key in ("entropies", "channels"):
         there, here = getattr(start.spec, key), getattr(spec, key)
         if there != here:
             raise SuperresError(
