@@ -27,7 +27,7 @@ def test_the_table_of_samplers(project: Path, tmp_path: Path) -> None:
         f"--out={tmp_path / 'samplers.csv'}",
     )
     table = pd.read_csv(tmp_path / "samplers.csv")
-    assert len(table) == 2 * 2 * 5
+    assert len(table) == 2 * 2 * 6
     assert set(table["spacing"]) == {"linear", "quadratic", "trailing", "karras", "angle"}
     heun = table[table["sampler"] == "heun"]
     assert (heun["evaluations"] == 2 * heun["steps"] - 1).all()
@@ -109,7 +109,9 @@ def test_everything_on_a_cpu(tmp_path: Path) -> None:
     }  # fmt: skip
     assert wanted <= set(rows)
     for script in (ROOT / "stages").glob("*.py"):
-        torch_free = script.stem in {"photos", "tile", "degrade", "report", "machine"}
+        torch_free = script.stem in {
+            "photos", "tile", "degrade", "distill", "report", "machine",
+        }  # fmt: skip
         note = rows[f"start of {script.name}"]["note"]
         assert note == ("without torch" if torch_free else "imports torch"), script.name
     assert 0 <= rows["training step"]["facts"]["share waiting for data"] < 1

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from superres.model.folder import is_student
 from superres.model.found import find_model
+from superres.model.spec import is_student
 
 ESTIMATE, FEW, MANY = "estimate", "few steps", "many steps"
 DETAILS: dict[str, dict[str, Any]] = {

@@ -10,7 +10,8 @@ from superres.core.errors import SuperresError
 from superres.core.storage import replacing_folder, write_csv
 from superres.degradation.dataset import PairSet
 from superres.explore.bits_per_dim import measure_bits
-from superres.model.folder import is_student, load_model
+from superres.model.folder import load_model
+from superres.model.spec import is_student
 from superres.sampling.spacing import check_steps
 
 

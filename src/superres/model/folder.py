@@ -56,14 +56,6 @@ def is_model(folder: str | Path) -> bool:
     return (Path(folder) / DESCRIPTION).is_file()
 
 
-def is_student(folder: str | Path) -> bool:
-    """Whether a folder holds a model that was distilled for the few steps that it samples in."""
-    if not is_model(folder):
-        return False
-    sampling = read_spec(folder).sampling
-    return sampling is not None and sampling.student
-
-
 def save_student(folder: str | Path, sampling: SamplingSpec, weights: dict[str, Tensor]) -> None:
     """Put a student beside the model that it was distilled from, in that model's folder.
 

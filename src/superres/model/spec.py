@@ -110,3 +110,11 @@ def read_spec(folder: str | Path) -> ModelSpec:
         raise SuperresError(f"{path}: not JSON: {error}") from error
     except SuperresError as error:
         raise SuperresError(f"{path}: {error}") from error
+
+
+def is_student(folder: str | Path) -> bool:
+    """Whether a folder holds a model that was distilled for the few steps that it samples in."""
+    if not (Path(folder) / DESCRIPTION).is_file():
+        return False
+    sampling = read_spec(folder).sampling
+    return sampling is not None and sampling.student
