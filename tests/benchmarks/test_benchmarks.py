@@ -28,7 +28,14 @@ def test_the_table_of_samplers(project: Path, tmp_path: Path) -> None:
     )
     table = pd.read_csv(tmp_path / "samplers.csv")
     assert len(table) == 2 * 2 * 6
-    assert set(table["spacing"]) == {"linear", "quadratic", "trailing", "karras", "angle"}
+    assert set(table["spacing"]) == {
+        "linear",
+        "quadratic",
+        "trailing",
+        "karras",
+        "angle",
+        "trailing_angle",
+    }
     heun = table[table["sampler"] == "heun"]
     assert (heun["evaluations"] == 2 * heun["steps"] - 1).all()
     assert heun["evaluations"].max() == 5

@@ -179,7 +179,7 @@ def test_a_unet_with_a_class_is_torchs(tmp_path: Path) -> None:
     assert list(made) == ["estimate", "denoiser"]
     content = onnx_files.as_onnx(made["denoiser"], {"entropies": ["blur"]})
     session = runtime.InferenceSession(content)
-    for size in ((1, 7, 11), (1, 12, 10)):
+    for size in ((2, 7, 11), (1, 12, 10)):
         given = made["denoiser"].random(*size)
         got = session.run(None, {name: value.numpy() for name, value in given.items()})
         conditioned = model.condition(2 * given["picture"] - 1, given["entropies"])
@@ -196,7 +196,7 @@ def test_a_unets_estimate_is_the_posteriors_mean(tmp_path: Path) -> None:
     folder = saved(tmp_path / "model", tiny_params(), 2, ["blur", "jpeg"])
     model = load_model(folder)
     estimate = graphs(load_model(folder))[0]
-    given = estimate.random(1, 9, 12)
+    given = estimate.random(2, 9, 12)
     conditioned = model.condition(2 * given["picture"] - 1, given["entropies"])
     right = drive(posterior_mean(model.diffusion, given["noise"], conditioned.clip), conditioned)
     shown = (conditioned.decode(right) + 1).clamp(0, 2) / 2

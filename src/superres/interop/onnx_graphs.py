@@ -78,16 +78,14 @@ def graphs(model: SuperResolver) -> list[Graph]:
     """
     _settle_class(model)
     network = model.network
-    # The exporter writes the length of the batch into the U-Net's enlarging: one picture at a time.
-    batch = "batch" if isinstance(network, MeanDenoiser) else 1
-    picture: dict[str, Axes] = {"picture": (batch, 3, "height", "width")}
+    picture: dict[str, Axes] = {"picture": ("batch", 3, "height", "width")}
     entropies: dict[str, Axes] = {}
     if count := len(model.spec.entropies):
-        entropies = {"entropies": (batch, count)}
+        entropies = {"entropies": ("batch", count)}
     large = "restored_height", "restored_width"
-    signal: Axes = (batch, model.channels, *large)
-    restored: dict[str, Axes] = {"restored": (batch, 3, *large)}
-    noisy: dict[str, Axes] = {"noisy": signal, "timestep": (batch,)}
+    signal: Axes = ("batch", model.channels, *large)
+    restored: dict[str, Axes] = {"restored": ("batch", 3, *large)}
+    noisy: dict[str, Axes] = {"noisy": signal, "timestep": ("batch",)}
     denoised: dict[str, Axes] = {"clean": signal} | restored
     if model.diffusion.learns_variance:
         denoised["variance"] = signal
