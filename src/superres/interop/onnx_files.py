@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -63,7 +62,6 @@ def as_onnx(graph: Graph, facts: Mapping[str, Any]) -> bytes:
     assert program is not None
     proto = program.model_proto
     _forget_origin(proto)
-    _enlarge_by_factors(proto, graph.scale)
     for value in [*proto.graph.input, *proto.graph.output]:
         axes = graph.inputs.get(value.name) or graph.outputs[value.name]
         for dim, axis in zip(value.type.tensor_type.shape.dim, axes, strict=True):
@@ -77,26 +75,6 @@ def as_onnx(graph: Graph, facts: Mapping[str, Any]) -> bytes:
     onnx.helper.set_model_props(proto, {**said, "graph": graph.name})
     onnx.checker.check_model(proto, full_check=True)
     return proto.SerializeToString(deterministic=True)
-
-
-def _enlarge_by_factors(proto: Any, scale: int) -> None:
-    """Give what enlarges a picture the model's scale as factors, which hold for any batch.
-
-    The exporter gives it sizes, and writes the length of the traced batch into them.
-    """
-    import onnx  # noqa: PLC0415 - an extra
-
-    factors = onnx.numpy_helper.from_array(np.array([1, 1, scale, scale], np.float32), "factors")
-    enlarging = [
-        node
-        for node in proto.graph.node
-        if node.op_type == "Resize" and len(node.input) == 4 and node.input[3]
-    ]
-    for node in enlarging:
-        del node.input[2:]
-        node.input.append(factors.name)
-    if enlarging:
-        proto.graph.initializer.append(factors)
 
 
 def difference(content: bytes, graph: Graph) -> float | None:

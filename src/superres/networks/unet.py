@@ -164,7 +164,7 @@ class UNet(nn.Module):
             x = F.pixel_unshuffle(x, self.unshuffle)
         embedding = self.time_embed(timestep_embedding(timesteps, self.params.channels))
         if self.classes is not None or label is not None:
-            embedding = embedding + self._class_embedding(label, len(x))
+            embedding = embedding + self._class_embedding(label, x.shape[0])
         hidden, skips = x, []
         for block in self.input_blocks:
             hidden = self._run(block, hidden, embedding)
