@@ -44,7 +44,12 @@ def main() -> None:
 
 def counted(params: Params, tiles: int) -> ExpectedMemory:
     """Return what a params file's training needs with so many tiles in a pass of several."""
-    spec = ModelSpec(
+    return expected_memory(spec_of(params), params.train, params.data.tile_size, tiles, passes=2)
+
+
+def spec_of(params: Params) -> ModelSpec:
+    """Return the description of the model that a params file's training makes."""
+    return ModelSpec(
         format="superres-1",
         model=params.model,
         diffusion=params.diffusion,
@@ -54,7 +59,6 @@ def counted(params: Params, tiles: int) -> ExpectedMemory:
         dropped=params.train.drop.dropped(),
         provenance={},
     )
-    return expected_memory(spec, params.train, params.data.tile_size, tiles, passes=2)
 
 
 def largest(params: Params, needs: dict[int, ExpectedMemory], card: float) -> str:

@@ -69,13 +69,19 @@ def lpips_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_weights(tmp_path_factory.mktemp("lpips"))
 
 
+def given(
+    folder: Path, digits: dict[str, str], variable: str, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    for name in digits:
+        monkeypatch.setitem(digits, name, sha256_of(folder / name)[:8])
+    monkeypatch.setenv(variable, str(folder))
+    return folder
+
+
 @pytest.fixture
 def lpips_given(lpips_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return that folder, given as a developer's, its checksums standing for the published ones."""
-    for name in weights.LPIPS_DIGITS:
-        monkeypatch.setitem(weights.LPIPS_DIGITS, name, sha256_of(lpips_folder / name)[:8])
-    monkeypatch.setenv("SUPERRES_LPIPS", str(lpips_folder))
-    return lpips_folder
+    return given(lpips_folder, weights.LPIPS_DIGITS, "SUPERRES_LPIPS", monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -87,10 +93,7 @@ def dists_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def dists_given(dists_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return that folder, given as a developer's, its checksums standing for the published ones."""
-    for name in weights.DISTS_DIGITS:
-        monkeypatch.setitem(weights.DISTS_DIGITS, name, sha256_of(dists_folder / name)[:8])
-    monkeypatch.setenv("SUPERRES_DISTS", str(dists_folder))
-    return dists_folder
+    return given(dists_folder, weights.DISTS_DIGITS, "SUPERRES_DISTS", monkeypatch)
 
 
 @pytest.fixture(scope="session")

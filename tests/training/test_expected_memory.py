@@ -10,8 +10,9 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from trainings import checked, trainer
 
+from benchmarks.training_memory import spec_of
 from superres.config.check import Params
-from superres.model.folder import ModelSpec, SuperResolver
+from superres.model.folder import SuperResolver
 from superres.training.expected_memory import (
     META,
     CudaDtypes,
@@ -27,19 +28,6 @@ from tiny_trial import build
 CPU = torch.device("cpu")
 TILE, TILES = 32, 8
 GIB = 2**30
-
-
-def spec_of(params: Params) -> ModelSpec:
-    return ModelSpec(
-        format="superres-1",
-        model=params.model,
-        diffusion=params.diffusion,
-        scale=params.degrade.scale,
-        entropies=[corruption.name for corruption in params.degrade.corruptions],
-        degradation={},
-        dropped=params.train.drop.dropped(),
-        provenance={},
-    )
 
 
 def objective(params: Params, device: torch.device, checkpointing: bool) -> Objective:
