@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from superres.core.errors import SuperresError
-from superres.core.state_dicts import read_state_dict, tensor_faults
+from superres.metrics.perceptual import load_parts
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 """Channels of the convolutions between two poolings."""
@@ -25,7 +24,6 @@ SMALLEST_PX = 17
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of R, G, B in [0, 1]
 _STABLE = 1e-6  # the paper's c1 and c2
 _LEAST = 1e-12  # below the pooling's root
-_UNUSED = "classifier."  # VGG-16's last layers, in the same file
 
 
 class Dists(nn.Module):
@@ -117,17 +115,10 @@ def load_dists(vgg: Path, weights: Path) -> Dists:
     """
     with torch.device("meta"):  # no random weights that are thrown away
         network = Dists()
-    wanted = network.state_dict()
-    state: dict[str, Tensor] = {}
-    for path, what, convolutions in (
-        (vgg, "torchvision's VGG-16", True),
-        (weights, "DISTS", False),
-    ):
-        read = read_state_dict(path)
-        read = {name: tensor for name, tensor in read.items() if not name.startswith(_UNUSED)}
-        here = {n: t for n, t in wanted.items() if n.startswith("features.") == convolutions}
-        if faults := tensor_faults(read, here):
-            raise SuperresError(f"{path}: not the weights of {what}: {'; '.join(faults)}")
-        state |= {name: tensor.to(torch.float32) for name, tensor in read.items()}
-    network.load_state_dict(state, assign=True)
-    return network.requires_grad_(False).eval()
+    return load_parts(
+        network,
+        [
+            (vgg, "torchvision's VGG-16", lambda name: name.startswith("features.")),
+            (weights, "DISTS", lambda name: not name.startswith("features.")),
+        ],
+    )

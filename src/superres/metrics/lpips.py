@@ -11,8 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from superres.core.errors import SuperresError
-from superres.core.state_dicts import read_state_dict, tensor_faults
+from superres.metrics.perceptual import load_parts
 
 CHANNELS = (64, 192, 384, 256, 256)
 """Of the five layers that are compared."""
@@ -21,7 +20,6 @@ SMALLEST_PX = 31
 
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of R, G, B in [-1, 1]
 _EPSILON = 1e-10
-_UNUSED = "classifier."  # AlexNet's last layers, in the same file
 
 
 class Lpips(nn.Module):
@@ -99,17 +97,10 @@ def load_lpips(alexnet: Path, linear: Path) -> Lpips:
     """
     with torch.device("meta"):  # no random weights that are thrown away
         network = Lpips()
-    wanted = network.state_dict()
-    state: dict[str, Tensor] = {}
-    for path, what, prefix in (
-        (alexnet, "torchvision's AlexNet", "features."),
-        (linear, "LPIPS's linear layers on AlexNet", "lin"),
-    ):
-        read = read_state_dict(path)
-        read = {name: tensor for name, tensor in read.items() if not name.startswith(_UNUSED)}
-        here = {name: tensor for name, tensor in wanted.items() if name.startswith(prefix)}
-        if faults := tensor_faults(read, here):
-            raise SuperresError(f"{path}: not the weights of {what}: {'; '.join(faults)}")
-        state |= {name: tensor.to(torch.float32) for name, tensor in read.items()}
-    network.load_state_dict(state, assign=True)
-    return network.requires_grad_(False).eval()
+    return load_parts(
+        network,
+        [
+            (alexnet, "torchvision's AlexNet", lambda name: name.startswith("features.")),
+            (linear, "LPIPS's linear layers on AlexNet", lambda name: name.startswith("lin")),
+        ],
+    )

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from superres.core.errors import SuperresError
+from superres.core.state_dicts import read_state_dict, tensor_faults
+
+UNUSED = "classifier."
+"""The last layers of torchvision's networks, in the same file."""
+Trained = TypeVar("Trained", bound=nn.Module)
 
 
 class Network(Protocol):
@@ -76,3 +84,29 @@ def distances(network: Network, pictures: Iterable[tuple[np.ndarray, np.ndarray]
     for restored, original in pictures:
         passing.add(restored, original)
     return passing.finish()
+
+
+def load_parts(
+    network: Trained, parts: Sequence[tuple[Path, str, Callable[[str], bool]]]
+) -> Trained:
+    """Return a network with the weights of several files, ready to evaluate.
+
+    Args:
+        network: built on the device `meta`, so that no random weights are thrown away.
+        parts: of each file its path, whose weights it has, and which of the network's tensors, by
+            name. Layers of a classifier in it (`classifier.*`, as torchvision has them) are unused.
+
+    Raises:
+        SuperresError: not such files, or tensors missing, surplus or of other shapes; named.
+    """
+    wanted = network.state_dict()
+    state: dict[str, Tensor] = {}
+    for path, what, is_there in parts:
+        read = read_state_dict(path)
+        read = {name: tensor for name, tensor in read.items() if not name.startswith(UNUSED)}
+        here = {name: tensor for name, tensor in wanted.items() if is_there(name)}
+        if faults := tensor_faults(read, here):
+            raise SuperresError(f"{path}: not the weights of {what}: {'; '.join(faults)}")
+        state |= {name: tensor.to(torch.float32) for name, tensor in read.items()}
+    network.load_state_dict(state, assign=True)
+    return network.requires_grad_(False).eval()
