@@ -9,12 +9,13 @@ that dies costs its tasks' repetition, never a changed byte.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from itertools import cycle, islice
 from typing import Literal, TypeVar
 
-from joblib import Parallel, delayed, effective_n_jobs, parallel_config
+from joblib import Parallel, delayed, effective_n_jobs
 
 from superres.core.errors import SuperresError
 
@@ -45,9 +46,13 @@ def in_order(
         prefer: `threads` where the work lies in code that releases the interpreter's lock, such
             as decoding; `processes` where it lies in many small Python calls.
     """
+    address = os.environ.get(DASK_VARIABLE, "")
+    if address:
+        yield from _on_cluster(address, function, items)
+        return
     workers = _workers()
     remaining = iter(items)
-    with _cluster(), ExitStack() as stack:
+    with ExitStack() as stack:
         window = WINDOW_PER_WORKER * effective_n_jobs(workers)
         # an item is work enough for a task of its own
         settings = {"n_jobs": workers, "prefer": prefer, "batch_size": 1, "return_as": "generator"}
@@ -60,13 +65,14 @@ def in_order(
         yield from results
 
 
-@contextmanager
-def _cluster() -> Iterator[None]:
-    """Make joblib use the Dask cluster that the environment names, if it names one."""
-    address = os.environ.get(DASK_VARIABLE, "")
-    if not address:
-        yield
-        return
+def _on_cluster(
+    address: str, function: Callable[[Item], Result], items: Iterable[Item]
+) -> Iterator[Result]:
+    """Do the same with the cluster's own futures.
+
+    joblib's backend for Dask is none for this: two of its `Parallel` share one collector of
+    results, which the first to finish stops, and the other then waits forever.
+    """
     try:
         from distributed import Client  # noqa: PLC0415 - an extra that few need
     except ImportError as error:
@@ -75,8 +81,19 @@ def _cluster() -> Iterator[None]:
         client = Client(address, set_as_default=False, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         raise SuperresError(f"{DASK_VARIABLE}: {address}: no scheduler there: {error}") from error
-    with client, parallel_config(backend="dask", client=client):
-        yield
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        except TimeoutError as error:
+            raise SuperresError(f"{DASK_VARIABLE}: {address}: it has no worker") from error
+        window = 2 * WINDOW_PER_WORKER * sum(client.nthreads().values())
+        begun = deque()
+        for item in items:
+            begun.append(client.submit(function, item, pure=False))
+            if len(begun) >= window:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
 
 
 def _workers() -> int:
