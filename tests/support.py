@@ -102,7 +102,7 @@ def run(folder: Path, *command: str, check: bool = True) -> subprocess.Completed
 
 
 def copy_project(folder: Path) -> None:
-    """Copy the project's files, as git would deliver them, into a repository of its own."""
+    """Copy the project's files, as git would publish them, into a repository of its own."""
     listed = run(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard").stdout
     for name in listed.splitlines():
         source = ROOT / name

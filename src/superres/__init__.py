@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 __version__ = "0.1.0"
 __all__ = ["load"]
+
+# OpenMP reads it when torch is loaded. Idle threads that spin cost a computation that shares its
+# cores several times its time (docs/training.md); what is set already holds.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,9 +1,9 @@
 """The command line: `superres COMMAND ...`.
 
 A command is a module of `superres.commands` with `add_arguments(parser)` and `run(args) -> int`,
-and a row here. Where flags depend on a model that other words name, the module also has
-`add_model_arguments(parser, words)`. Only the module of the command that is asked for is imported,
-so that `--help` takes no seconds for torch.
+and a row here. Where flags depend on a model that other arguments name, the module also has
+`add_model_arguments(parser, arguments)`. Only the module of the command that is asked for is
+imported, so that `--help` takes no seconds for torch.
 """
 
 from __future__ import annotations
@@ -75,17 +75,17 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status.
 
-    0 is success; 1 an error that the user can mend, told in one line on stderr; 130 an interrupt;
+    0 is success; 1 an error that the user can mend, in one line on stderr; 130 an interrupt;
     141 that nobody reads what is printed any more (`superres inspect DIR | head -1`).
     A command line that cannot be understood ends in argparse's SystemExit(2).
     """
     if sys.platform == "darwin":  # read when torch is loaded, which commands do
         os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
-    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
     if sys.stderr is None:  # closed by whoever started us; progress and errors go nowhere
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - as long as the process lives
     try:
-        args = _parser(words).parse_args(words)
+        args = _parser(arguments).parse_args(arguments)
         status = import_module(COMMANDS[args.command].module).run(args)
         sys.stdout.flush()
         return status
@@ -95,13 +95,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BROKEN_PIPE
     except (SuperresError, OSError) as error:
         # OSError: a full disk or a folder without permission, whose message names the file.
-        print(f"superres {words[0]}: error: {error}", file=sys.stderr)
+        print(f"superres {arguments[0]}: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
-def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="superres", description="Diffusion super-resolution.")
     parser.add_argument("--version", action="version", version=f"superres {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -109,9 +109,9 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         described = f"{command.summary[0].upper()}{command.summary[1:]}."
         subparser = commands.add_parser(name, help=command.summary, description=described)
         # The only options before a command end the program, so it is the first word.
-        if words[:1] == [name]:
+        if arguments[:1] == [name]:
             module = import_module(command.module)
             module.add_arguments(subparser)
             if hasattr(module, "add_model_arguments"):
-                module.add_model_arguments(subparser, words[1:])
+                module.add_model_arguments(subparser, arguments[1:])
     return parser

@@ -14,7 +14,7 @@ from picture_files import png_of
 from superres.commands import restore as restore_command
 from superres.core.images import read_image
 from superres.entropy.estimator import EntropyEstimator, EstimatorSpec, save_estimator
-from superres.restoration.entropy_sheet import surf
+from superres.restoration.entropy_sheet import entropy_sheet
 from superres.restoration.picture import from_array
 from superres.restoration.picture_files import read_picture
 from superres.restoration.restorer import Restorer
@@ -141,7 +141,9 @@ def test_hidden_colours_have_no_influence_on_files(
 
 def test_what_lies_under_a_sheet_is_seen_by_nobody(restorer: Restorer) -> None:
     one, two = (from_array(array) for array in pair(4, np.uint8))
-    sheets = [surf(restorer, each, {"blur": 0.0, "jpeg": 0.0}, None, 0) for each in (one, two)]
+    sheets = [
+        entropy_sheet(restorer, each, {"blur": 0.0, "jpeg": 0.0}, None, 0) for each in (one, two)
+    ]
     np.testing.assert_array_equal(sheets[0].levels, sheets[1].levels)
 
 
@@ -220,7 +222,7 @@ def test_the_command_says_strengths_of_what_is_visible(
     restore: Any, restorer: Restorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    monkeypatch.setattr(restore_command, "say", lambda text, *_: seen.append(text))
+    monkeypatch.setattr(restore_command, "echo", lambda text, *_: seen.append(text))
     for path in files(tmp_path, "png"):
         assert restore(path, tmp_path / f"{path.stem}-out.png", "--entropy", "auto") == 0
     said = [text.split(": ", 1)[1] for text in seen if "->" in text]

@@ -84,7 +84,7 @@ def test_restoring_needs_no_flags_and_takes_those_that_change_nothing(
     one, other = (np.asarray(Image.open(finished / f"{n}.png")) for n in ("plain", "auto"))
     assert one.shape == (288, 240, 3)
     np.testing.assert_array_equal(one, other)
-    assert main([*words, "sheet.png", "--surf"]) == 1
+    assert main([*words, "sheet.png", "--sheet"]) == 1
     assert "the model knows no corruptions" in capsys.readouterr().err
 
 

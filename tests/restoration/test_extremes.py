@@ -12,7 +12,7 @@ from PIL import Image
 from superres.cli import main
 from superres.config.check import check_params
 from superres.degradation.corruptions import CORRUPTIONS, quantise
-from superres.restoration.extremes import MOVING, SLACK, Extremes, say_something
+from superres.restoration.extremes import MOVING, SLACK, Extremes, extremes_are_evidence
 from superres.restoration.restorer import Restorer, load
 from superres.sampling.samplers import SAMPLERS
 from support import tiny_mean_denoiser_params, write_yaml
@@ -128,9 +128,9 @@ def test_kinds_that_move_levels_to_the_ends_are_known() -> None:
 
 def test_a_picture_that_was_brightened_is_the_models_affair(restorer: Restorer) -> None:
     degradation = {"corruptions": [{"name": "colour", "kind": "color_jitter"}]}
-    assert not say_something(degradation, {"colour": 0.3, "jpeg": 0.2})
-    assert say_something(degradation, {"colour": 0.0, "jpeg": 0.2})
-    assert not say_something({}, {"saturation": 1.0})
+    assert not extremes_are_evidence(degradation, {"colour": 0.3, "jpeg": 0.2})
+    assert extremes_are_evidence(degradation, {"colour": 0.0, "jpeg": 0.2})
+    assert not extremes_are_evidence({}, {"saturation": 1.0})
 
 
 def test_the_command(model: Path, tmp_path: Path) -> None:

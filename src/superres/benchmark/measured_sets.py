@@ -92,8 +92,10 @@ def measure_set(
                     known = {"sha256": key, **_measure(subject, protocol, model, folder)}
                 except SuperresError as error:
                     text = str(error)
-                    told = text if str(subject.original) in text else f"{subject.original}: {text}"
-                    raise SuperresError(told) from error
+                    message = (
+                        text if str(subject.original) in text else f"{subject.original}: {text}"
+                    )
+                    raise SuperresError(message) from error
             pictures[subject.name] = known
             write_json(path, {**record, "pictures": {**done, **pictures}})
             bar.update()

@@ -13,7 +13,7 @@ from superres.app.server import LOOPBACK, serving
 from superres.app.settings import Limits
 from superres.core.errors import SuperresError
 from superres.core.params import Precision
-from superres.core.terminal import say
+from superres.core.terminal import echo
 from superres.restoration.bounds import Tiling
 
 PORTS = 65535
@@ -82,9 +82,9 @@ def run(args: argparse.Namespace) -> int:
         batch=args.batch,
         precision=args.precision,
     ) as url:
-        say(f"superres app: {url} (Ctrl-C ends it)")
+        echo(f"superres app: {url} (Ctrl-C ends it)")
         if args.host not in LOOPBACK:
-            say(
+            echo(
                 f"  --host {args.host}: everybody who can reach this machine there can use the\n"
                 "  page, upload pictures and keep its processor busy; there is no password,\n"
                 "  and no encryption on the way"

@@ -186,14 +186,14 @@ def _model(args: argparse.Namespace) -> Model:
 
     def restore(low: np.ndarray, true: Mapping[str, float]) -> Iterator[tuple[str, np.ndarray]]:
         picture = from_array(low)
-        told = (
+        entropies = (
             restorer.entropies(picture, {}, AUTO)
             if args.blind
             else {name: true.get(name, 0.0) for name in restorer.corruptions}
         )
-        yield "estimate", to_array(restorer.run(picture, told, None), low)
+        yield "estimate", to_array(restorer.run(picture, entropies, None), low)
         for repeat in range(args.samples):
-            restored = restorer.run(picture, told, how, args.seed, repeat)
+            restored = restorer.run(picture, entropies, how, args.seed, repeat)
             yield f"sample-{repeat + 1}", to_array(restored, low)
 
     return Model(restore, _identity(args, restorer))

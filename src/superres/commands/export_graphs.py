@@ -11,7 +11,7 @@ from superres import __version__
 from superres.core.errors import SuperresError
 from superres.core.hashing import sha256_of
 from superres.core.storage import write_bytes
-from superres.core.terminal import say
+from superres.core.terminal import echo
 from superres.interop.onnx_files import as_onnx, check_exportable, difference
 from superres.interop.onnx_graphs import Graph, graphs
 from superres.model.folder import WEIGHTS, load_model
@@ -49,7 +49,7 @@ def export_graphs(found: Found, out: Path, overwrite: bool) -> None:
         if off is not None:
             checked = f"as torch within {off:.1e} in ONNX Runtime"
         inputs, outputs = ", ".join(graph.inputs), ", ".join(graph.outputs)
-        say(f"{path}: {graph.name}, {inputs} -> {outputs}; {checked}")
+        echo(f"{path}: {graph.name}, {inputs} -> {outputs}; {checked}")
 
 
 def name_of(out: Path, graph: Graph) -> Path:
@@ -60,7 +60,7 @@ def name_of(out: Path, graph: Graph) -> Path:
 def facts(model: SuperResolver, folder: Path, graph: Graph) -> dict[str, Any]:
     """Return what a file says of itself; docs/export.md has the table."""
     spec = model.spec
-    said: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "format": FORMAT,
         "superres": __version__,
         "weights_sha256": sha256_of(folder / WEIGHTS),
@@ -74,10 +74,10 @@ def facts(model: SuperResolver, folder: Path, graph: Graph) -> dict[str, Any]:
     if graph.name == "denoiser":
         shares = model.diffusion.alphas_cumprod
         log_noise = 0.5 * (np.log1p(-shares) - np.log(shares))
-        said["target"] = spec.diffusion.target
-        said["log_noise"] = [float(f"{value:.8g}") for value in log_noise]
-        said["sampling"] = sampling(model)
-    return said
+        facts["target"] = spec.diffusion.target
+        facts["log_noise"] = [float(f"{value:.8g}") for value in log_noise]
+        facts["sampling"] = sampling(model)
+    return facts
 
 
 def sampling(model: SuperResolver) -> dict[str, Any]:

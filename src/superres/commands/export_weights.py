@@ -10,7 +10,7 @@ from typing import Any
 from superres.commands.export_graphs import SUFFIX, export_graphs
 from superres.core.errors import SuperresError
 from superres.core.state_dicts import write_state_dict
-from superres.core.terminal import say
+from superres.core.terminal import echo
 from superres.interop.architecture import norm_widths
 from superres.interop.guided_diffusion import to_guided_diffusion
 from superres.model.folder import load_model
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     found = find_model(args.model_dir)
     if args.model_dir is None:
         args.model_dir = str(found.folder)
-        say(f"model: {described(found)}")
+        echo(f"model: {described(found)}")
     if out.suffix == SUFFIX:
         export_graphs(found, out, args.overwrite)
         return 0

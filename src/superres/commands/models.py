@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from superres.core.terminal import say
+from superres.core.terminal import echo
 from superres.model.folder import STUDENT
 from superres.model.found import ESTIMATOR, Found, described, find_model, known_models
 
@@ -25,9 +25,9 @@ def run(args: argparse.Namespace) -> int:
     taken = find_model().folder
     for found in known_models(args.folders):
         mark = "*" if found.where != "given" and found.folder == taken else " "
-        say(f"{mark} {described(found)}")
-        say(f"    {'; '.join(_details(found))}")
-    say("* is taken where no model is named")
+        echo(f"{mark} {described(found)}")
+        echo(f"    {'; '.join(_details(found))}")
+    echo("* is taken where no model is named")
     return 0
 
 

@@ -19,9 +19,9 @@ from superres.core.errors import SuperresError
 from superres.core.hashing import folder_digest, text_digest
 from superres.core.images import register_heif
 from superres.core.progress import progress_bar
-from superres.core.terminal import say
+from superres.core.terminal import echo
 from superres.model.found import described, find_model
-from superres.restoration.entropy_sheet import DELAY, surf
+from superres.restoration.entropy_sheet import DELAY, entropy_sheet
 from superres.restoration.formats import HEIF, as_png, target
 from superres.restoration.job import Tiling
 from superres.restoration.order import Order, carry_out, write_restored
@@ -81,7 +81,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--seed", type=int, default=0, help="the same seed gives the same picture (default 0)")
     add("--samples", type=int, default=1, metavar="K", help="write K, as NAME-1.png, NAME-2.png ..")
-    add("--surf", action="store_true", help="write grids over entropies to choose from instead")
+    add(
+        "--sheet",
+        "--surf",
+        action="store_true",
+        help="write grids over entropies to choose from instead",
+    )
     usual = Tiling()
     add("--window", type=int, help=f"largest square window, px (default {usual.window})")
     add("--batch", type=int, default=usual.batch, help="such windows at once (default %(default)s)")
@@ -93,7 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     replace("--update", action="store_true", help="replace outputs made of or with other things")
 
 
-def add_model_arguments(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+def add_model_arguments(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     """Declare a flag for each corruption that the model on the command line knows.
 
     Raises:
@@ -105,9 +110,9 @@ def add_model_arguments(parser: argparse.ArgumentParser, words: Sequence[str]) -
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--model")
     try:
-        names = find_model(first.parse_known_args(words)[0].model).spec.entropies
+        names = find_model(first.parse_known_args(arguments)[0].model).spec.entropies
     except SuperresError as error:
-        if {"-h", "--help"} & set(words):
+        if {"-h", "--help"} & set(arguments):
             group.description = f"a flag for each corruption of the model ({error})"
             return
         raise
@@ -132,7 +137,7 @@ def run(args: argparse.Namespace) -> int:
     if args.model is None:
         found = find_model()
         args.model = found.folder
-        say(f"model: {described(found)}")
+        echo(f"model: {described(found)}")
     restorer = load(
         args.model,
         device=args.device,
@@ -187,7 +192,7 @@ class _Command:
             "sampling": None if self.how is None else asdict(self.how),
             "seed": args.seed,
             "samples": args.samples,
-            "surf": args.surf,
+            "sheet": args.sheet,
             "window": self.restorer.tiling.window,
             "precision": args.precision,
         }
@@ -207,18 +212,18 @@ class _Command:
         for number, (source, out) in enumerate(planned.tasks, start=1):
             place = f"{number}/{len(planned.tasks)} " if len(planned.tasks) > 1 else ""
             try:
-                said = self.restore_file(source, out, f"{place}{source.name}")
+                lines = self.restore_file(source, out, f"{place}{source.name}")
             except (SuperresError, OSError, MemoryError, RuntimeError) as error:
                 reason = _reason(error)
                 if reason is None:
                     raise
                 failed += 1
-                told = reason if str(source) in reason else f"{source}: {reason}"
-                say(f"failed: {told}", sys.stderr)
+                message = reason if str(source) in reason else f"{source}: {reason}"
+                echo(f"failed: {message}", sys.stderr)
             else:
-                if said:
-                    say("\n  note: ".join(said))
-                done += not said
+                if lines:
+                    echo("\n  note: ".join(lines))
+                done += not lines
         self.record.close()
         seconds = time.perf_counter() - begin
         restored = len(planned.tasks) - failed - done
@@ -229,7 +234,7 @@ class _Command:
             summary += f"; {failed} failed"
         if planned.passed_over:
             summary += f"; {planned.passed_over} other files passed over"
-        say(summary)
+        echo(summary)
         return 1 if failed else 0
 
     def restore_file(self, source: Path, out: Path, label: str) -> list[str]:
@@ -239,33 +244,33 @@ class _Command:
             SuperresError: it cannot be read, or must not be written.
             OSError: it cannot be written.
         """
-        samples = 1 if self.args.surf else self.args.samples
+        samples = 1 if self.args.sheet else self.args.samples
         done = self.record.done(source, out, samples)
         self.made |= {identity(each): source for each in done.values()}
         if len(done) == samples:
             return []
         file = read_picture(source)
-        able = as_png(out) if self.args.surf else target(out, file.picture, self.restorer.scale)
+        able = as_png(out) if self.args.sheet else target(out, file.picture, self.restorer.scale)
         if able != out and able in self.planned:  # a.gif leaves a.png to a.png
             able = out.with_name(f"{out.name}.png")
         outs = self._outputs(source, able, set(done.values()))
-        told = self.restorer.entropies(file.picture, self.given, self.args.entropy)
-        make = self._surf if self.args.surf else self._sample
+        entropies = self.restorer.entropies(file.picture, self.given, self.args.entropy)
+        make = self._sheet if self.args.sheet else self._sample
         todo = [
-            (n, each, self.record.noting(source, out, n, each))
+            (n, each, self.record.recording(source, out, n, each))
             for n, each in enumerate(outs)
             if n not in done
         ]
-        notes = make(file, todo, told, label)
+        notes = make(file, todo, entropies, label)
         self.made |= {identity(each): source for each in outs}
-        said = ", ".join([self._size(file), *self._words(told)])
+        line = ", ".join([self._size(file), *self._facts(entropies)])
         names = ", ".join(str(each) for each in outs)
-        return [f"{source} -> {names}: {said}", *file.notes, *notes]
+        return [f"{source} -> {names}: {line}", *file.notes, *notes]
 
     def _outputs(self, source: Path, out: Path, done: set[Path]) -> list[Path]:
         count = self.args.samples
         outs = [out]
-        if count > 1 and not self.args.surf:
+        if count > 1 and not self.args.sheet:
             outs = [out.with_name(f"{out.stem}-{n}{out.suffix}") for n in range(1, count + 1)]
         replaced = self.args.overwrite or self.args.update
         for each in outs:
@@ -280,39 +285,41 @@ class _Command:
         return outs
 
     def _sample(
-        self, file: PictureFile, todo: Sequence[_Output], told: dict[str, float], label: str
+        self, file: PictureFile, todo: Sequence[_Output], entropies: dict[str, float], label: str
     ) -> tuple[str, ...]:
         total = self.restorer.windows(file.picture, self.how) * len(todo)
         notes: tuple[str, ...] = ()
         with progress_bar(total, label, "window", leave=False, delay=DELAY) as bar:
             for repeat, out, note in todo:
-                order = Order(told, self.how, self.args.seed, repeat)
+                order = Order(entropies, self.how, self.args.seed, repeat)
                 restored = carry_out(self.restorer, file.picture, order, bar.update)
                 notes = write_restored(out, restored, file, self.restorer, order, __version__, note)
                 self.pixels += restored.size[0] * restored.size[1]
         return notes
 
-    def _surf(
-        self, file: PictureFile, todo: Sequence[_Output], told: dict[str, float], label: str
+    def _sheet(
+        self, file: PictureFile, todo: Sequence[_Output], entropies: dict[str, float], label: str
     ) -> tuple[str, ...]:
         ((_, out, note),) = todo
-        sheet = surf(self.restorer, file.picture, told, self.how, self.args.seed, label)
+        sheet = entropy_sheet(
+            self.restorer, file.picture, entropies, self.how, self.args.seed, label
+        )
         self.pixels += sheet.size[0] * sheet.size[1]
         return write_picture(out, sheet, PictureFile(sheet, {"text": {}}, Image.Exif()), "", note)
 
     def _size(self, file: PictureFile) -> str:
-        if self.args.surf:
+        if self.args.sheet:
             return "a sheet of entropies"
         height, width = (edge * self.restorer.scale for edge in file.picture.size)
         return f"{width} x {height}"
 
-    def _words(self, told: dict[str, float]) -> list[str]:
-        if self.args.surf:
+    def _facts(self, entropies: dict[str, float]) -> list[str]:
+        if self.args.sheet:
             return []
-        guessed = set() if self.args.entropy is None else set(told) - set(self.given)
+        guessed = set() if self.args.entropy is None else set(entropies) - set(self.given)
         return [
             f"{name} {value:g}{' (estimated)' if name in guessed else ''}"
-            for name, value in told.items()
+            for name, value in entropies.items()
         ]
 
 

@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from superres.core.deep_pixels import colours_of_16_bits, greys_of_16_bits, in_8_bits
 from superres.core.errors import SuperresError
 from superres.core.orientation import upright
+from superres.core.pixels_16_bit import colours_of_16_bits, greys_of_16_bits, in_8_bits
 
 HEIF = frozenset((".heic", ".heif"))
 SUFFIXES = HEIF | frozenset(

@@ -74,7 +74,7 @@ def _on_cluster(
     results, which the first to finish stops, and the other then waits forever.
     """
     try:
-        from distributed import Client  # noqa: PLC0415 - an extra that few need
+        from distributed import Client, Future  # noqa: PLC0415 - an extra that few need
     except ImportError as error:
         raise SuperresError(f"{DASK_VARIABLE}: needs `pip install superres[dask]`") from error
     try:
@@ -87,7 +87,7 @@ def _on_cluster(
         except TimeoutError as error:
             raise SuperresError(f"{DASK_VARIABLE}: {address}: it has no worker") from error
         window = 2 * WINDOW_PER_WORKER * sum(client.nthreads().values())
-        begun = deque()
+        begun: deque[Future] = deque()
         for item in items:
             begun.append(client.submit(function, item, pure=False))
             if len(begun) >= window:

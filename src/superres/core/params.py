@@ -194,8 +194,8 @@ def _bounds(section: type[BaseModel], location: list[int | str]) -> str:
     if {"ge", "le"} <= limits.keys():
         return f"must be between {limits['ge']} and {limits['le']}"
     words = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
-    said = " and ".join(f"{words[word]} {limit}" for word, limit in limits.items())
-    return f"must be {said}" if said else "is out of range"
+    bounds = " and ".join(f"{words[word]} {limit}" for word, limit in limits.items())
+    return f"must be {bounds}" if bounds else "is out of range"
 
 
 def _rules(annotation: Any) -> list[Any]:

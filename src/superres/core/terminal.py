@@ -6,7 +6,7 @@ import sys
 from typing import TextIO
 
 
-def say(text: str, stream: TextIO | None = None) -> None:
+def echo(text: str, stream: TextIO | None = None) -> None:
     """Print text at once, on standard output by default.
 
     Characters that the stream does not know, as names of files may have them, are spelt out.

@@ -101,8 +101,8 @@ class Degradation:
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` takes: numbers, strings and lists only."""
         steps = [_without(asdict(step), ADDED_TO_STEPS) for step in self.corruptions]
-        told = any(step.kind in MEANT_IN_1 for step in self.corruptions)
-        kinds = KINDS if told else ADDED["kinds"]
+        with_1 = any(step.kind in MEANT_IN_1 for step in self.corruptions)
+        kinds = KINDS if with_1 else ADDED["kinds"]
         return _without({**asdict(self), "corruptions": steps, "kinds": kinds}, ADDED)
 
     @classmethod
@@ -133,7 +133,9 @@ class Degradation:
 
 
 def _without(value: dict[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: said for key, said in value.items() if key not in added or said != added[key]}
+    return {
+        key: stored for key, stored in value.items() if key not in added or stored != added[key]
+    }
 
 
 def _checked(

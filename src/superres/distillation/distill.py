@@ -69,13 +69,13 @@ def distill(
             Trainer, teacher.model, teacher.diffusion, train, tiles, pairs, processes, make
         )
 
-        def deliver(log: list[Row]) -> None:
+        def publish(log: list[Row]) -> None:
             last = progress.checkpoint(int(log[-1]["step"] or 0))
             save_model(out, _described(params, model_folder, teacher), read_weights(last))
             progress.discard()
 
         with entered_by_first(processes, progress.locked()):
-            return trained(setup, progress, deliver, log_file)
+            return trained(setup, progress, publish, log_file)
 
 
 def training_params(params: DistillParams, model_folder: str | Path) -> TrainParams:

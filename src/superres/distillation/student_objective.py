@@ -122,7 +122,7 @@ def energy_score(first: Tensor, second: Tensor, truth: Tensor) -> Tensor:
         distribution.
     """
     score = first.new_zeros(len(first))
-    for band in (_whole, _fine):
+    for band in (_full_band, _fine_band):
         x, other, y = (band(each) for each in (first, second, truth))
         for edge in PATCHES:
             off = (_distance(x, y, edge) + _distance(other, y, edge)) / 2
@@ -130,11 +130,11 @@ def energy_score(first: Tensor, second: Tensor, truth: Tensor) -> Tensor:
     return score
 
 
-def _whole(x: Tensor) -> Tensor:
+def _full_band(x: Tensor) -> Tensor:
     return x
 
 
-def _fine(x: Tensor) -> Tensor:
+def _fine_band(x: Tensor) -> Tensor:
     """Return what a binomial filter of 3 x 3 takes away."""
     line = torch.tensor([0.25, 0.5, 0.25], dtype=x.dtype, device=x.device)
     kernel = (line[:, None] * line).expand(x.shape[1], 1, 3, 3)

@@ -103,8 +103,8 @@ def _train(
             if draws.random() < params.shifted:
                 low = _shifted(low, draws)
             wanted = torch.from_numpy(train.entropies(items)).to(device)
-            said = posterior(network(low), cells_of(low))
-            loss = -(shares(wanted) * said).sum(dim=-1).mean()
+            estimated = posterior(network(low), cells_of(low))
+            loss = -(shares(wanted) * estimated).sum(dim=-1).mean()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -189,7 +189,7 @@ def _errors(estimator: EntropyEstimator, pairs: PairSet) -> dict[str, Any]:
     """Return by entropy the mean and root-mean-square error, the bias, and what guesses give."""
     names = estimator.spec.entropies
     items = np.arange(len(pairs))
-    said = [
+    estimated = [
         estimator.estimate(to_signal(pairs.low(items[item : item + 1])))
         for item in range(len(items))
     ]
@@ -197,7 +197,7 @@ def _errors(estimator: EntropyEstimator, pairs: PairSet) -> dict[str, Any]:
     errors = {}
     for column, name in enumerate(names):
         truth = applied[:, column].astype(np.float64)
-        error = np.array([one[name] for one in said]) - truth
+        error = np.array([one[name] for one in estimated]) - truth
         errors[name] = {
             "mean_absolute": round(float(np.abs(error).mean()), 4),
             "root_mean_square": round(float(np.sqrt((error**2).mean())), 4),

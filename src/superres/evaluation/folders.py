@@ -145,13 +145,13 @@ def pair_folders(
     pairs = [one for one in checked if isinstance(one, Pair)]
     faults += [one for one in checked if isinstance(one, str)]
     if faults:
-        said = f"mismatches: {len(faults)}; nothing was measured"
+        message = f"mismatches: {len(faults)}; nothing was measured"
         hint = selecting(first, second) if rule == SAME else None
         if hint not in (None, SAME):
-            said += f"; each original has a picture by --pattern '{hint.restored}'"
+            message += f"; each original has a picture by --pattern '{hint.restored}'"
             if hint.original != Pattern():
-                said += f" --original-pattern '{hint.original}'"
-        raise Mismatch("\n".join([*faults, said]))
+                message += f" --original-pattern '{hint.original}'"
+        raise Mismatch("\n".join([*faults, message]))
     return pairs
 
 
@@ -281,11 +281,11 @@ def _check(paths: tuple[str, Path, Path], border_crop: int, modcrop: int) -> Pai
     except SuperresError as error:
         return str(error)
     if (height, width) != (rows, columns):
-        said = f"{restored}: {width} x {height} pixels, its original is {columns} x {rows}"
+        message = f"{restored}: {width} x {height} pixels, its original is {columns} x {rows}"
         for factor in FACTORS:
             if (height, width) == (rows // factor * factor, columns // factor * factor):
-                return f"{said}; --modcrop {factor} leaves out what is beyond multiples of it"
-        return said
+                return f"{message}; --modcrop {factor} leaves out what is beyond multiples of it"
+        return message
     if min(height, width) - 2 * border_crop < SSIM_WINDOW:
         return (
             f"{restored}: {width} x {height} pixels; SSIM needs {SSIM_WINDOW} x {SSIM_WINDOW} "

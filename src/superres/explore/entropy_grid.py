@@ -32,8 +32,8 @@ def entropy_grid(trial: Trial, advance: Advance) -> tuple[bytes, str]:
         restored.reshape(len(down), len(across), *restored.shape[1:]),
         [f"{value:g}" for value in down] if names else [""],
         [f"{value:g}" for value in across] if len(names) > 1 else [""],
-        f"{names[0]} told" if names else "",
-        f"{names[1]} told" if len(names) > 1 else "",
+        f"{names[0]}, conditioned on" if names else "",
+        f"{names[1]}, conditioned on" if len(names) > 1 else "",
     )
     source = trial.test.rows["source"].iloc[trial.shown]
     caption = (

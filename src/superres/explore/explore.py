@@ -66,8 +66,8 @@ def explore(
                 write_bytes(partial / "sizes.png", larger.picture)
                 write_csv(partial / curves.TABLE, steps)
                 write_csv(partial / sizes.TABLE, larger.table)
-                said = {"pictures": pictures, "notes": notes + larger.notes}
-                write_json(partial / "explore.json", said)
+                record = {"pictures": pictures, "notes": notes + larger.notes}
+                write_json(partial / "explore.json", record)
 
         on_first(processes, write)
     return {

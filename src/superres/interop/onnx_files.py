@@ -71,8 +71,10 @@ def as_onnx(graph: Graph, facts: Mapping[str, Any]) -> bytes:
                 raise AssertionError(f"{value.name}: {axis} became {dim}")
     proto.graph.name = graph.name
     proto.producer_name, proto.producer_version = "superres", ""
-    said = {key: fact if isinstance(fact, str) else json.dumps(fact) for key, fact in facts.items()}
-    onnx.helper.set_model_props(proto, {**said, "graph": graph.name})
+    properties = {
+        key: fact if isinstance(fact, str) else json.dumps(fact) for key, fact in facts.items()
+    }
+    onnx.helper.set_model_props(proto, {**properties, "graph": graph.name})
     onnx.checker.check_model(proto, full_check=True)
     return proto.SerializeToString(deterministic=True)
 

@@ -98,7 +98,7 @@ def graphs(model: SuperResolver) -> list[Graph]:
         ]
     network.mean.enlarge = enlarged
     width = network.denoiser.stem.out_channels
-    said: dict[str, Axes] = {
+    conditions: dict[str, Axes] = {
         "mean": ("batch", 3, *large),
         "log_deviation": ("batch", 1, *large),
         "fine": ("batch", width, "even_height", "even_width"),
@@ -106,8 +106,8 @@ def graphs(model: SuperResolver) -> list[Graph]:
     }
     return [
         Graph("estimate", _Mean(model), picture | entropies, restored, *of),
-        Graph("conditions", _Conditions(model), picture | entropies, said, *of),
-        Graph("denoiser", _LightDenoiser(model), noisy | said | entropies, denoised, *of),
+        Graph("conditions", _Conditions(model), picture | entropies, conditions, *of),
+        Graph("denoiser", _LightDenoiser(model), noisy | conditions | entropies, denoised, *of),
     ]
 
 
@@ -122,39 +122,38 @@ class _Given(nn.Module):
         self.multiple = model.size_multiple // math.gcd(self.scale, model.size_multiple)
 
     def prepared(self, picture: Tensor, entropies: Tensor | None) -> MeanConditions:
-        """Return what the network says of pictures beforehand."""
+        """Return what the network computes once for each picture."""
         size = picture.shape[2] * self.scale, picture.shape[3] * self.scale
         low = _filled(2 * picture - 1, self.multiple)
-        told = _told(picture, entropies)
-        return MeanConditions(*self.model.unwrapped.prepare(low, size, told))
+        entropy = _entropies(picture, entropies)
+        return MeanConditions(*self.model.unwrapped.prepare(low, size, entropy))
 
     def denoised(
         self,
         noisy: Tensor,
         timestep: Tensor,
         low: Tensor,
-        told: Tensor,
-        said: MeanConditions | None = None,
+        entropy: Tensor,
+        conditions: MeanConditions | None = None,
     ) -> tuple[Tensor, ...]:
-        """Return what is behind noisy signals, the same as pictures, and what is said of variance.
+        """Return the clean signals behind noisy ones, also as pictures, and the network's variance.
 
         Args:
             noisy: (B, C, H, W).
             timestep: of the whole process, (B,).
-            low: low-resolution pictures in [-1, 1]; where the network has said what it makes of
-                them, of any content.
-            told: entropies, (B, K).
-            said: that.
+            low: low-resolution pictures in [-1, 1]; of any content where `conditions` are given.
+            entropy: entropies in [0, 1], (B, K).
+            conditions: what the network computes once for each picture, if it has such a part.
         """
         diffusion = self.model.diffusion
-        conditioned = self.model.condition(_filled(low, self.multiple), told)
+        conditioned = self.model.condition(_filled(low, self.multiple), entropy)
         rows, columns = conditioned.shape[2:]
-        if said is not None:
-            conditioned.conditions = said
-            rows, columns = (edge * self.scale for edge in said.fine.shape[2:])
+        if conditions is not None:
+            conditioned.conditions = conditions
+            rows, columns = (edge * self.scale for edge in conditions.fine.shape[2:])
         output = conditioned(_taken(noisy, rows, columns), diffusion.model_timesteps(timestep))
         output = output[:, :, : noisy.shape[2], : noisy.shape[3]]
-        signal = self.model.signal(low, lambda: said)
+        signal = self.model.signal(low, lambda: conditions)
         clean = diffusion.limited_x0(output, noisy, timestep, signal.clip)
         return clean, _shown(signal.decode(clean)), *output.split(noisy.shape[1], dim=1)[1:]
 
@@ -180,23 +179,24 @@ class _LightDenoiser(_Given):
         coarse: Tensor,
         entropies: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
-        told = _told(noisy, entropies)
-        said = MeanConditions(mean, log_deviation, fine, coarse, told)
-        return self.denoised(noisy, timestep, mean[:, :, :: self.scale, :: self.scale], told, said)
+        entropy = _entropies(noisy, entropies)
+        conditions = MeanConditions(mean, log_deviation, fine, coarse, entropy)
+        low = mean[:, :, :: self.scale, :: self.scale]
+        return self.denoised(noisy, timestep, low, entropy, conditions)
 
 
 class _Denoiser(_Given):
     def forward(
         self, noisy: Tensor, timestep: Tensor, picture: Tensor, entropies: Tensor | None = None
     ) -> tuple[Tensor, ...]:
-        return self.denoised(noisy, timestep, 2 * picture - 1, _told(picture, entropies))
+        return self.denoised(noisy, timestep, 2 * picture - 1, _entropies(picture, entropies))
 
 
 class _Estimate(_Given):
     def forward(self, noise: Tensor, picture: Tensor, entropies: Tensor | None = None) -> Tensor:
         last = self.model.diffusion.timesteps - 1
         timestep = torch.full((picture.shape[0],), last, dtype=torch.int64)
-        return self.denoised(noise, timestep, 2 * picture - 1, _told(picture, entropies))[1]
+        return self.denoised(noise, timestep, 2 * picture - 1, _entropies(picture, entropies))[1]
 
 
 def enlarged(low: Tensor, scale: int) -> Tensor:
@@ -240,7 +240,7 @@ def _shown(signal: Tensor) -> Tensor:
     return (0.5 * signal + 0.5).clamp(0, 1)
 
 
-def _told(like: Tensor, entropies: Tensor | None) -> Tensor:
+def _entropies(like: Tensor, entropies: Tensor | None) -> Tensor:
     return like.new_empty(like.shape[0], 0) if entropies is None else entropies
 
 

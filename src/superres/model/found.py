@@ -64,9 +64,9 @@ def known_models(folders: list[str]) -> list[Found]:
 
 def described(found: Found) -> str:
     """Return one line on a model: where it is, what it does, and what it was trained on."""
-    spec, said = found.spec, found.spec.provenance
+    spec, provenance = found.spec, found.spec.provenance
     name = "in the box" if found.where == "box" else str(found.folder)
     facts = [f"{spec.scale}x", f"entropies {', '.join(spec.entropies) or 'none'}"]
-    if "photographs" in said and "step" in said:
-        facts.append(f"step {said['step']} on {said['photographs']} photographs")
+    if "photographs" in provenance and "step" in provenance:
+        facts.append(f"step {provenance['step']} on {provenance['photographs']} photographs")
     return f"{name}: {'; '.join(facts)}"

@@ -166,24 +166,24 @@ class ScaledLumaSignal:
         size: tuple[int, int],
         conditions: Callable[[], MeanConditions],
     ) -> None:
-        self._conditions = conditions
+        self._make_conditions = conditions
 
     @cached_property
-    def _said(self) -> MeanConditions:
-        return self._conditions()
+    def _conditions(self) -> MeanConditions:
+        return self._make_conditions()
 
     @cached_property
     def _deviation(self) -> Tensor:
-        return self._said.log_deviation.exp()
+        return self._conditions.log_deviation.exp()
 
     def encode(self, high: Tensor) -> Tensor:
         """Return the scaled luma of originals, in [-6, 6]."""
-        difference = luma(high) - luma(self._said.mean)
+        difference = luma(high) - luma(self._conditions.mean)
         return (difference / self._deviation).clamp(-LIMIT, LIMIT)
 
     def decode(self, x: Tensor) -> Tensor:
         """Return the pictures whose luma differs so from the mean's."""
-        mean = self._said.mean
+        mean = self._conditions.mean
         grey = luma(mean)
         shaded = 1 + SHADING * (mean - grey) / (grey.clamp(min=-1) + 1 + DARK)
         return mean + x * self._deviation * shaded
@@ -200,7 +200,7 @@ class ScaledLumaSignal:
 
     def mean(self) -> Tensor:
         """Return the mean network's picture, in [-1, 1]."""
-        return self._said.mean.clamp(-1, 1)
+        return self._conditions.mean.clamp(-1, 1)
 
 
 def luma(picture: Tensor) -> Tensor:

@@ -104,15 +104,15 @@ class MeanDenoiser(nn.Module):
                 f"expected entropies of shape {(low.shape[0], self.entropies)}, "
                 f"got {tuple(entropy.shape)}"
             )
-        said = self.mean(low, entropy, self.activation_checkpointing)
+        predicted = self.mean(low, entropy, self.activation_checkpointing)
         # What the denoiser learns must not bend the mean, which is judged by itself.
         fine, coarse = self.denoiser.project(
-            said.fine.detach(), said.coarse.detach(), said.log_deviation.detach()
+            predicted.fine.detach(), predicted.coarse.detach(), predicted.log_deviation.detach()
         )
         height, width = size
         return MeanConditions(
-            said.picture[:, :, :height, :width],
-            _enlarged(said.log_deviation, self.mean.scale)[:, :, :height, :width],
+            predicted.picture[:, :, :height, :width],
+            _enlarged(predicted.log_deviation, self.mean.scale)[:, :, :height, :width],
             fine,
             coarse,
             entropy,
@@ -120,10 +120,10 @@ class MeanDenoiser(nn.Module):
 
     def lighten(self, conditions: tuple[Any, ...]) -> MeanConditions:
         """Return the features alone, in half precision."""
-        said = MeanConditions(*conditions)
-        nothing = said.mean.new_empty(0)
-        fine, coarse = (part.to(torch.bfloat16) for part in (said.fine, said.coarse))
-        return MeanConditions(nothing, nothing, fine, coarse, said.entropy)
+        full = MeanConditions(*conditions)
+        nothing = full.mean.new_empty(0)
+        fine, coarse = (part.to(torch.bfloat16) for part in (full.fine, full.coarse))
+        return MeanConditions(nothing, nothing, fine, coarse, full.entropy)
 
     def forward(self, x: Tensor, log_noise: Tensor, *conditions: Tensor) -> Tensor:
         """Predict what the diffusion wants.
@@ -136,11 +136,11 @@ class MeanDenoiser(nn.Module):
         Returns:
             (B, 1, H, W).
         """
-        said = MeanConditions(*conditions)
-        return self.denoiser(x, log_noise, said, self.activation_checkpointing)
+        named = MeanConditions(*conditions)
+        return self.denoiser(x, log_noise, named, self.activation_checkpointing)
 
 
-class _Said(NamedTuple):
+class _MeanOutput(NamedTuple):
     """What the mean network says, before it is cut to the pictures' size."""
 
     picture: Tensor
@@ -174,13 +174,13 @@ class MeanNetwork(nn.Module):
             assert isinstance(bias, Tensor)
             bias.fill_(math.log(FIRST_DEVIATION))
 
-    def forward(self, low: Tensor, entropy: Tensor, recompute: bool) -> _Said:
+    def forward(self, low: Tensor, entropy: Tensor, recompute: bool) -> _MeanOutput:
         """Predict; `recompute` activations in the backward pass to save memory."""
         low = _even(low)
-        told = 2 * entropy - 1
-        planes = told[:, :, None, None].to(low.dtype).expand(-1, -1, *low.shape[-2:])
-        nothing = told.new_zeros(told.shape[0], EMBEDDING)
-        embedding = nothing if self.embed is None else self.embed(told)
+        scaled = 2 * entropy - 1
+        planes = scaled[:, :, None, None].to(low.dtype).expand(-1, -1, *low.shape[-2:])
+        nothing = scaled.new_zeros(scaled.shape[0], EMBEDDING)
+        embedding = nothing if self.embed is None else self.embed(scaled)
         first = _run(self.before, self.stem(torch.cat([low, planes], 1)), embedding, recompute)
         coarse = _run(self.middle, self.down(first), embedding, recompute)
         fine = first + F.pixel_shuffle(self.up(coarse), 2)
@@ -190,7 +190,7 @@ class MeanNetwork(nn.Module):
         log_deviation = self.head(fine.detach())
         bounds = math.log(LEAST_DEVIATION), math.log(LARGEST_DEVIATION)
         base = self.enlarge(low, self.scale)
-        return _Said(
+        return _MeanOutput(
             base + residual.to(base.dtype),
             log_deviation.float().clamp(*bounds),
             fine,
@@ -235,8 +235,8 @@ class ResidualDenoiser(nn.Module):
         if (rows, columns) != (height, width):
             x = F.pad(x, (0, columns - width, 0, rows - height), mode="replicate")
         waves = log_noise[:, None].float() * self.frequencies
-        told = 2 * conditions.entropy - 1
-        embedding = self.embed(torch.cat([waves.sin(), waves.cos(), told], 1))
+        scaled = 2 * conditions.entropy - 1
+        embedding = self.embed(torch.cat([waves.sin(), waves.cos(), scaled], 1))
         hidden = self.stem(F.pixel_unshuffle(x, self.scale))
         hidden = hidden + conditions.fine.to(hidden.dtype)
         hidden = _run(self.before, hidden, embedding, recompute)

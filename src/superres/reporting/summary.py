@@ -111,13 +111,13 @@ def _psnr_sentence(run: Run) -> str:
     name = max(known, key=lambda name: known[name])
     gain = known[name] - bicubic
     where = "above" if gain >= 0 else "below"
-    said = f"the {labels(run.sampling)[name]} is {abs(gain):.2f} dB {where} bicubic in PSNR"
+    sentence = f"the {labels(run.sampling)[name]} is {abs(gain):.2f} dB {where} bicubic in PSNR"
     ends = run.intervals.get(name, {}).get(GAIN_KEY)
     if ends is None:
-        return said
+        return sentence
     low, high = ends if gain >= 0 else (-ends[1], -ends[0])
     between = f"95 % interval {low:.2f} to {high:.2f}".replace("-", "−")
-    return f"{said} ({'perhaps by chance, ' if low <= 0 <= high else ''}{between})"
+    return f"{sentence} ({'perhaps by chance, ' if low <= 0 <= high else ''}{between})"
 
 
 def _swd_sentence(run: Run) -> str:

@@ -40,8 +40,8 @@
     panes.left.parentElement.style.clipPath = `inset(0 ${100 - position}% 0 0)`;
     divider.setAttribute("aria-valuenow", Math.round(position));
     const label = (side) => controls[side].selectedOptions[0].textContent;
-    const told = `${Math.round(position)} % ${label("left")}, the rest ${label("right")}`;
-    divider.setAttribute("aria-valuetext", told);
+    const spoken = `${Math.round(position)} % ${label("left")}, the rest ${label("right")}`;
+    divider.setAttribute("aria-valuetext", spoken);
   }
 
   function drawView() {

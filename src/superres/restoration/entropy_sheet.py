@@ -24,13 +24,13 @@ DELAY = 2.0
 GAP, MARGIN, TEXT = 4, 64, 12
 
 
-def surf(
+def entropy_sheet(
     restorer: Restorer,
     picture: Picture,
     entropies: Mapping[str, float],
     how: Sampling | None,
     seed: int,
-    label: str = "surf",
+    label: str = "sheet",
 ) -> Picture:
     """Return the picture's part with most detail, restored with a grid of entropies.
 
@@ -56,8 +56,8 @@ def surf(
     rows = []
     total = restorer.windows(part, how) * sum(map(len, grid))
     with progress_bar(total, label, "window", leave=False, delay=DELAY) as bar:
-        for told in grid:
-            restored = [restorer.run(part, there, how, seed, watch=bar.update) for there in told]
+        for row in grid:
+            restored = [restorer.run(part, there, how, seed, watch=bar.update) for there in row]
             rows.append([_shown(one) for one in restored])
     columns = [f"{names[1]} {value:g}" for value in ENTROPIES] if len(names) > 1 else [""]
     return Picture(_sheet(rows, [f"{names[0]} {value:g}" for value in ENTROPIES], columns))

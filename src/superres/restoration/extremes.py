@@ -28,15 +28,17 @@ MOVING = {
 """Kinds of corruptions that turn other levels into white or black."""
 
 
-def say_something(degradation: Mapping[str, Any], entropies: Mapping[str, float]) -> bool:
+def extremes_are_evidence(degradation: Mapping[str, Any], entropies: Mapping[str, float]) -> bool:
     """Return whether white and black are evidence: no corruption that makes them was at work.
 
     Args:
         degradation: of the model, as `model.json` has it.
-        entropies: what it is told, by name.
+        entropies: those the model is conditioned on, by name.
     """
     kinds = {row["name"]: row["kind"] for row in degradation.get("corruptions", [])}
-    return not any(kinds.get(name, name) in MOVING for name, told in entropies.items() if told)
+    return not any(
+        kinds.get(name, name) in MOVING for name, entropy in entropies.items() if entropy
+    )
 
 
 class Extremes:

@@ -29,7 +29,7 @@ class Format:
         modes: of images that it stores without loss of colour or alpha: L, LA, RGB, RGBA.
         limit: largest edge in pixels.
         options: for Pillow, beside quality and metadata.
-        deep: which of the modes it stores with 16 bits per channel, as we write it.
+        wide: which of the modes it stores with 16 bits per channel, as we write it.
         exif: whether Pillow writes EXIF into it.
         profile: whether Pillow writes a colour profile into it.
         limit_bytes: of its pixels.
@@ -39,7 +39,7 @@ class Format:
     modes: tuple[str, ...] = _COLOURS
     limit: int = LARGEST
     options: dict[str, Any] = field(default_factory=dict)
-    deep: tuple[str, ...] = ()
+    wide: tuple[str, ...] = ()
     exif: bool = True
     profile: bool = True
     limit_bytes: float = float("inf")
@@ -47,12 +47,12 @@ class Format:
 
 _LOSSY = {"quality": QUALITY}
 _JPEG = Format("JPEG", ("L", "RGB"), 65500, {**_LOSSY, "subsampling": 0})
-_TIFF = Format("TIFF", deep=_COLOURS, limit_bytes=2**32 - 2**20)
+_TIFF = Format("TIFF", wide=_COLOURS, limit_bytes=2**32 - 2**20)
 """Not compressed: through libtiff, which compresses, Pillow cannot write EXIF."""
-_PNM = Format("PPM", ("L", "RGB"), deep=("L",), exif=False, profile=False)
+_PNM = Format("PPM", ("L", "RGB"), wide=("L",), exif=False, profile=False)
 _BMP = Format("BMP", ("L", "RGB"), exif=False, profile=False, limit_bytes=2**32 - 2**20)
-_JPEG_2000 = Format("JPEG2000", deep=("L",), exif=False, profile=False)
-PNG = Format("PNG", deep=_COLOURS)
+_JPEG_2000 = Format("JPEG2000", wide=("L",), exif=False, profile=False)
+PNG = Format("PNG", wide=_COLOURS)
 
 FORMATS: dict[str, Format] = {
     ".png": PNG,

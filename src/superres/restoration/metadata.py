@@ -94,7 +94,7 @@ def described(restored: Image.Image, source: Image.Image) -> Image.Image:
     restored.info.update(kept_info(source))
     exif = kept_exif(source)
     if not is_empty(exif):
-        restored.info["exif"] = said(exif, (restored.height, restored.width)).tobytes()
+        restored.info["exif"] = exif_of_output(exif, (restored.height, restored.width)).tobytes()
     return restored
 
 
@@ -115,7 +115,7 @@ def is_adobe_rgb(exif: Image.Exif) -> bool:
     return str(index).strip("\0 ") == "R03" and details.get(Base.ColorSpace) != 1
 
 
-def said(exif: Image.Exif, size: tuple[int, int]) -> Image.Exif:
+def exif_of_output(exif: Image.Exif, size: tuple[int, int]) -> Image.Exif:
     """Return EXIF as `kept_exif` returns it, a copy, with the size in pixels that it now has.
 
     Args:
@@ -151,7 +151,7 @@ def with_comment(
         size: height and width.
         xmp: becomes a tag, as TIFF has it.
     """
-    changed = said(exif, size)
+    changed = exif_of_output(exif, size)
     details = changed.get_ifd(IFD.Exif)
     before = details.get(USER_COMMENT, b"")
     text = comment.encode("ascii", "replace")

@@ -15,9 +15,9 @@ import torch
 from PIL import Image, ImageCms
 from torch import Tensor
 
-from superres.core.deep_pixels import greys_of_16_bits, in_8_bits
 from superres.core.errors import SuperresError
 from superres.core.hashing import pixels_digest
+from superres.core.pixels_16_bit import greys_of_16_bits, in_8_bits
 
 DEPTHS = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 """Level of white by kind of pixels."""
@@ -177,7 +177,7 @@ def from_pil(image: Image.Image) -> Picture:
 
     Palettes become colours, bitmaps grey, CMYK becomes sRGB by its profile where it has one.
     16-bit greyscale keeps its depth; Pillow gives all other pictures with 8 bits, which
-    `superres.core.deep_pixels` mends for some files.
+    `superres.core.pixels_16_bit` mends for some files.
 
     Raises:
         SuperresError: pixels without a defined range, or in a mode that cannot be shown as RGB.

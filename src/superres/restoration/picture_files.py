@@ -17,22 +17,22 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 from PIL.ExifTags import Base
 
-from superres.core.deep_pixels import colours_of_16_bits
 from superres.core.errors import SuperresError
 from superres.core.images import UnreadableImage, decoding, register_heif
 from superres.core.orientation import RAW_PROFILES, upright
+from superres.core.pixels_16_bit import colours_of_16_bits
 from superres.core.storage import write_bytes
 from superres.restoration.colour_spaces import colour_chunks, outside_png, srgb_of_adobe
 from superres.restoration.formats import FORMATS, Format, mode_of
 from superres.restoration.metadata import (
     KEY,
+    exif_of_output,
     fit_jpeg,
     for_tiff,
     is_adobe_rgb,
     is_empty,
     kept_exif,
     kept_info,
-    said,
     with_comment,
 )
 from superres.restoration.picture import Picture, from_array, from_pil, samples_of, to_pil
@@ -73,10 +73,10 @@ def read_picture(path: str | Path) -> PictureFile:
         bits = _bits(image)
         try:
             # While the file is not loaded: EXIF may lie behind the pixels.
-            deep = colours_of_16_bits(image, lambda other: decoding(path, other))
+            wide = colours_of_16_bits(image, lambda other: decoding(path, other))
             notes = _notes(image)
             exif = kept_exif(image)
-            picture = from_pil(upright(image)) if deep is None else from_array(deep)
+            picture = from_pil(upright(image)) if wide is None else from_array(wide)
         except UnreadableImage:
             raise
         except SuperresError as error:
@@ -119,7 +119,7 @@ def write_picture(
     if kind.name == "HEIF":
         register_heif(path)
     notes = []
-    if picture.bits > 8 and mode not in kind.deep:
+    if picture.bits > 8 and mode not in kind.wide:
         notes.append(f"{picture.bits} bits per channel written as 8, which is what {kind.name} has")
         picture = picture.in_8_bits()
     profile = source.info.get("icc_profile")
@@ -152,14 +152,16 @@ def write_picture(
 def _options(
     kind: Format, source: PictureFile, comment: str, size: tuple[int, int]
 ) -> dict[str, Any]:
-    """Return what Pillow's writer is told: quality, and what is kept of the source."""
+    """Return options of Pillow's writer: quality, and what is kept of the source."""
     info = source.info
     options: dict[str, Any] = dict(kind.options)
     if kind.name in ("PNG", "JPEG", "TIFF", "BMP"):
         options["dpi"] = info.get("dpi")
     if kind.name == "PNG":
         options["pnginfo"] = _texts(source, comment)
-        options["exif"] = None if is_empty(source.exif) else said(source.exif, size).tobytes()
+        options["exif"] = (
+            None if is_empty(source.exif) else exif_of_output(source.exif, size).tobytes()
+        )
     elif kind.exif:
         in_exif = info.get("xmp") if kind.name == "TIFF" else None
         options["exif"] = with_comment(source.exif, comment, size, in_exif)

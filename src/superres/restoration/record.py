@@ -75,10 +75,10 @@ class Record:
         return {
             line.sample: self._path.parent / line.output
             for line in known
-            if line.input == digest and self._is_whole(line)
+            if line.input == digest and self._is_intact(line)
         }
 
-    def noting(
+    def recording(
         self, source: Path, planned: Path, sample: int, out: Path
     ) -> Callable[[bytes], None] | None:
         """Return what is to be called with an output's bytes before they are written."""
@@ -123,7 +123,7 @@ class Record:
             os.fsync(file.fileno())
         self._lines[line.planned, line.sample] = line
 
-    def _is_whole(self, line: _Line) -> bool:
+    def _is_intact(self, line: _Line) -> bool:
         assert self._path is not None
         try:
             return sha256_of(self._path.parent / line.output) == line.sha256

@@ -22,7 +22,7 @@ from superres.entropy.estimator import EntropyEstimator, load_estimator
 from superres.model.folder import load_model
 from superres.model.found import ESTIMATOR, find_model
 from superres.model.resolver import SuperResolver
-from superres.restoration.extremes import Extremes, say_something
+from superres.restoration.extremes import Extremes, extremes_are_evidence
 from superres.restoration.job import Job, Tiling
 from superres.restoration.metadata import described
 from superres.restoration.picture import Picture, from_array, from_pil, to_array, to_pil
@@ -264,7 +264,7 @@ class Restorer:
         model = self.model
         entropy = torch.tensor([[entropies[name] for name in self.corruptions]])
         low = _padded(picture.signal(model.device), self._padded_size(picture))
-        evident = say_something(model.spec.degradation, entropies)
+        evident = extremes_are_evidence(model.spec.degradation, entropies)
         job = Job(
             model,
             low,

@@ -1,6 +1,6 @@
 """PNG and TIFF files of 16 bits per channel of colour, which Pillow reads but does not write.
 
-They are made here, around what Pillow makes of their metadata. `superres.core.deep_pixels` reads
+They are made here, around what Pillow makes of their metadata. `superres.core.pixels_16_bit` reads
 them.
 """
 

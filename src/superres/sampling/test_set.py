@@ -85,7 +85,7 @@ def restore_tiles(
         sampler = _TestSet(params, model, test, processes, unfinished)
         with entered_by_first(processes, unfinished.locked()):
             images = sampler.restore()
-            on_first(processes, partial(sampler.deliver, Path(out)))
+            on_first(processes, partial(sampler.publish, Path(out)))
     return {"images": images}
 
 
@@ -156,7 +156,7 @@ class _TestSet:
         # The first one's word, since a quick process may have finished more when another looks.
         finished = processes.of_first(kept.finished() if processes.writes else [False] * kept.count)
         left = [number for number, done in enumerate(finished) if not done]
-        self._say(len(finished) - len(left), len(finished))
+        self._print_progress(len(finished) - len(left), len(finished))
         mine = processes.deal(left)
         steps = params.repeats * params.steps
         total = sum(len(kept.items[number]) for number in mine) * steps
@@ -171,7 +171,7 @@ class _TestSet:
         processes.wait()
         return sum(len(kept.items[number]) for number in left) * params.repeats
 
-    def deliver(self, out: Path) -> None:
+    def publish(self, out: Path) -> None:
         """Join all batches to the folder of restored tiles, then forget the progress."""
         parts: list[pd.DataFrame] = []
         with replacing_folder(out) as partial:
@@ -240,7 +240,7 @@ class _TestSet:
             "model": spec.provenance,
         }
 
-    def _say(self, finished: int, count: int) -> None:
+    def _print_progress(self, finished: int, count: int) -> None:
         """Say once, on standard error, what is taken up or lies about."""
         if not self._processes.writes:
             return

@@ -99,7 +99,7 @@ class Progress(Unfinished):
         """The folder of the grids drawn so far."""
         return self.folder / "previews"
 
-    def deliver(self, log: list[Row], out: Path) -> None:
+    def publish(self, log: list[Row], out: Path) -> None:
         """Put the checkpoints of a finished training in their place, then forget the progress."""
         with replacing_folder(out) as new:
             for row in log:

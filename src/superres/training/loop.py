@@ -68,18 +68,18 @@ def train(
         progress = Progress(out.parent / ".progress", name)
         setup = partial(Trainer, model, diffusion, params, tiles, pairs, processes)
 
-        def deliver(log: list[Row]) -> None:
+        def publish(log: list[Row]) -> None:
             publish_previews(progress.previews, previews)
-            progress.deliver(log, out)
+            progress.publish(log, out)
 
         with entered_by_first(processes, progress.locked()):
-            return trained(setup, progress, deliver, log_file, previews)
+            return trained(setup, progress, publish, log_file, previews)
 
 
 def trained(
     setup: Callable[[], Trainer],
     progress: Progress,
-    deliver: Callable[[list[Row]], object],
+    publish: Callable[[list[Row]], object],
     log_file: Path,
     previews: Path | None = None,
 ) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def trained(
     Args:
         setup: makes the training.
         progress: its unfinished work, locked.
-        deliver: called with the whole log when all is done, by the first process.
+        publish: called with the whole log when all is done, by the first process.
         log_file: see `train`.
         previews: likewise; none where `train.previews` asks for none.
 
@@ -102,15 +102,15 @@ def trained(
     log = _begin(trainer, progress)
     if trainer.device.type == "cuda" and trainer.processes.writes:
         card = torch.cuda.get_device_properties(trainer.device).total_memory
-        _say(trainer.processes, memory_expected(trainer, card))
+        _print_once(trainer.processes, memory_expected(trainer, card))
     monitor = Monitor(log_file, trainer.params, trainer.step, trainer.processes)
     # ---- train
     with StopRequests() as stop, monitor:
         _run(trainer, progress, log, monitor, stop, previews)
-    # ---- deliver
+    # ---- publish
     with writing(log_file.parent):
         monitor.write(log)
-        on_first(trainer.processes, partial(deliver, log))
+        on_first(trainer.processes, partial(publish, log))
     return monitor.facts(trainer.loader.waited)
 
 
@@ -119,11 +119,11 @@ def _begin(trainer: Trainer, progress: Progress) -> list[Row]:
     state = progress.load()
     if state is not None:
         trainer.resume(state)
-        _say(trainer.processes, messages.going_on(state.step, progress.changed_code()))
+        _print_once(trainer.processes, messages.going_on(state.step, progress.changed_code()))
         return list(state.log)
     if others := progress.others():
         about = messages.starting_afresh(len(others), progress.root, progress.size_of_others())
-        _say(trainer.processes, about)
+        _print_once(trainer.processes, about)
     return []
 
 
@@ -176,7 +176,7 @@ def _run(
         # ---- stop, if a signal asked for it
         if stopped and not last:
             monitor.write(log)
-            _say(processes, messages.stopped(trainer.step))
+            _print_once(processes, messages.stopped(trainer.step))
             raise SystemExit(128 + stopped)
 
 
@@ -212,7 +212,7 @@ def _skip(trainer: Trainer, fault: Fault, progress: Progress) -> None:
     if trainer.skipped > limit:
         about = _described(trainer, fault, progress)
         raise SuperresError(messages.too_many_skipped(trainer.skipped, limit, about))
-    _say(trainer.processes, messages.skipped(fault.step, fault.what, fault.tiles))
+    _print_once(trainer.processes, messages.skipped(fault.step, fault.what, fault.tiles))
 
 
 def _described(trainer: Trainer, fault: Fault, progress: Progress) -> str:
@@ -229,7 +229,7 @@ def _described(trainer: Trainer, fault: Fault, progress: Progress) -> str:
     )
 
 
-def _say(processes: Processes, text: str) -> None:
+def _print_once(processes: Processes, text: str) -> None:
     """Write a line to standard error, once for all processes."""
     if processes.writes:
         print(f"train: {text}", file=sys.stderr)

@@ -40,11 +40,11 @@ def mean_denoiser_terms(
         log-likelihood of its luma's error under a normal distribution of the predicted size;
         `denoiser`: squared error of its prediction. Each (B,).
     """
-    said = MeanConditions(*conditioned.conditions)
-    error = high - said.mean
+    predicted = MeanConditions(*conditioned.conditions)
+    error = high - predicted.mean
     mean = mean_over_pixels((RESIDUAL_SCALE * error).square())
-    scaled = luma(error.detach()) / said.log_deviation.exp()
-    deviation = DEVIATION_WEIGHT * mean_over_pixels(said.log_deviation + 0.5 * scaled.square())
+    scaled = luma(error.detach()) / predicted.log_deviation.exp()
+    deviation = DEVIATION_WEIGHT * mean_over_pixels(predicted.log_deviation + 0.5 * scaled.square())
     with torch.no_grad():
         x0 = conditioned.encode(high)
         x_t = diffusion.q_sample(x0, timesteps, noise)

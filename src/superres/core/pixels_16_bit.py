@@ -1,8 +1,8 @@
 """Sixteen bits per channel, read from PNG and TIFF files.
 
 Pillow decodes colour of such files whole and keeps the upper byte of each sample. It has an
-unpacker for either byte order: told the other one, it keeps the lower byte. Two decodings thus give
-all bits, whatever the compression, with the decoder's own checks.
+unpacker for either byte order: given the other one, it keeps the lower byte. Two decodings thus
+give all bits, whatever the compression, with the decoder's own checks.
 """
 
 from __future__ import annotations
