@@ -262,6 +262,12 @@ def local_part(tensor: Tensor) -> Tensor:
     return divided.to_local() if _is_divided(tensor) else tensor.detach()
 
 
+def joined(tensor: Tensor) -> Tensor:
+    """Return a tensor that is computed of divided weights, whole; every process must call this."""
+    divided: Any = tensor
+    return divided.full_tensor() if _is_divided(tensor) else tensor
+
+
 @torch.no_grad()
 def full_tensor(part: Tensor, like: Any) -> Tensor:
     """Return the full tensor of which each process has a part, divided as a weight is.

@@ -14,6 +14,7 @@ from superres.core.distributed import (
     Processes,
     divide,
     full_tensor,
+    joined,
     local_part,
     on_first,
 )
@@ -195,7 +196,7 @@ class Trainer:
             self.step + 1,
             gather(torch.cat(parts, dim=1)),
             gather(torch.cat(drawn)).float(),
-            norm.full_tensor() if hasattr(norm, "full_tensor") else norm,
+            joined(norm),
         )
         return record, gather(torch.cat(raw))
 
