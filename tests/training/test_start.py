@@ -45,12 +45,12 @@ def saved(model: SuperResolver, folder: Path) -> Path:
     return folder
 
 
-def output(model: SuperResolver, entropy: list[float]) -> torch.Tensor:
+def output(model: SuperResolver, entropy: list[float], edge: int = 8) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
-    low = torch.rand(1, 3, 8, 8, generator=generator)
-    x = torch.randn(1, model.channels, 16, 16, generator=generator)
+    low = torch.rand(1, 3, edge, edge, generator=generator)
+    x = torch.randn(1, model.channels, 2 * edge, 2 * edge, generator=generator)
     with torch.no_grad():
-        conditioned = model.condition(low, torch.tensor([entropy]))
+        conditioned = model.condition(low, torch.tensor([entropy]).reshape(1, -1))
         return conditioned(x, model.diffusion.model_timesteps(torch.tensor([50])))
 
 
@@ -67,6 +67,29 @@ def test_corruptions_in_another_order_and_new_ones_change_no_output(
         torch.testing.assert_close(found, output(before, [0.2, 0.9]), rtol=1e-4, atol=1e-5)
     with pytest.raises(AssertionError):
         torch.testing.assert_close(output(after, [0.0, 0.2, 0.9]), output(before, [0.2, 0.9]))
+
+
+@pytest.mark.parametrize("kept", [["jpeg"], []])
+def test_corruptions_that_are_taken_as_absent_change_no_output(
+    params: Params, tmp_path: Path, kept: list[str]
+) -> None:
+    before = resolver(params, ["blur", "jpeg", "noise"])
+    after = resolver(params, kept)
+    folder = saved(before, tmp_path / "start")
+    with pytest.raises(SuperresError, match=r"blur.* \(train\.without_entropies: true takes them"):
+        starting_weights(after.spec, after.unwrapped, folder, new_entropies=False)
+    weights = starting_weights(
+        after.spec, after.unwrapped, folder, new_entropies=False, without_entropies=True
+    )
+    after.network.load_state_dict(weights)
+    edge, middle = 96, slice(88, 104)  # beyond the reach of the outermost pixels
+    jpeg = [0.3] if kept else []
+    found = output(after, jpeg, edge)[..., middle, middle]
+    expected = output(before, [0.0, *(jpeg or [0.0]), 0.0], edge)[..., middle, middle]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    again = saved(after, tmp_path / "again")  # one without corruptions is begun from as it is
+    same = starting_weights(after.spec, after.unwrapped, again, new_entropies=False)
+    assert all(torch.equal(same[name], weights[name]) for name in weights)
 
 
 def test_what_does_not_fit_is_named(params: Params, tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ def training_params(params: DistillParams, model_folder: str | Path) -> TrainPar
         {
             "start_from": str(model_folder),
             "new_entropies": False,
+            "without_entropies": False,
             "steps": steps,
             "batch": params.batch,
             "micro_batches": 1,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
 
+from superres.networks.absent_entropies import absorbed
 from superres.networks.unet import UNet
 
 if TYPE_CHECKING:  # without pydantic, torch alone is enough
@@ -54,6 +56,12 @@ class SuperResUNet(UNet):
         """Return where the planes enter; see `Network`."""
         area = self.unshuffle**2
         return {"input_blocks.0.0.weight": (self.pictures * area, area)}
+
+    def without_entropies(
+        self, weights: Mapping[str, Tensor], places: Collection[int]
+    ) -> dict[str, Tensor]:
+        """Leave out their planes, which would be 0; see `Network`."""
+        return absorbed(weights, self.entropy_inputs(), places, 0.0)
 
     def distilled(self) -> list[str]:
         """Return all weights; see `Network`."""

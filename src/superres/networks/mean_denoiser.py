@@ -12,6 +12,7 @@ diffuse what a regression leaves; that it is luma alone and of unit variance is 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -19,10 +20,13 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from superres.networks.absent_entropies import absorbed, settled
+
 if TYPE_CHECKING:  # without pydantic, torch alone is enough
     from superres.networks.config import MeanDenoiserParams
 
 EMBEDDING = 64
+MEAN_EMBEDDING = "mean.embed.0.weight"
 FREQUENCIES = 16
 RESIDUAL_SCALE = 5.0
 """What the mean network adds to the interpolated input is its output over this."""
@@ -73,11 +77,16 @@ class MeanDenoiser(nn.Module):
 
     def entropy_inputs(self) -> dict[str, tuple[int, int]]:
         """Return where entropies enter both networks; see `Network`."""
-        return {
-            "mean.stem.weight": (3, 1),
-            "mean.embed.0.weight": (0, 1),
-            "denoiser.embed.0.weight": (2 * FREQUENCIES, 1),
-        }
+        inputs = {"mean.stem.weight": (3, 1), "denoiser.embed.0.weight": (2 * FREQUENCIES, 1)}
+        return {**inputs, MEAN_EMBEDDING: (0, 1)} if self.entropies else inputs
+
+    def without_entropies(
+        self, weights: Mapping[str, Tensor], places: Collection[int]
+    ) -> dict[str, Tensor]:
+        """Have biases take in the inputs, which would be -1; see `Network`."""
+        inputs = {**self.entropy_inputs(), MEAN_EMBEDDING: (0, 1)}
+        left = absorbed(weights, inputs, places, -1.0)
+        return left if self.entropies else settled(left, "mean.")
 
     def distilled(self) -> list[str]:
         """Return the denoiser's weights: the mean is one evaluation already; see `Network`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
@@ -38,6 +38,16 @@ class Network(Protocol):
 
         By the weight's name: its first input (dimension 1) that is one, and how many each
         entropy has.
+        """
+
+    def without_entropies(
+        self, weights: Mapping[str, Tensor], places: Collection[int]
+    ) -> dict[str, Tensor]:
+        """Return a network's weights, of this kind, with some of its entropies always 0.
+
+        Args:
+            weights: of a network of the same size with more entropies.
+            places: of those that go, among its entropies.
         """
 
     def distilled(self) -> Iterable[str]:

@@ -116,6 +116,9 @@ class TrainParams(Section):
     be the same."""
     new_entropies: bool
     """Corruptions that the model of `start_from` does not know get inputs of their own."""
+    without_entropies: bool
+    """Corruptions that it knows and this training does not have are taken as absent: its weights
+    begin as they are at entropy 0."""
     steps: Positive
     batch: Annotated[int, Field(ge=1, le=65536)]
     """Tiles per optimiser step, over all micro-batches and processes."""

@@ -22,7 +22,11 @@ PREDICTED = (
 
 
 def starting_weights(
-    spec: ModelSpec, network: Network, folder: str | Path, new_entropies: bool
+    spec: ModelSpec,
+    network: Network,
+    folder: str | Path,
+    new_entropies: bool,
+    without_entropies: bool = False,
 ) -> dict[str, Tensor]:
     """Return the weights that a training begins with.
 
@@ -32,21 +36,25 @@ def starting_weights(
         folder: the model folder to begin from.
         new_entropies: whether corruptions that its model does not know get inputs, whose weights
             are zero: at first they change nothing.
+        without_entropies: whether corruptions that its model knows and this one does not are
+            taken as absent.
 
     Raises:
         SuperresError: no model folder, or one of another scale, network, diffusion or corruptions;
             the message says what differs.
     """
     start = read_spec(folder)
-    if differences := _differences(spec, start, new_entropies):
+    if differences := _differences(spec, start, new_entropies, without_entropies):
         raise SuperresError(
             f"train.start_from: {folder} does not fit params.yaml: {'; '.join(differences)}; "
             f"{NOISE} begins with noise"
         )
     weights = read_weights(folder)
-    where = [
-        start.entropies.index(name) if name in start.entropies else -1 for name in spec.entropies
-    ]
+    kept = [name for name in start.entropies if name in spec.entropies]
+    gone = [place for place, name in enumerate(start.entropies) if name not in kept]
+    if gone:
+        weights = network.without_entropies(weights, gone)
+    where = [kept.index(name) if name in kept else -1 for name in spec.entropies]
     for name, (first, width) in network.entropy_inputs().items():
         weights[name] = _reordered(weights[name], first, width, where)
     assert isinstance(network, torch.nn.Module)
@@ -55,7 +63,9 @@ def starting_weights(
     return weights
 
 
-def _differences(spec: ModelSpec, start: ModelSpec, new_entropies: bool) -> list[str]:
+def _differences(
+    spec: ModelSpec, start: ModelSpec, new_entropies: bool, without_entropies: bool
+) -> list[str]:
     """Return a line for each thing that keeps a model's weights from being begun with."""
     pairs: dict[str, tuple[object, object]] = {"degrade.scale": (start.scale, spec.scale)}
     pairs["classes"] = (start.classes, spec.classes)
@@ -63,8 +73,12 @@ def _differences(spec: ModelSpec, start: ModelSpec, new_entropies: bool) -> list
     theirs, ours = start.diffusion.model_dump(), spec.diffusion.model_dump()
     pairs |= {f"diffusion.{key}": (theirs[key], ours[key]) for key in PREDICTED}
     found = [f"{key} is {a!r} there, {b!r} here" for key, (a, b) in pairs.items() if a != b]
-    if forgotten := [name for name in start.entropies if name not in spec.entropies]:
-        found.append(f"its corruptions {', '.join(forgotten)} are not in degrade.corruptions")
+    lost = [name for name in start.entropies if name not in spec.entropies]
+    if lost and not without_entropies:
+        found.append(
+            f"its corruptions {', '.join(lost)} are not in degrade.corruptions "
+            "(train.without_entropies: true takes them as absent)"
+        )
     unknown = [name for name in spec.entropies if name not in start.entropies]
     if unknown and not new_entropies:
         found.append(

@@ -94,7 +94,9 @@ class Trainer:
         self.model = SuperResolver(self.spec)
         if train.start_from != NOISE:
             network = self.model.unwrapped
-            start = starting_weights(self.spec, network, train.start_from, train.new_entropies)
+            start = starting_weights(
+                self.spec, network, train.start_from, train.new_entropies, train.without_entropies
+            )
             self.model.network.load_state_dict(start)
         self.model.to(self.device)
         self.provenance = {
