@@ -318,10 +318,22 @@ def test_auto_prints_and_records_what_it_used(
     assert f"blur {told['blur']:g} (estimated), jpeg 0.5\n" in said
 
 
-def test_surf_writes_a_sheet_to_choose_from(restore: Any, tmp_path: Path) -> None:
+def test_a_sheet_to_choose_from(restore: Any, tmp_path: Path) -> None:
     source = picture(tmp_path / "a.jpg", 90, 100, 3)
     assert restore(source, tmp_path / "out", "--surf") == 0
     (sheet,) = (tmp_path / "out").iterdir()
     assert sheet.name == "a.png" and min(kind_of(sheet)[2]) >= 5 * 128
     grey = picture(tmp_path / "g.png", 1, 3)
     assert restore(grey, tmp_path / "out", "--surf") == 0
+
+
+def test_an_ensemble_is_of_estimates_and_recorded(
+    restore: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = picture(tmp_path / "a.png", 12, 16, 3)
+    out = tmp_path / "out.png"
+    assert restore(source, out, "--estimate", "--ensemble", "4") == 0
+    with Image.open(out) as image:
+        assert '"estimate": true, "ensemble": 4' in image.info["superres"]
+    assert restore(source, tmp_path / "b.png", "--steps", "2", "--ensemble", "4") == 1
+    assert "ensemble: is of estimates" in capsys.readouterr().err

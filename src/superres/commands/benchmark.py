@@ -24,6 +24,7 @@ from superres.model.folder import DESCRIPTION, WEIGHTS, read_spec
 from superres.model.found import find_model
 from superres.restoration.picture import from_array, to_array
 from superres.restoration.restorer import AUTO, Restorer, estimator_beside, load
+from superres.restoration.self_ensemble import ENSEMBLES, averaged
 
 NONE = "none"
 SCALES = (1, 2, 3, 4, 8)
@@ -42,9 +43,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"folders of originals, or names below {VARIABLE}: {', '.join(KNOWN)}",
     )
     add("--model", metavar="DIR", help=f"model folder (default that of `restore`), or {NONE}")
-    add("--label", help="what the model is called in the table (default its folder)")
+    add("--label", help="the model's name in the table (default its folder, + with --ensemble)")
     add("--scale", type=int, choices=SCALES, help="default the model's")
     add("--samples", type=int, default=0, metavar="K", help="K samples too (default 0)")
+    add(
+        "--ensemble",
+        type=int,
+        choices=ENSEMBLES,
+        default=1,
+        help="the mean of so many estimates, flipped and turned (default 1)",
+    )
     add("--seed", type=int, default=0, help="of the samples' noise (default 0)")
     add("--inputs", metavar="DIR", help="inputs of the set, instead of making them")
     add("--border", type=int, metavar="N", help="pixels left out at each edge (default the scale)")
@@ -96,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     model = None if args.model == NONE else _model(args)
     records = [measure_set(chosen, protocol, model, args.out) for chosen in sets]
     found = {record["set"]: mean_figures(record) for record in records}
-    label = args.label or Path(args.model).resolve().name
+    label = args.label or Path(args.model).resolve().name + "+" * (args.ensemble > 1)
     lines = published(protocol.scale, names) if protocol.classical else []
     lines += measured(found, label)
     markdown = as_markdown(lines, names, protocol.scale)
@@ -191,7 +199,10 @@ def _model(args: argparse.Namespace) -> Model:
             if args.blind
             else {name: true.get(name, 0.0) for name in restorer.corruptions}
         )
-        yield "estimate", to_array(restorer.run(picture, entropies, None), low)
+        estimate = averaged(
+            picture, lambda side: restorer.run(side, entropies, None), args.ensemble
+        )
+        yield "estimate", to_array(estimate, low)
         for repeat in range(args.samples):
             restored = restorer.run(picture, entropies, how, args.seed, repeat)
             yield f"sample-{repeat + 1}", to_array(restored, low)
@@ -202,6 +213,8 @@ def _model(args: argparse.Namespace) -> Model:
 def _identity(args: argparse.Namespace, restorer: Restorer) -> dict[str, object]:
     files = {name: sha256_of(Path(args.model) / name) for name in (DESCRIPTION, WEIGHTS)}
     identity: dict[str, object] = {**files, "samples": args.samples}
+    if args.ensemble > 1:
+        identity["ensemble"] = args.ensemble
     if args.blind and restorer.corruptions:
         identity["estimator"] = folder_digest(estimator_beside(args.model))
     if args.samples:

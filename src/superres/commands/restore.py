@@ -29,6 +29,7 @@ from superres.restoration.picture_files import PictureFile, read_picture, write_
 from superres.restoration.planning import Identity, Plan, check_writable, free, identity, plan
 from superres.restoration.record import Record
 from superres.restoration.restorer import AUTO, Restorer, estimator_beside, load
+from superres.restoration.self_ensemble import ENSEMBLES, check_ensemble
 from superres.sampling.config import SamplerName, Spacing
 from superres.training.config import Precision
 
@@ -60,6 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="estimate",
         action="store_false",
         help="one of the fitting pictures; without either, what the model's folder says",
+    )
+    add(
+        "--ensemble",
+        type=int,
+        choices=ENSEMBLES,
+        default=1,
+        help="the mean of so many estimates, flipped and turned: a little truer",
     )
     add(
         "--steps", type=int, help="sampling steps; by default, like the next three, the model's own"
@@ -172,6 +180,7 @@ class _Command:
         for name, value in self.given.items():
             if not 0 <= value <= 1:
                 raise SuperresError(f"--{name}: must be between 0 and 1, got {value}")
+        check_ensemble(args.ensemble, self.how is None)
         self.inputs: dict[Identity, Path] = {}
         self.planned: set[Path] = set()
         self.made: dict[Identity | None, Path] = {}
@@ -196,6 +205,8 @@ class _Command:
             "window": self.restorer.tiling.window,
             "precision": args.precision,
         }
+        if args.ensemble > 1:
+            facts["ensemble"] = args.ensemble
         if args.fast:  # told apart by their sampling alone, two would look the same
             facts["fast"] = True
         return text_digest(json.dumps(facts, sort_keys=True))
@@ -287,11 +298,11 @@ class _Command:
     def _sample(
         self, file: PictureFile, todo: Sequence[_Output], entropies: dict[str, float], label: str
     ) -> tuple[str, ...]:
-        total = self.restorer.windows(file.picture, self.how) * len(todo)
+        total = self.restorer.windows(file.picture, self.how) * len(todo) * self.args.ensemble
         notes: tuple[str, ...] = ()
         with progress_bar(total, label, "window", leave=False, delay=DELAY) as bar:
             for repeat, out, note in todo:
-                order = Order(entropies, self.how, self.args.seed, repeat)
+                order = Order(entropies, self.how, self.args.seed, repeat, self.args.ensemble)
                 restored = carry_out(self.restorer, file.picture, order, bar.update)
                 notes = write_restored(out, restored, file, self.restorer, order, __version__, note)
                 self.pixels += restored.size[0] * restored.size[1]

@@ -16,6 +16,7 @@ from superres.restoration.metadata import KEY
 from superres.restoration.picture import Picture
 from superres.restoration.picture_files import PictureFile, write_picture
 from superres.restoration.restorer import Restorer
+from superres.restoration.self_ensemble import averaged
 from superres.sampling.batch import Sampling
 
 IDENTITY = ("step", "origin", "file", "sha256")
@@ -31,12 +32,14 @@ class Order:
         how: how to sample; None for the estimate.
         seed: of the noise.
         repeat: which of the picture's samples, from 0.
+        ensemble: how many estimates are averaged; see `superres.restoration.self_ensemble`.
     """
 
     entropies: Mapping[str, float]
     how: Sampling | None = None
     seed: int = 0
     repeat: int = 0
+    ensemble: int = 1
 
 
 def carry_out(
@@ -46,7 +49,13 @@ def carry_out(
     watch: Callable[[int], object] | None = None,
 ) -> Picture:
     """Return a picture restored as ordered; takes and raises what `Restorer.run` does."""
-    return restorer.run(picture, order.entropies, order.how, order.seed, order.repeat, watch)
+    return averaged(
+        picture,
+        lambda side: restorer.run(
+            side, order.entropies, order.how, order.seed, order.repeat, watch
+        ),
+        order.ensemble,
+    )
 
 
 def write_restored(
@@ -77,6 +86,7 @@ def _comment(restorer: Restorer, order: Order, version: str) -> str:
     }
     if order.how is None:
         facts["estimate"] = True
+        facts |= {"ensemble": order.ensemble} if order.ensemble > 1 else {}
     else:
         facts |= {"sampler": order.how.sampler, "steps": order.how.steps}
         facts |= {"spacing": order.how.spacing, "temperature": order.how.temperature}

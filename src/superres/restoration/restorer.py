@@ -26,6 +26,7 @@ from superres.restoration.extremes import Extremes, extremes_are_evidence
 from superres.restoration.job import Job, Tiling
 from superres.restoration.metadata import described
 from superres.restoration.picture import Picture, from_array, from_pil, to_array, to_pil
+from superres.restoration.self_ensemble import averaged, check_ensemble
 from superres.restoration.tiled import restore_in_bands
 from superres.restoration.windows import Grid
 from superres.sampling.batch import Sampling
@@ -80,6 +81,7 @@ class Restorer:
         temperature: float | None = None,
         fidelity: float | None = None,
         estimate: bool | None = None,
+        ensemble: int = 1,
         seed: int = 0,
         repeat: int = 0,
         entropy: Literal["auto"] | None = None,
@@ -101,6 +103,7 @@ class Restorer:
                 from a sample, in [0, 1]: at 1 only the finest texture is drawn anew.
             estimate: the posterior's mean in one evaluation instead of a sample; by default
                 what the model's folder names.
+            ensemble: 2, 4 or 8 give the mean of as many estimates, of the image flipped and turned.
             seed: the same seed gives the same picture.
             repeat: which of a picture's samples.
             entropy: `auto` estimates the entropies that are not given; without it they are 0.
@@ -111,6 +114,7 @@ class Restorer:
             SuperresError: an unknown name, a value out of range, an image that has no pixels.
         """
         how = self.sampling(sampler, steps, spacing, temperature, fidelity, estimate)
+        check_ensemble(ensemble, how is None)
 
         def one(image: Any) -> Any:
             if isinstance(image, Image.Image):
@@ -123,7 +127,9 @@ class Restorer:
                     f"got {type(image).__name__}"
                 )
             chosen = self.entropies(picture, entropies, entropy)
-            restored = self.run(picture, chosen, how, seed, repeat)
+            restored = averaged(
+                picture, lambda side: self.run(side, chosen, how, seed, repeat), ensemble
+            )
             if isinstance(image, np.ndarray):
                 return to_array(restored, image)
             return described(to_pil(restored), image)
