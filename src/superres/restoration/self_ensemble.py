@@ -8,6 +8,7 @@ ways to improve example-based single image super resolution") and Lim et al. 201
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def averaged(picture: Picture, run: Callable[[Picture], Picture], count: int) ->
         return run(picture)
     fine = np.uint16(DEPTHS[np.dtype(np.uint16)] // DEPTHS[picture.levels.dtype])
     kind = picture.levels.dtype
-    total = np.float64(0)
+    total: Any = 0.0
     alpha: np.ndarray | None = None
     for side in SIDES[:count]:
         # With 16 bits, so that the roundings of all sides do not add up.

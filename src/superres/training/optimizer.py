@@ -73,16 +73,17 @@ class Optimizer:
         StableAdamW (Wortsman et al. 2023, arXiv 2304.13013), by norms instead of elements.
         """
         state, known = self.adam.state, self._weights.values()
-        weights = [one for one in known if one.grad is not None and one in state]
-        entries = [state[weight] for weight in weights]
+        pairs = [(state[one], one.grad) for one in known if one.grad is not None and one in state]
+        entries, gradients = [entry for entry, _ in pairs], [gradient for _, gradient in pairs]
         squares = [entry["exp_avg_sq"] for entry in entries]
         # Squares are not negative, so that their 1-norm is their sum.
         sums = joined(torch.stack(torch._foreach_norm(squares, 1)))
-        norms = joined(torch.stack(torch._foreach_norm([weight.grad for weight in weights])))
+        norms = joined(torch.stack(torch._foreach_norm(gradients)))
         steps = torch.stack([entry["step"] for entry in entries])
         usual = (sums / (1 - self._params.betas[1] ** steps)).sqrt()
         factors = torch.where(usual > 0, (ratio * usual / norms).clamp(max=1), 1.0)
-        torch._foreach_mul_([local_part(weight.grad) for weight in weights], list(factors.unbind()))
+        for gradient, factor in zip(gradients, factors.unbind(), strict=True):
+            local_part(gradient).mul_(factor)
 
     def step(self) -> None:
         """Change the weights; fp16 leaves out steps whose gradients overflowed."""
