@@ -28,7 +28,7 @@ IMPORTANCE = {
     "loss": {**TRAIN["loss"], "timesteps": "loss_second_moment", "high_noise": 0.0, "kind": "kl"},
     "learning_rate": {**TRAIN["learning_rate"], "peak": 1e-4},
 }
-TWO_PARTS = {"two_parts": True, "batch": 4, "micro_batches": 2, "clip_ratio": 1.0}
+TWO_PARTS = {"two_parts": True, "batch": 4, "micro_batches": 2}
 BAD = {**ONE_PASS, "bad_loss": {"action": "skip", "limit": 1, "factor": None}}
 SPOIL = """
 from superres.training.data import Batches

@@ -100,7 +100,6 @@ def training_params(params: DistillParams, model_folder: str | Path) -> TrainPar
             "betas": [0.9, 0.99],
             "weight_decay": 0.0,
             "clip_norm": 1.0,
-            "clip_ratio": None,
             "averaging": {"ema": params.ema, "power": []},
             "loss": {
                 "kind": "mse",  # not asked: the objective is a distillation's

@@ -130,9 +130,6 @@ class TrainParams(Section):
     weight_decay: Annotated[float, Field(ge=0, le=10)]
     clip_norm: Annotated[float, Field(gt=0)] | None
     """Gradients are scaled down to this norm; null leaves them alone."""
-    clip_ratio: Annotated[float, Field(ge=1)] | None
-    """Then each weight's to this many times its usual norm, by Adam's average of squares; null
-    leaves them alone."""
     averaging: AveragingParams
     loss: LossParams
     drop: DropParams

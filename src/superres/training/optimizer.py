@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import AdamW
 
-from superres.core.distributed import joined, local_part
+from superres.core.distributed import local_part
 from superres.training.config import LearningRateParams, TrainParams
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -58,32 +58,7 @@ class Optimizer:
         """Scale the gradients down to `clip_norm` and return the norm that they had."""
         self.scaler.unscale_(self.adam)
         limit = math.inf if self._params.clip_norm is None else self._params.clip_norm
-        norm = torch.nn.utils.clip_grad_norm_(list(self._weights.values()), limit)
-        if self._params.clip_ratio is not None and self.adam.state:
-            self._clip_to_usual(self._params.clip_ratio)
-        return norm
-
-    @torch.no_grad()
-    def _clip_to_usual(self, ratio: float) -> None:
-        """Scale each weight's gradient down to `ratio` times what its norm usually is.
-
-        A gradient far above the square root of Adam's average of squares, as a rare kind of tile
-        has it, makes Adam take some ten full steps its way, however long it is: they overshoot.
-        After the clipping of updates in Adafactor (Shazeer and Stern 2018, arXiv 1804.04235) and
-        StableAdamW (Wortsman et al. 2023, arXiv 2304.13013), by norms instead of elements.
-        """
-        state, known = self.adam.state, self._weights.values()
-        pairs = [(state[one], one.grad) for one in known if one.grad is not None and one in state]
-        entries, gradients = [entry for entry, _ in pairs], [gradient for _, gradient in pairs]
-        squares = [entry["exp_avg_sq"] for entry in entries]
-        # Squares are not negative, so that their 1-norm is their sum.
-        sums = joined(torch.stack(torch._foreach_norm(squares, 1)))
-        norms = joined(torch.stack(torch._foreach_norm(gradients)))
-        steps = torch.stack([entry["step"] for entry in entries])
-        usual = (sums / (1 - self._params.betas[1] ** steps)).sqrt()
-        factors = torch.where(usual > 0, (ratio * usual / norms).clamp(max=1), 1.0)
-        for gradient, factor in zip(gradients, factors.unbind(), strict=True):
-            local_part(gradient).mul_(factor)
+        return torch.nn.utils.clip_grad_norm_(list(self._weights.values()), limit)
 
     def step(self) -> None:
         """Change the weights; fp16 leaves out steps whose gradients overflowed."""
