@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
 from superres.core.errors import SuperresError
-from superres.core.seeding import rng
-from superres.degradation.chain import Degradation
-from superres.degradation.corruptions import CORRUPTIONS, quantise
+from superres.core.seeding import rng, rngs
+from superres.degradation.chain import Degradation, Step
+from superres.degradation.corruptions import CORRUPTIONS, TOGETHER, quantise
 from superres.degradation.downsampling import DOWNSAMPLINGS
 
 DISTRIBUTIONS: dict[str, Callable[[float], float]] = {
@@ -31,27 +31,32 @@ def draw_entropy(rng: np.random.Generator, distribution: str, low: float, high: 
     It has six decimals at most: the manifest holds it as text, and reading it back must give the
     very entropy that was applied.
     """
-    unit = DISTRIBUTIONS[distribution](rng.random())
-    return min(max(round(low + (high - low) * unit, 6), low), high)
+    return _entropy(rng.random(), distribution, low, high)
 
 
 def draw_entropies(degradation: Degradation, rng: np.random.Generator) -> dict[str, float]:
     """Return an entropy for each corruption, by name; 0 for those that the draw passes over."""
+    steps = degradation.corruptions
     entropies = {
-        step.name: draw_entropy(rng, step.distribution, step.low, step.high)
-        for step in degradation.corruptions
+        step.name: _entropy(drawn, step.distribution, step.low, step.high)
+        for step, drawn in zip(steps, rng.random(len(steps)).tolist(), strict=True)
     }
-    chosen = [step.name for step in degradation.corruptions if not step.always]
+    chosen = [step.name for step in steps if not step.always]
     if chosen:
         taken = set(rng.choice(chosen, min(degradation.random, len(chosen)), replace=False))
         entropies |= {
             name: max(entropies[name], SMALLEST) if name in taken else 0.0 for name in chosen
         }
-    for step in degradation.corruptions:
-        if step.probability < 1:
-            gets = rng.random() < step.probability and (step.always or entropies[step.name] > 0)
-            entropies[step.name] = max(entropies[step.name], SMALLEST) if gets else 0.0
+    rare = [step for step in steps if step.probability < 1]
+    for step, drawn in zip(rare, rng.random(len(rare)).tolist(), strict=True):
+        gets = drawn < step.probability and (step.always or entropies[step.name] > 0)
+        entropies[step.name] = max(entropies[step.name], SMALLEST) if gets else 0.0
     return entropies
+
+
+def _entropy(drawn: float, distribution: str, low: float, high: float) -> float:
+    unit = DISTRIBUTIONS[distribution](drawn)
+    return min(max(round(low + (high - low) * unit, 6), low), high)
 
 
 def degrade(
@@ -77,7 +82,9 @@ def degrade(
     Raises:
         SuperresError: a downsampling or a kind of corruption that this version does not know.
     """
-    return corrupt(degradation, downsample(degradation, tile), entropies, item)
+    image = downsample(degradation, tile)
+    lows, applied = corrupt(degradation, image[np.newaxis], [entropies], [item])
+    return lows[0], dict(zip(degradation.names, applied[0].tolist(), strict=True))
 
 
 def downsample(degradation: Degradation, tiles: np.ndarray) -> np.ndarray:
@@ -102,31 +109,83 @@ def downsample(degradation: Degradation, tiles: np.ndarray) -> np.ndarray:
 
 
 def corrupt(
-    degradation: Degradation, image: np.ndarray, entropies: Mapping[str, float], item: str
-) -> tuple[np.ndarray, dict[str, float]]:
-    """Return what `degrade` does of a tile that is downsampled already.
+    degradation: Degradation,
+    images: np.ndarray,
+    entropies: Sequence[Mapping[str, float]],
+    items: Sequence[str],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `degrade` does of tiles that are downsampled already: each as if it were alone.
 
     Args:
         degradation: its corruptions are applied, its scale is not.
-        image: float32, h x w x 3, in [0, 1]; not changed.
-        entropies: as for `degrade`.
-        item: as for `degrade`.
+        images: float32, N x h x w x 3, in [0, 1]; not changed.
+        entropies: of each image, as for `degrade`.
+        items: likewise.
+
+    Returns:
+        uint8, N x h x w x 3, and the entropies applied: float64, N x corruptions.
     """
-    names = degradation.names
-    if set(entropies) != set(names):
-        raise ValueError(f"entropies are for {list(entropies)}, wanted {list(names)}")
-    applied = {}
-    for step in degradation.corruptions:
-        entropy = float(entropies[step.name])
-        if not 0 <= entropy <= 1:
-            raise ValueError(f"the entropy of {step.name} must be in [0, 1], got {entropy}")
-        if step.kind not in CORRUPTIONS:
-            known = ", ".join(CORRUPTIONS)
-            raise SuperresError(f"degradation: unknown kind {step.kind!r}, known: {known}")
-        if entropy == 0 and step.optional:
-            applied[step.name] = 0.0
+    steps = degradation.corruptions
+    asked = _in_columns(degradation, entropies)
+    applied = np.zeros((len(images), len(steps)))
+    for column, step in enumerate(steps):
+        places = [
+            place for place, entropy in enumerate(asked[column]) if entropy or not step.optional
+        ]
+        if not places:
             continue
-        stream = partial(rng, degradation.seed, "corrupt", item, step.name)
-        image, exactly = CORRUPTIONS[step.kind](image, entropy, stream, degradation.blur_scale)
-        applied[step.name] = entropy if exactly == entropy else round(exactly, 6)
-    return quantise(image), applied
+        wanted = [asked[column][place] for place in places]
+        of_these = [(items[place], step.name) for place in places]
+        all_of_them = len(places) == len(images)
+        some = images if all_of_them else images[places]
+        changed, exactly = _apply(degradation, step, some, wanted, of_these)
+        if all_of_them:
+            images = changed
+        else:
+            images = images.copy()
+            images[places] = changed
+        applied[places, column] = [
+            entropy if exact == entropy else round(exact, 6)
+            for entropy, exact in zip(wanted, exactly, strict=True)
+        ]
+    return quantise(images), applied
+
+
+def _in_columns(
+    degradation: Degradation, entropies: Sequence[Mapping[str, float]]
+) -> list[list[float]]:
+    """Return the entropies of all images for each corruption."""
+    names = degradation.names
+    for each in entropies:
+        if set(each) != set(names):
+            raise ValueError(f"entropies are for {list(each)}, wanted {list(names)}")
+    columns = [[float(each[name]) for each in entropies] for name in names]
+    for name, column in zip(names, columns, strict=True):
+        for entropy in column:
+            if not 0 <= entropy <= 1:
+                raise ValueError(f"the entropy of {name} must be in [0, 1], got {entropy}")
+    return columns
+
+
+def _apply(
+    degradation: Degradation,
+    step: Step,
+    images: np.ndarray,
+    entropies: list[float],
+    items: list[tuple[str, str]],
+) -> tuple[np.ndarray, list[float]]:
+    """Return what one corruption makes of images, and the entropies actually applied."""
+    seed, blur_scale = degradation.seed, degradation.blur_scale
+    if step.kind in TOGETHER:
+        streams = partial(rngs, seed, "corrupt", items)
+        return TOGETHER[step.kind](images, entropies, streams, blur_scale)
+    if step.kind not in CORRUPTIONS:
+        known = ", ".join(CORRUPTIONS)
+        raise SuperresError(f"degradation: unknown kind {step.kind!r}, known: {known}")
+    corruption = CORRUPTIONS[step.kind]
+    changed, applied = np.empty_like(images), []
+    for place, (image, entropy, item) in enumerate(zip(images, entropies, items, strict=True)):
+        stream = partial(rng, seed, "corrupt", *item)
+        changed[place], exactly = corruption(image, entropy, stream, blur_scale)
+        applied.append(exactly)
+    return changed, applied

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, starmap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from superres.core.errors import SuperresError
 from superres.core.manifests import DEGRADATION, PAIR_COLUMNS, TILE_COLUMNS, entropy_columns
 from superres.core.parallel import in_order
 from superres.core.progress import progress_bar
-from superres.core.seeding import rng
+from superres.core.seeding import rng, rngs
 from superres.core.storage import (
     MANIFEST,
     Shards,
@@ -118,16 +118,15 @@ def _degrade_batch(tiles: _Tiles, degradation: Degradation, tiles_folder: Path) 
     shards = Shards(tiles_folder)
     places = zip(tiles.shards, tiles.positions, strict=True)
     smaller = downsample(degradation, np.stack([shards[place] for place in places]))
-    lows = np.empty((sum(tiles.variants), *smaller.shape[1:]), np.uint8)
-    applied = np.empty((len(lows), len(degradation.corruptions)))
-    place = 0
-    for name, image, variants in zip(tiles.ids, smaller, tiles.variants, strict=True):
-        for variant in range(variants):
-            entropies = entropies_of(degradation, name, variant)
-            low, exactly = corrupt(degradation, image, entropies, pair_id(name, variant))
-            lows[place], applied[place] = low, list(exactly.values())
-            place += 1
-    return _Inputs(lows, applied)
+    inputs = [
+        (name, variant)
+        for name, variants in zip(tiles.ids, tiles.variants, strict=True)
+        for variant in range(variants)
+    ]
+    streams = rngs(degradation.seed, "degrade", inputs)
+    entropies = [draw_entropies(degradation, stream) for stream in streams]
+    images = smaller if len(inputs) == len(smaller) else smaller.repeat(tiles.variants, axis=0)
+    return _Inputs(*corrupt(degradation, images, entropies, list(starmap(pair_id, inputs))))
 
 
 def _write_inputs(splits: np.ndarray, batches: Iterator[_Inputs], folder: Path) -> pd.DataFrame:
