@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from itertools import cycle, islice
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from joblib import Parallel, delayed, effective_n_jobs
 
@@ -87,7 +87,7 @@ def _on_cluster(
         except TimeoutError as error:
             raise SuperresError(f"{DASK_VARIABLE}: {address}: it has no worker") from error
         window = 2 * WINDOW_PER_WORKER * sum(client.nthreads().values())
-        begun = deque()
+        begun: deque[Any] = deque()
         for item in items:
             begun.append(client.submit(function, item, pure=False))
             if len(begun) >= window:

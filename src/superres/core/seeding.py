@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def rngs(
     is done for all items at once.
     """
     words = _spread([derive_seed(seed, purpose, *item) for item in items])
-    return [np.random.Generator(np.random.PCG64(_Words(state))) for state in words]
+    return [np.random.Generator(np.random.PCG64(_Words(state))) for state in words]  # type: ignore[arg-type]
 
 
 class _Words(ISeedSequence):
@@ -59,20 +60,21 @@ def _spread(seeds: list[int]) -> np.ndarray:
     ("Developing a seed_seq alternative", 2015): a pool of four 32-bit words, each hashed into every
     other one.
     """
-    whole = np.array(seeds, np.uint64)
     pool = np.zeros((4, len(seeds)), np.uint32)
-    pool[0], pool[1] = whole & np.uint64(0xFFFFFFFF), whole >> np.uint64(32)
+    pool[:2] = np.array(seeds, "<u8").view("<u4").reshape(-1, 2).T
     hashes = _hash_constants(0x43B0D7E5, 0x931E8875, 16)
     pool = _hashed(pool, hashes[:4])
     for word in range(4):
         others = [other for other in range(4) if other != word]
-        mixed = _hashed(pool[word], hashes[4 + 3 * word : 7 + 3 * word])
-        mixed = np.uint32(0xCA01F9DD) * pool[others] - np.uint32(0x4973F715) * mixed
-        pool[others] = mixed ^ mixed >> np.uint32(16)
+        mixed = pool[others] * np.uint32(0xCA01F9DD)
+        mixed -= _hashed(pool[word], hashes[4 + 3 * word : 7 + 3 * word]) * np.uint32(0x4973F715)
+        mixed ^= mixed >> np.uint32(16)
+        pool[others] = mixed
     state = _hashed(np.concatenate([pool, pool]), _hash_constants(0x8B51F9DD, 0x58F38DED, 8))
-    return np.ascontiguousarray(state.T, "<u4").view("<u8").astype(np.uint64)
+    return np.ascontiguousarray(state.T, "<u4").view("<u8").astype(np.uint64, copy=False)
 
 
+@lru_cache(maxsize=4)
 def _hash_constants(first: int, factor: int, count: int) -> np.ndarray:
     """Return for each step what is xored with and what is multiplied by: uint32, count x 2 x 1."""
     powers = [first * pow(factor, step, 2**32) % 2**32 for step in range(count + 1)]
@@ -80,5 +82,7 @@ def _hash_constants(first: int, factor: int, count: int) -> np.ndarray:
 
 
 def _hashed(words: np.ndarray, constants: np.ndarray) -> np.ndarray:
-    words = (words ^ constants[:, 0]) * constants[:, 1]
-    return words ^ words >> np.uint32(16)
+    words = words ^ constants[:, 0]
+    words *= constants[:, 1]
+    words ^= words >> np.uint32(16)
+    return words

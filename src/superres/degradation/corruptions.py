@@ -84,18 +84,19 @@ def _jpegs(
     """Encode and decode with a quality between `low + span` (entropy 0) and `low`.
 
     That gives what saving and opening does, from the codecs themselves: recognising the format and
-    parsing its header take longer than decoding a small tile, and so does making Pillow's pictures:
-    one serves for all. How well the entropy coding does (`optimize`) shows in no pixel.
+    parsing its header take longer than decoding a small tile, and so do Pillow's ways to and from
+    arrays: one long picture holds all images, one short one is coded. How well the entropy coding
+    does (`optimize`) shows in no pixel.
     """
-    levels = quantise(images)
-    height, width = levels.shape[1:3]
+    count, height, width, _ = images.shape
+    column = Image.fromarray(quantise(images).reshape(count * height, width, 3))
     picture = Image.new("RGB", (width, height), None)
     for place, entropy in enumerate(entropies):
-        quality = jpeg_quality(entropy, low, span)
-        picture.frombytes(levels[place].tobytes(), "raw", "RGB")
-        picture.frombytes(picture.tobytes("jpeg", "RGB", quality), "jpeg", "RGB", "")
-        levels[place] = np.frombuffer(picture.tobytes(), np.uint8).reshape(levels[place].shape)
-    decoded = levels.astype(np.float32)
+        picture.paste(column, (0, -place * height))  # what lies outside is cut off
+        content = picture.tobytes("jpeg", "RGB", jpeg_quality(entropy, low, span))
+        picture.frombytes(content, "jpeg", "RGB", "")
+        column.paste(picture, (0, place * height))
+    decoded = np.asarray(column, np.float32).reshape(images.shape)
     decoded /= 255
     return decoded, entropies
 

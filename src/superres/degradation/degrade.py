@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 
 import numpy as np
 
 from superres.core.errors import SuperresError
 from superres.core.seeding import rng, rngs
 from superres.degradation.chain import Degradation, Step
-from superres.degradation.corruptions import CORRUPTIONS, TOGETHER, quantise
+from superres.degradation.corruptions import CORRUPTIONS, TOGETHER, AllCorrupted, quantise
 from superres.degradation.downsampling import DOWNSAMPLINGS
 
 DISTRIBUTIONS: dict[str, Callable[[float], float]] = {
@@ -83,7 +84,7 @@ def degrade(
         SuperresError: a downsampling or a kind of corruption that this version does not know.
     """
     image = downsample(degradation, tile)
-    lows, applied = corrupt(degradation, image[np.newaxis], [entropies], [item])
+    lows, applied = corrupt(degradation, [image[np.newaxis]], [entropies], [item])
     return lows[0], dict(zip(degradation.names, applied[0].tolist(), strict=True))
 
 
@@ -110,7 +111,7 @@ def downsample(degradation: Degradation, tiles: np.ndarray) -> np.ndarray:
 
 def corrupt(
     degradation: Degradation,
-    images: np.ndarray,
+    blocks: Iterable[np.ndarray],
     entropies: Sequence[Mapping[str, float]],
     items: Sequence[str],
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -118,37 +119,29 @@ def corrupt(
 
     Args:
         degradation: its corruptions are applied, its scale is not.
-        images: float32, N x h x w x 3, in [0, 1]; not changed.
+        blocks: float32, n x h x w x 3, in [0, 1], not changed; N images together. A block is worked
+            on as a whole: it and what is made of it on the way should fit in a core's own cache.
         entropies: of each image, as for `degrade`.
         items: likewise.
 
     Returns:
         uint8, N x h x w x 3, and the entropies applied: float64, N x corruptions.
     """
-    steps = degradation.corruptions
     asked = _in_columns(degradation, entropies)
-    applied = np.zeros((len(images), len(steps)))
-    for column, step in enumerate(steps):
-        places = [
-            place for place, entropy in enumerate(asked[column]) if entropy or not step.optional
-        ]
-        if not places:
-            continue
-        wanted = [asked[column][place] for place in places]
-        of_these = [(items[place], step.name) for place in places]
-        all_of_them = len(places) == len(images)
-        some = images if all_of_them else images[places]
-        changed, exactly = _apply(degradation, step, some, wanted, of_these)
-        if all_of_them:
-            images = changed
-        else:
-            images = images.copy()
-            images[places] = changed
-        applied[places, column] = [
-            entropy if exact == entropy else round(exact, 6)
-            for entropy, exact in zip(wanted, exactly, strict=True)
-        ]
-    return quantise(images), applied
+    applied = np.zeros((len(items), len(asked)))
+    rows = [
+        _Row(step, strengths, items, degradation, applied[:, number])
+        for number, (step, strengths) in enumerate(zip(degradation.corruptions, asked, strict=True))
+    ]
+    lows = []
+    begin = 0
+    for block in blocks:
+        images, here = block, range(begin, begin + len(block))
+        for row in rows:
+            images = row.corrupt(images, here)
+        lows.append(quantise(images))
+        begin = here.stop
+    return np.concatenate(lows), applied
 
 
 def _in_columns(
@@ -167,25 +160,87 @@ def _in_columns(
     return columns
 
 
-def _apply(
-    degradation: Degradation,
-    step: Step,
-    images: np.ndarray,
-    entropies: list[float],
-    items: list[tuple[str, str]],
-) -> tuple[np.ndarray, list[float]]:
-    """Return what one corruption makes of images, and the entropies actually applied."""
-    seed, blur_scale = degradation.seed, degradation.blur_scale
-    if step.kind in TOGETHER:
-        streams = partial(rngs, seed, "corrupt", items)
-        return TOGETHER[step.kind](images, entropies, streams, blur_scale)
-    if step.kind not in CORRUPTIONS:
-        known = ", ".join(CORRUPTIONS)
-        raise SuperresError(f"degradation: unknown kind {step.kind!r}, known: {known}")
-    corruption = CORRUPTIONS[step.kind]
-    changed, applied = np.empty_like(images), []
-    for place, (image, entropy, item) in enumerate(zip(images, entropies, items, strict=True)):
-        stream = partial(rng, seed, "corrupt", *item)
-        changed[place], exactly = corruption(image, entropy, stream, blur_scale)
-        applied.append(exactly)
-    return changed, applied
+class _Row:
+    """One corruption of all images, which come in blocks."""
+
+    def __init__(
+        self,
+        step: Step,
+        entropies: list[float],
+        items: Sequence[str],
+        degradation: Degradation,
+        applied: np.ndarray,
+    ) -> None:
+        """Take what is known of all images.
+
+        Args:
+            step: the corruption.
+            entropies: of each image.
+            items: likewise.
+            degradation: its seed and its scale of blurs are used.
+            applied: where the entropies actually applied go, of each image.
+        """
+        if step.kind not in CORRUPTIONS:
+            known = ", ".join(CORRUPTIONS)
+            raise SuperresError(f"degradation: unknown kind {step.kind!r}, known: {known}")
+        self._step = step
+        self._entropies = entropies
+        self._items = items
+        self._seed, self._blur_scale = degradation.seed, degradation.blur_scale
+        self._applied = applied
+        self._streams = self._all_streams()
+
+    def corrupt(self, images: np.ndarray, here: range) -> np.ndarray:
+        """Return a block in which those that get the corruption are replaced; the next in turn.
+
+        Args:
+            images: float32, n x h x w x 3, not changed.
+            here: their places among all.
+        """
+        places = [place for place in here if self._gets_it(place)]
+        if not places:
+            return images
+        within = np.array(places) - here.start
+        some = images if len(places) == len(images) else images[within]
+        entropies = [self._entropies[place] for place in places]
+        if self._step.kind in TOGETHER:
+            together = TOGETHER[self._step.kind]
+            streams = partial(_take, self._streams, len(places))
+            changed, exactly = together(some, entropies, streams, self._blur_scale)
+        else:
+            changed, exactly = self._one_by_one(some, places)
+        self._applied[places] = [
+            entropy if exact == entropy else round(exact, 6)
+            for entropy, exact in zip(entropies, exactly, strict=True)
+        ]
+        if len(places) == len(images):
+            return changed
+        images = images.copy()
+        images[within] = changed
+        return images
+
+    def _gets_it(self, place: int) -> bool:
+        return self._entropies[place] > 0 or not self._step.optional
+
+    def _one_by_one(self, images: np.ndarray, places: list[int]) -> AllCorrupted:
+        corruption = CORRUPTIONS[self._step.kind]
+        changed, applied = np.empty_like(images), []
+        for number, place in enumerate(places):
+            stream = partial(rng, self._seed, "corrupt", self._items[place], self._step.name)
+            entropy = self._entropies[place]
+            changed[number], exactly = corruption(images[number], entropy, stream, self._blur_scale)
+            applied.append(exactly)
+        return changed, applied
+
+    def _all_streams(self) -> Iterator[np.random.Generator]:
+        """Yield the generator of each image that gets it.
+
+        All are made when the first is asked for: a corruption that draws nothing costs nothing.
+        """
+        places = filter(self._gets_it, range(len(self._items)))
+        items = [(self._items[place], self._step.name) for place in places]
+        yield from rngs(self._seed, "corrupt", items)
+
+
+def _take(streams: Iterator[np.random.Generator], count: int) -> list[np.random.Generator]:
+    return list(islice(streams, count))

@@ -31,7 +31,10 @@ from superres.degradation.config import DegradeParams
 from superres.degradation.degrade import corrupt, downsample, draw_entropies
 
 MAX_BATCH_BYTES = 2**24
-MAX_BATCH_TILES = 64
+MAX_BATCH_TILES = 256
+MAX_BLOCK_BYTES = 2**18
+"""Of the tiles that are worked on together: what is made of them on the way stays in a core's own
+cache, and in memory that the process has already."""
 
 
 class _Tiles(NamedTuple):
@@ -116,8 +119,8 @@ def _batches(tiles: pd.DataFrame, variants: np.ndarray, size: int) -> Iterator[_
 def _degrade_batch(tiles: _Tiles, degradation: Degradation, tiles_folder: Path) -> _Inputs:
     """Return the inputs of some tiles; a worker reads the tiles itself."""
     shards = Shards(tiles_folder)
-    places = zip(tiles.shards, tiles.positions, strict=True)
-    smaller = downsample(degradation, np.stack([shards[place] for place in places]))
+    bytes_per_tile = shards[tiles.shards[0], tiles.positions[0]].nbytes * max(tiles.variants)
+    size = max(1, MAX_BLOCK_BYTES // bytes_per_tile)
     inputs = [
         (name, variant)
         for name, variants in zip(tiles.ids, tiles.variants, strict=True)
@@ -125,8 +128,15 @@ def _degrade_batch(tiles: _Tiles, degradation: Degradation, tiles_folder: Path) 
     ]
     streams = rngs(degradation.seed, "degrade", inputs)
     entropies = [draw_entropies(degradation, stream) for stream in streams]
-    images = smaller if len(inputs) == len(smaller) else smaller.repeat(tiles.variants, axis=0)
-    return _Inputs(*corrupt(degradation, images, entropies, list(starmap(pair_id, inputs))))
+    names = list(starmap(pair_id, inputs))
+
+    def blocks() -> Iterator[np.ndarray]:
+        for begin in range(0, len(tiles.ids), size):
+            these = slice(begin, begin + size)
+            highs = shards.together(tiles.shards[these], tiles.positions[these])
+            yield downsample(degradation, highs).repeat(tiles.variants[these], axis=0)
+
+    return _Inputs(*corrupt(degradation, blocks(), entropies, names))
 
 
 def _write_inputs(splits: np.ndarray, batches: Iterator[_Inputs], folder: Path) -> pd.DataFrame:
