@@ -20,7 +20,6 @@ import numpy as np
 from PIL import Image
 
 from superres.core.errors import SuperresError
-from superres.core.hashing import pixels_digest
 from superres.core.parallel import in_order
 from superres.core.progress import progress_bar
 from superres.core.storage import Shards, ShardWriter

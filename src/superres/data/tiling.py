@@ -41,8 +41,8 @@ def tile_photographs(
         `photographs`, `megapixels` and `tiles` done, for the notes on timing.
 
     Raises:
-        SuperresError: no source; see `superres.data.survey.settle`; no sharp training tile, fewer than two
-            val tiles.
+        SuperresError: no source; see `superres.data.survey.settle`; no sharp training tile, fewer
+            than two val tiles.
     """
     sources = find_sources(params.source, params.pattern)
     with replacing_folder(tiles_folder) as new:
