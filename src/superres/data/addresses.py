@@ -118,9 +118,10 @@ def _answer(address: str, ask: Callable[[Any, str], Result], limited: bool = Tru
     except SuperresError:
         raise
     except Exception as error:  # each protocol's library has its own
-        if reason := _refusal(_first(error)):
+        first = _first(error) if urlsplit(address).scheme in WEB else error
+        if reason := _refusal(first):
             raise Lacking(reason) from error
-        reason = f"no answer: {_words(_first(error))}"
+        reason = f"no answer: {_words(first)}"
         if isinstance(error, ImportError):
             reason = _advice(address, error)
         raise SuperresError(f"data.source: {address}: {reason}") from error
@@ -139,6 +140,8 @@ def _first(error: BaseException) -> BaseException:
 def _refusal(error: BaseException) -> str:
     """Return why a server does not hand out a file; empty where it did not say so."""
     status = getattr(error, "status", None)
+    if isinstance(response := getattr(error, "response", None), dict):  # botocore's
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     if isinstance(error, FileNotFoundError) or status == ABSENT:
         return "not there"
     if isinstance(error, PermissionError) or status in FORBIDDEN:
