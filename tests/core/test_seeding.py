@@ -38,5 +38,5 @@ def test_many_generators_at_once_are_those_made_one_by_one() -> None:
 @pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, 2**32, 2**63 - 1])
 def test_a_seed_is_spread_as_numpy_spreads_it(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seeding, "derive_seed", lambda *_: seed)
-    (made,) = rngs(0, "any", [("item",)])
-    assert made.bit_generator.state == np.random.PCG64(seed).state
+    for made in rngs(0, "any", [("item", number) for number in range(seeding.FEWEST)]):
+        assert made.bit_generator.state == np.random.PCG64(seed).state

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.random.bit_generator import ISeedSequence
 
+FEWEST = 8
+"""Generators that are made together; fewer are made sooner one by one."""
+
 
 def derive_seed(seed: int, purpose: str, *items: int | str) -> int:
     """Return a seed in [0, 2**63) that depends on nothing but the arguments.
@@ -35,8 +38,10 @@ def rngs(
     """Return what `rng(seed, purpose, *item)` gives for each item, at a quarter of the cost.
 
     What NumPy does to spread a seed over a generator's state takes longer than a few draws; here it
-    is done for all items at once.
+    is done for all items at once, which pays from some of them on.
     """
+    if len(items) < FEWEST:
+        return [rng(seed, purpose, *item) for item in items]
     words = _spread([derive_seed(seed, purpose, *item) for item in items])
     return [np.random.Generator(np.random.PCG64(_Words(state))) for state in words]  # type: ignore[arg-type]
 
