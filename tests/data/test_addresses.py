@@ -176,7 +176,7 @@ def test_names_of_images_end_before_the_query(tmp_path, photos, web):
 @pytest.fixture
 def bucket(photos, monkeypatch):
     """`s3://photos` on this machine, and its client."""
-    server = pytest.importorskip("moto.server", reason="moto is not installed")
+    server = pytest.importorskip("moto.server", reason="needs `pip install moto[server] dvc-s3`")
     pytest.importorskip("s3fs", reason="needs `pip install superres[s3]`")
     running = server.ThreadedMotoServer("127.0.0.1", 0)
     running.start()
