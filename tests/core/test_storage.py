@@ -164,3 +164,18 @@ def test_a_column_that_was_added_later_is_filled_in(
     assert frame["weight"].tolist() == [0.5, 0.5]
     assert frame["kept"].tolist() == [1, 2]
     assert "weight" not in read_manifest(tmp_path, ("id",)).columns
+
+
+def test_tiles_that_lie_together_are_not_copied_and_the_others_are_stacked(tmp_path: Path) -> None:
+    tiles = np.arange(5 * 4 * 4 * 3, dtype=np.uint8).reshape(5, 4, 4, 3)
+    with ShardWriter(tmp_path, "train", max_bytes=3 * 48) as writer:
+        names, indices = writer.extend(tiles)
+    shards = Shards(tmp_path)
+    whole = shards.together(names[:3], indices[:3])
+    np.testing.assert_array_equal(whole, tiles[:3])
+    assert np.shares_memory(whole, shards[names[0], 0])
+    for places in ([2, 3], [1, 0], [0, 2], [4]):
+        some = shards.together([names[p] for p in places], [indices[p] for p in places])
+        np.testing.assert_array_equal(some, tiles[places])
+    with pytest.raises(IndexError):
+        shards.together([names[4]] * 3, [0, 1, 2])

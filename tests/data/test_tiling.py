@@ -11,6 +11,9 @@ from superres.core.images import read_image
 from superres.core.manifests import TILE_COLUMNS
 from superres.core.parallel import WORKERS_VARIABLE
 from superres.core.storage import Shards, read_manifest
+from superres.data import survey, tiling
+from superres.data.config import SplitLists, SplitParams
+from superres.data.splitting import likely_split
 from superres.data.survey import PHOTOGRAPH_COLUMNS
 from superres.data.tiling import short_ids, tile_photographs
 
@@ -226,4 +229,72 @@ def test_too_few_val_tiles_to_choose_a_checkpoint_by(tmp_path, photos, data_para
     params = data_params(tile_size=80, stride=80)  # one tile each
     with pytest.raises(SuperresError, match=r"data\.split\.val: .* give 1 val tiles"):
         tile_photographs(params, tmp_path / "tiles", tmp_path / "reports" / "p.csv")
+    _nothing_is_left(tmp_path)
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Count how often each file is decoded."""
+    names = []
+    read = survey.read_picture
+
+    def counted(path, *rest):
+        names.append(path.name)
+        return read(path, *rest)
+
+    monkeypatch.setattr(survey, "read_picture", counted)
+    return names
+
+
+def test_each_photograph_is_decoded_once(photos, data_params, tile, decoded):
+    splits = SplitLists(train=["p[0-3].png"], val=["p4.png"], test=["p5.png"])
+    tile(data_params(split=SplitParams(val=0.2, test=0.3, salt="0", lists=splits)))
+    assert sorted(decoded) == [f"p{number}.png" for number in range(6)]
+
+
+def test_a_photograph_that_follows_another_is_cut_for_the_split_it_comes_to(
+    tmp_path, photos, data_params, tile, decoded
+):
+    """Brighter copies of all: their contents say other splits than those that they look like."""
+    for path in sorted(photos.iterdir()):
+        brighter = read_image(path) // 2 + 100
+        Image.fromarray(brighter[:-1]).save(photos / f"{path.stem}-a.png")
+    params = data_params()
+    manifest, photographs = tile(params)
+    contents = {path.name: pixels_digest(read_image(path)) for path in photos.iterdir()}
+    moved = [
+        name
+        for name, split in photographs["split"].items()
+        if split != likely_split(name, contents[name], params.split)
+    ]
+    assert moved and len(moved) < 12
+    assert sorted(decoded) == sorted([*photographs.index, *moved])
+    shards = Shards(tmp_path / "tiles")
+    for row in manifest.to_dict("records"):
+        expected = read_image(photos / row["source"])[row["y"] :, row["x"] :][:32, :32]
+        np.testing.assert_array_equal(shards[row["shard"], row["index"]], expected)
+    for split, rows in manifest.groupby("split"):
+        assert rows["index"].tolist() == list(range(len(rows)))
+        assert len(np.load(tmp_path / "tiles" / f"{split}-00000.npy")) == len(rows)
+        assert rows["source"].tolist() == sorted(rows["source"])
+    for name, rows in manifest[manifest["split"] == "train"].groupby("source"):
+        assert {16, 48} <= set(rows["x"]), name
+    assert not (tmp_path / "tiles" / "ahead").exists()
+
+
+def test_a_photograph_that_changes_meanwhile_is_an_error(
+    tmp_path, photos, data_params, monkeypatch, textured
+):
+    for path in sorted(photos.iterdir()):
+        Image.fromarray(read_image(path)[:-1] // 2 + 100).save(photos / f"{path.stem}-a.png")
+    settle = tiling.settle
+
+    def settle_and_change(photographs, params):
+        settle(photographs, params)
+        for path in photos.iterdir():
+            Image.fromarray(textured(99)).save(path)
+
+    monkeypatch.setattr(tiling, "settle", settle_and_change)
+    with pytest.raises(SuperresError, match=r"p\d.*\.png: has changed while photographs were"):
+        tile_photographs(data_params(), tmp_path / "tiles", tmp_path / "reports" / "p.csv")
     _nothing_is_left(tmp_path)

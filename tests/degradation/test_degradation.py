@@ -21,10 +21,11 @@ from superres.degradation.blur_kernels import (
 )
 from superres.degradation.chain import Degradation, Step
 from superres.degradation.config import CorruptionKind
-from superres.degradation.corruptions import CORRUPTIONS, LUMA, jpeg_quality, quantise
+from superres.degradation.corruptions import CORRUPTIONS, LUMA, TOGETHER, jpeg_quality, quantise
 from superres.degradation.degrade import (
     DISTRIBUTIONS,
     SMALLEST,
+    corrupt,
     degrade,
     draw_entropies,
     draw_entropy,
@@ -438,3 +439,24 @@ def test_one_kind_may_be_applied_twice_with_draws_of_its_own():
     tile = np.full((64, 64, 3), 128, np.uint8)
     low, _ = degrade(twice, tile, {"one": 0.5, "two": 0.5}, "x")
     assert low.std() == pytest.approx(0.5 * 25 * np.sqrt(2), rel=0.05)
+
+
+@pytest.mark.parametrize("kind", [*TOGETHER, "motion_blur", "webp"])
+@pytest.mark.parametrize("probability", [1.0, 0.5])
+def test_images_are_corrupted_together_as_each_alone(kind, probability):
+    degradation = Degradation(
+        1, 1.0, (Step("one", kind, probability=probability), Step("two", "gaussian_blur")), seed=3
+    )
+    tiles = np.random.default_rng(1).integers(0, 256, (7, 12, 9, 3), dtype=np.uint8)
+    drawn = [draw_entropies(degradation, np.random.default_rng(number)) for number in range(7)]
+    assert {each["one"] > 0 for each in drawn} == ({True} if probability == 1 else {True, False})
+    items = [f"item-{number}" for number in range(7)]
+    images = area_downsample(tiles, 1)
+    before = images.copy()
+    blocks = [images[:3], images[3:4], images[4:]]
+    lows, applied = corrupt(degradation, blocks, drawn, items)
+    np.testing.assert_array_equal(images, before)
+    for tile, low, row, entropies, item in zip(tiles, lows, applied, drawn, items, strict=True):
+        alone, exactly = degrade(degradation, tile, entropies, item)
+        np.testing.assert_array_equal(low, alone)
+        assert row.tolist() == list(exactly.values())

@@ -225,6 +225,14 @@ class Shards:
             self._maps[name] = mapped.view(np.ndarray)  # NumPy's memmap takes longer to index
         return self._maps[name][index]
 
+    def together(self, names: list[str], indices: list[int]) -> np.ndarray:
+        """Return tiles, uint8, N x H x W x 3; those that lie one after the other are not copied."""
+        first, last = indices[0], indices[-1]
+        if names.count(names[0]) == len(names) and indices == list(range(first, last + 1)):
+            self[names[0], last]  # an index beyond the end is an error, a slice is cut off there
+            return self._maps[names[0]][first : last + 1]
+        return np.stack([self[place] for place in zip(names, indices, strict=True)])
+
     def stack(self, rows: pd.DataFrame, shard: str = "shard", index: str = "index") -> np.ndarray:
         """Return the tiles of manifest rows as one array, uint8, N x H x W x 3."""
         places = zip(rows[shard], rows[index], strict=True)

@@ -44,7 +44,8 @@ class DataParams(Section):
 
     source: Annotated[str, Field(min_length=1)]
     """Folder of photographs, searched with its subfolders; a zip or tar archive; or a text file
-    with a path per line, relative to it."""
+    with a path or address per line, relative to it. Folder and text file may be at an address
+    (`s3://`, `gs://`, `https://`)."""
     pattern: Annotated[str, Field(min_length=1)]
     """Glob that names below `source` must match; `**` stands for any folders."""
     tile_size: Annotated[int, Field(ge=16, le=4096)]

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from superres.core.errors import SuperresError
 from superres.core.images import SUFFIXES, UnreadableImage
+from superres.data import addresses
 from superres.data.archives import Member, is_archive, members, read_member
 
 DVC_COPIES = "/.dvc/tmp/exps/"
@@ -23,22 +25,32 @@ class Source(NamedTuple):
     name: str
     """Path below `data.source` with `/` between its parts; what the manifests call it."""
     path: Path
-    """The file, or the archive that holds it."""
+    """The file, or the archive that holds it; of an address the name."""
     reason: str = ""
     """Why it is not even opened; empty for files to look into."""
     member: Member | None = None
+    address: str = ""
+    """Where it is read from, if not from the disk."""
 
     @property
     def named_as_image(self) -> bool:
         """Whether its name ends as an image's does: such a file is expected to be readable."""
-        return PurePosixPath(self.name).suffix.lower() in SUFFIXES
+        web = self.address.startswith(addresses.WEB)
+        name = urlsplit(self.address).path if web else self.name
+        return PurePosixPath(name).suffix.lower() in SUFFIXES
 
     def content(self) -> bytes | None:
-        """Return the bytes of an archive's member; None for a file of its own.
+        """Return the bytes of an archive's member or at an address; None for a file of its own.
 
         Raises:
-            UnreadableImage: the member is damaged.
+            UnreadableImage: the member is damaged, nothing is at the address or it is forbidden.
+            SuperresError: no answer from there.
         """
+        if self.address:
+            try:
+                return addresses.read(self.address)
+            except addresses.Lacking as error:
+                raise UnreadableImage(self.path, f"{self.address}: {error}") from error
         if self.member is None:
             return None
         try:
@@ -52,21 +64,20 @@ def find_sources(source: str | Path, pattern: str = "**") -> list[Source]:
 
     Args:
         source: a folder, searched with its subfolders; a zip or uncompressed tar archive; or a
-            UTF-8 text file with one path per line, relative to the file.
+            UTF-8 text file with one path or address per line, relative to the file. The folder or
+            the text file may be at an address (`s3://`, `gs://`, `https://`).
         pattern: glob that names must match, `**` standing for any folders; others are not listed.
 
     Hidden files, links to folders (which may form circles) and what is no regular file (pipes,
     sockets) are listed with that reason and never opened.
 
     Raises:
-        SuperresError: no such source, or no file in it that matches.
+        SuperresError: no such source, no answer from its address, or no file in it that matches.
     """
-    source = Path(source)
-    check_there(source)
-    if source.is_dir():
-        found = list(_in_folder(source))
+    if addresses.is_address(source):
+        found = list(_at_address(str(source)))
     else:
-        found = list(_in_archive(source) if is_archive(source) else _in_list(source))
+        found = list(_on_disk(Path(source)))
     found = [each for each in found if matches(each.name, pattern)]
     if not found:
         raise SuperresError(f"data.source: {source}: holds no file that matches {pattern!r}")
@@ -74,11 +85,13 @@ def find_sources(source: str | Path, pattern: str = "**") -> list[Source]:
 
 
 def check_there(source: str | Path) -> None:
-    """Refuse a `data.source` that is no folder and no file.
+    """Refuse a `data.source` that is no folder and no file; an address is not looked up.
 
     Raises:
         SuperresError: with what may be the reason.
     """
+    if addresses.is_address(source):
+        return
     source = Path(source)
     if source.is_dir() or source.is_file():
         return
@@ -124,6 +137,26 @@ def _parts_match(name: list[str], pattern: list[str]) -> bool:
     return bool(name) and fnmatchcase(name[0], pattern[0]) and _parts_match(name[1:], pattern[1:])
 
 
+def _on_disk(source: Path) -> Iterator[Source]:
+    check_there(source)
+    if source.is_dir():
+        return _in_folder(source)
+    return _in_archive(source) if is_archive(source) else _in_list(source)
+
+
+def _at_address(address: str) -> Iterator[Source]:
+    seen: set[str] = set()
+    for name, where in addresses.files_at(address):
+        yield _addressed(name, where, where in seen)
+        seen.add(where)
+
+
+def _addressed(name: str, address: str, again: bool) -> Source:
+    hidden = any(part.startswith(".") for part in PurePosixPath(name).parts)
+    reason = "listed twice" if again else "hidden file" if hidden else ""
+    return Source(_printable(name), Path(name), reason, address=address)
+
+
 def _in_folder(folder: Path) -> Iterator[Source]:
     for parent, folders, files in os.walk(folder, onerror=_unreadable):
         for name in list(folders):
@@ -155,10 +188,13 @@ def _in_list(file: Path) -> Iterator[Source]:
         ) from error
     seen: set[str] = set()
     for line in filter(None, (line.strip() for line in lines)):
-        path = file.parent / line
-        reason = "listed twice" if line in seen else _fault(path)
+        again = line in seen
         seen.add(line)
-        yield Source(line, path, reason)
+        if addresses.is_address(line):
+            yield _addressed(line, line, again)
+            continue
+        path = file.parent / line
+        yield Source(line, path, "listed twice" if again else _fault(path))
 
 
 def _fault(path: Path) -> str:

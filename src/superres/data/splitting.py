@@ -39,11 +39,7 @@ def assign_splits(contents: list[str], params: SplitParams) -> list[str]:
             f"{len(contents)} photographs cannot be split into {', '.join(SPLITS)}: "
             f"at least {len(SPLITS)} are needed"
         )
-    ranges = {
-        "test": (0.0, params.test),
-        "val": (params.test, params.test + params.val),
-        "train": (params.test + params.val, 1.0),
-    }
+    ranges = _ranges(params)
     places = [position(content, params.salt) for content in contents]
     splits = [_split_at(place, ranges) for place in places]
     for split in SPLITS:
@@ -53,6 +49,19 @@ def assign_splits(contents: list[str], params: SplitParams) -> list[str]:
             distances = [(max(low - places[i], places[i] - high), contents[i], i) for i in spare]
             splits[min(distances)[2]] = split
     return splits
+
+
+def likely_split(name: str, content: str, params: SplitParams) -> str:
+    """Return the split that a photograph gets unless others change that.
+
+    What it looks like, an empty split or an entry of a list that fits no photograph may do so. It
+    is empty where no list names it.
+    """
+    if params.lists is not None:
+        lists = params.lists
+        named = (s for s in SPLITS if any(matches(name, p) for p in getattr(lists, s)))
+        return next(named, "")
+    return _split_at(position(content, params.salt), _ranges(params))
 
 
 def listed_split(names: list[str], lists: SplitLists) -> list[str]:
@@ -76,6 +85,14 @@ def listed_split(names: list[str], lists: SplitLists) -> list[str]:
                     )
                 splits[place] = split
     return splits
+
+
+def _ranges(params: SplitParams) -> dict[str, tuple[float, float]]:
+    return {
+        "test": (0.0, params.test),
+        "val": (params.test, params.test + params.val),
+        "train": (params.test + params.val, 1.0),
+    }
 
 
 def _split_at(place: float, ranges: dict[str, tuple[float, float]]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,11 +11,9 @@ import pandas as pd
 from superres.core.errors import SuperresError
 from superres.core.hashing import pixels_digest
 from superres.core.images import NoImage, UnreadableImage, read_picture
-from superres.core.parallel import in_order
-from superres.core.progress import progress_bar
 from superres.data.config import DataParams
 from superres.data.duplicates import near_groups, perceptual_hash
-from superres.data.sources import Source, find_sources
+from superres.data.sources import Source
 from superres.data.splitting import SPLITS, assign_splits, listed_split
 
 PHOTOGRAPH_COLUMNS = (
@@ -52,27 +49,31 @@ class Photograph:
     """Name of the near-duplicate whose split this one shares; empty where there is none."""
 
 
-def survey(params: DataParams) -> list[Photograph]:
-    """Return every file under `params.source` with its fate, in the order of names.
+def look_at(source: Source, params: DataParams) -> tuple[Photograph, np.ndarray | None]:
+    """Return what a file is, and the pixels of one that can be decoded: uint8, H x W x 3."""
+    if source.reason:
+        return Photograph(source, reason=source.reason), None
+    try:
+        picture = read_picture(source.path, source.content(), params.max_megapixels)
+    except UnreadableImage as error:
+        if isinstance(error, NoImage) and not source.named_as_image:
+            return Photograph(source, reason="no image"), None
+        return Photograph(source, reason=f"unreadable: {error.reason}", bad=True), None
+    pixels = np.asarray(picture)
+    content = pixels_digest(pixels)
+    return Photograph(source, *picture.size, content, perceptual_hash(picture)), pixels
 
-    Every file is decoded once, for its size and hashes: splits and duplicates need all of them.
+
+def settle(photographs: list[Photograph], params: DataParams) -> None:
+    """Decide which photographs are used and give each its split, knowing all of them.
 
     Raises:
-        SuperresError: no source, no photograph, more unreadable ones than
-            `params.max_bad_fraction`, fewer usable ones than splits, lists of splits that fit
-            badly.
+        SuperresError: no photograph, more unreadable ones than `params.max_bad_fraction`, fewer
+            usable ones than splits, lists of splits that fit badly.
     """
-    sources = find_sources(params.source, params.pattern)
-    with progress_bar(len(sources), "read", "file") as bar:
-        photographs = []
-        looks = in_order(partial(_look_at, params=params), sources, prefer="threads")
-        for photograph in looks:
-            photographs.append(photograph)
-            bar.update()
     _refuse_many_unreadable(photographs, params)
     _leave_out(photographs, params.tile_size)
     _split(photographs, params)
-    return photographs
 
 
 def photograph_table(photographs: Iterable[Photograph]) -> pd.DataFrame:
@@ -83,19 +84,6 @@ def photograph_table(photographs: Iterable[Photograph]) -> pd.DataFrame:
         fate = (p.source.name, status, p.reason, p.split)
         rows.append((*fate, p.width, p.height, p.tiles, p.dropped, p.thinned, p.near))
     return pd.DataFrame(rows, columns=list(PHOTOGRAPH_COLUMNS))
-
-
-def _look_at(source: Source, params: DataParams) -> Photograph:
-    if source.reason:
-        return Photograph(source, reason=source.reason)
-    try:
-        picture = read_picture(source.path, source.content(), params.max_megapixels)
-    except UnreadableImage as error:
-        if isinstance(error, NoImage) and not source.named_as_image:
-            return Photograph(source, reason="no image")
-        return Photograph(source, reason=f"unreadable: {error.reason}", bad=True)
-    content = pixels_digest(np.asarray(picture))
-    return Photograph(source, *picture.size, content, perceptual_hash(picture))
 
 
 def _refuse_many_unreadable(photographs: list[Photograph], params: DataParams) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from superres.core.color import full_luma
 
@@ -47,16 +45,18 @@ def cut(image: np.ndarray, tile: int, stride: int, flush: bool) -> list[Tile]:
     height, width = image.shape[:2]
     columns = positions(width, tile, stride, flush)
     inner = tile - 2  # rows and columns that the Laplacian has
-    tiles = []
+    below = np.array(columns)[:, np.newaxis] + np.arange(inner)
+    tiles: list[Tile] = []
     for y, sums in _sums_of_rows(image, positions(height, tile, stride, flush), inner):
-        windows = sliding_window_view(sums, inner, axis=1)[:, columns].sum(axis=2)
+        windows = sums.take(below, axis=1).sum(axis=2)
         mean, square = windows / inner**2
         variance = square - mean**2
-        for x, value, of_squares in zip(columns, variance.tolist(), square.tolist(), strict=True):
-            # the difference of two like numbers has few digits: nearly flat tiles by definition
-            exact = value > 1e-4 * of_squares or of_squares == 0
-            part = image[y : y + tile, x : x + tile]
-            tiles.append(Tile(x, y, math.sqrt(value) if exact else sharpness(part)))
+        deviations = np.sqrt(variance.clip(0)).tolist()
+        # the difference of two like numbers has few digits: nearly flat tiles by definition
+        for place in np.flatnonzero((variance <= 1e-4 * square) & (square != 0)):
+            x = columns[place]
+            deviations[place] = sharpness(image[y : y + tile, x : x + tile])
+        tiles += map(Tile, columns, repeat(y), deviations)
     return tiles
 
 
@@ -99,12 +99,18 @@ def sharpness(tile: np.ndarray) -> float:
 
 def laplacian(grey: np.ndarray) -> np.ndarray:
     """Return the four-neighbour Laplacian where all neighbours exist: H x W -> H-2 x W-2."""
-    result = grey[:-2, 1:-1] + grey[2:, 1:-1]
-    result += grey[1:-1, :-2]
-    result += grey[1:-1, 2:]
-    result -= 4 * grey[1:-1, 1:-1]
-    return result
+    height, width = grey.shape
+    pixels = np.ascontiguousarray(grey).reshape(-1)
+    # all lines as one, with two values at the end of each that see the next: longer inner loops
+    count = (height - 2) * width - 2
+    result = np.empty((height - 2, width), np.float32)
+    line = result.reshape(-1)[:count]
+    np.add(pixels[1 : 1 + count], pixels[2 * width + 1 :][:count], out=line)
+    line += pixels[width:][:count]
+    line += pixels[width + 2 :][:count]
+    line -= 4 * pixels[width + 1 :][:count]
+    return result[:, : width - 2]
 
 
 def _deviation(values: np.ndarray) -> float:
-    return float(values.std(dtype=np.float64))
+    return float(np.ascontiguousarray(values).std(dtype=np.float64))

@@ -5,6 +5,8 @@ Two-dimensional ones are square and odd; angles are in radians.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.special import j1
 
@@ -17,9 +19,9 @@ def gaussian_kernel(sigma: float) -> np.ndarray:
     size = round(8 * sigma + 1) | 1
     if size == 1:
         return np.ones(1)
-    offsets = np.arange(size) - size // 2
-    weights = np.exp(-(offsets**2) / (2 * sigma**2))
-    return weights / weights.sum()
+    weights = np.exp(_negative_squares(size) / (2 * sigma**2))
+    weights /= weights.sum()
+    return weights
 
 
 def anisotropic_kernel(sigma: float, ratio: float, angle: float, shape: float = 1.0) -> np.ndarray:
@@ -73,6 +75,13 @@ def sinc_kernel(cutoff: float, radius: int = 10) -> np.ndarray:
     weights = cutoff * j1(cutoff * distance) / (2 * np.pi * distance)
     weights[radius, radius] = cutoff**2 / (4 * np.pi)
     return weights / weights.sum()
+
+
+@lru_cache(maxsize=64)
+def _negative_squares(size: int) -> np.ndarray:
+    """Return minus the squared distances from the centre of an odd number of pixels."""
+    offsets = np.arange(size, dtype=np.float64) - size // 2
+    return -(offsets**2)
 
 
 def _grid(radius: float) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,10 @@ float32, H x W x 3, in [0, 1]; entropies are in [0, 1]. What a corruption draws 
 of noise) comes from the generator that `stream()` makes, always in the same state, so that a
 stronger one does more of the same. It costs as much as blurring a small tile: only those that draw
 call it.
+
+The commonest are written for many images of one size, `(images, entropies, streams, blur_scale) ->
+(images, entropies actually applied)`, N x H x W x 3: of a small tile the calls cost more than the
+pixels. Each image is treated as if it were alone, and in `CORRUPTIONS` they stand like the others.
 """
 
 from __future__ import annotations
@@ -43,6 +47,9 @@ from superres.degradation.recipe_corruptions import (
 )
 
 Corruption = Callable[[np.ndarray, float, Stream, float], Corrupted]
+Streams = Callable[[], list[np.random.Generator]]
+AllCorrupted = tuple[np.ndarray, list[float]]
+OfMany = Callable[[np.ndarray, list[float], Streams, float], AllCorrupted]
 
 RESAMPLINGS = (
     *(Image.Resampling.NEAREST, Image.Resampling.BOX, Image.Resampling.BILINEAR),
@@ -52,7 +59,9 @@ RESAMPLINGS = (
 
 def quantise(image: np.ndarray) -> np.ndarray:
     """Return an image in [0, 1] as uint8: rounded, values beyond the range clipped."""
-    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    levels = image * np.float32(255)
+    np.rint(levels, out=levels)
+    return levels.clip(0, 255, out=levels).astype(np.uint8)
 
 
 def jpeg_quality(entropy: float, low: int, span: int) -> int:
@@ -60,42 +69,53 @@ def jpeg_quality(entropy: float, low: int, span: int) -> int:
     return low + math.floor((1 - entropy) * span + 1e-9)
 
 
-def _encoded(
-    image: np.ndarray,
-    entropy: float,
-    _: Stream,
-    __: float,
-    *,
-    low: int,
-    span: int,
-    file_format: str = "JPEG",
-) -> Corrupted:
-    """Encode and decode with a quality between `low + span` (entropy 0) and `low`."""
-    pixels, quality = Image.fromarray(quantise(image)), jpeg_quality(entropy, low, span)
-    if file_format == "JPEG":
-        return np.asarray(_jpeg_round_trip(pixels, quality), np.float32) / 255, entropy
+def _webp(image: np.ndarray, entropy: float, _: Stream, __: float) -> Corrupted:
+    """Encode and decode with a quality between 75 (entropy 0) and 5."""
     file = io.BytesIO()
-    pixels.save(file, file_format, quality=quality, method=4)
+    quality = jpeg_quality(entropy, low=5, span=70)
+    Image.fromarray(quantise(image)).save(file, "WEBP", quality=quality, method=4)
     with Image.open(file) as decoded:
         return np.asarray(decoded, np.float32) / 255, entropy
 
 
-def _jpeg_round_trip(pixels: Image.Image, quality: int) -> Image.Image:
-    """Return what saving and opening gives, from the codecs themselves.
+def _jpegs(
+    images: np.ndarray, entropies: list[float], _: Streams, __: float, *, low: int, span: int
+) -> AllCorrupted:
+    """Encode and decode with a quality between `low + span` (entropy 0) and `low`.
 
-    Recognising the format and parsing its header take longer than decoding a small tile. How well
-    the entropy coding does (`optimize`) shows in no pixel.
+    That gives what saving and opening does, from the codecs themselves: recognising the format and
+    parsing its header take longer than decoding a small tile, and so do Pillow's ways to and from
+    arrays: one long picture holds all images, one short one is coded. How well the entropy coding
+    does (`optimize`) shows in no pixel.
     """
-    content = pixels.tobytes("jpeg", "RGB", quality)
-    return Image.frombytes("RGB", pixels.size, content, "jpeg", "RGB", "")
+    count, height, width, _ = images.shape
+    column = Image.fromarray(quantise(images).reshape(count * height, width, 3))
+    picture = Image.new("RGB", (width, height), None)
+    for place, entropy in enumerate(entropies):
+        picture.paste(column, (0, -place * height))  # what lies outside is cut off
+        content = picture.tobytes("jpeg", "RGB", jpeg_quality(entropy, low, span))
+        picture.frombytes(content, "jpeg", "RGB", "")
+        column.paste(picture, (0, place * height))
+    decoded = np.asarray(column, np.float32).reshape(images.shape)
+    decoded /= 255
+    return decoded, entropies
 
 
-def _gaussian_blur(image: np.ndarray, entropy: float, _: Stream, blur_scale: float) -> Corrupted:
+def _gaussian_blurs(
+    images: np.ndarray, entropies: list[float], _: Streams, blur_scale: float
+) -> AllCorrupted:
     """Blur with a deviation of `1.5 * entropy * blur_scale` pixels, mirrored at the border."""
-    kernel = gaussian_kernel(1.5 * entropy * blur_scale)
-    for axis in (0, 1):
-        image = correlate1d(image, kernel, axis=axis, mode="mirror")
-    return image, entropy
+    blurred = np.empty_like(images)
+    between = np.empty_like(images[0])
+    for image, result, entropy in zip(images, blurred, entropies, strict=True):
+        kernel = gaussian_kernel(1.5 * entropy * blur_scale)
+        if len(kernel) == 1:
+            result[:] = image
+            continue
+        # given where to write to, SciPy looks up no type by its name, which takes as long
+        correlate1d(image, kernel, 0, between, mode="mirror")
+        correlate1d(between, kernel, 1, result, mode="mirror")
+    return blurred, entropies
 
 
 def _anisotropic_blur(
@@ -127,18 +147,23 @@ def _sinc(image: np.ndarray, entropy: float, _: Stream, __: float) -> Corrupted:
     return np.clip(_filtered(image, sinc_kernel(np.pi * (1 - 2 / 3 * entropy))), 0, 1), entropy
 
 
-def _noise(
-    image: np.ndarray,
-    entropy: float,
-    stream: Stream,
+def _noises(
+    images: np.ndarray,
+    entropies: list[float],
+    streams: Streams,
     _: float,
     *,
     levels: float,
     channels: int = 3,
-) -> Corrupted:
+) -> AllCorrupted:
     """Add Gaussian noise with a deviation of `entropy * levels` 8-bit levels, and clip."""
-    noise = stream().standard_normal((*image.shape[:2], channels), np.float32)
-    return np.clip(image + noise * np.float32(entropy * levels / 255), 0, 1), entropy
+    noise = np.empty((*images.shape[:3], channels), np.float32)
+    for field, rng in zip(noise, streams(), strict=True):
+        rng.standard_normal(dtype=np.float32, out=field)
+    deviations = np.array([entropy * levels / 255 for entropy in entropies], np.float32)
+    noise *= deviations[:, np.newaxis, np.newaxis, np.newaxis]
+    noisy = images + noise
+    return noisy.clip(0, 1, out=noisy), entropies
 
 
 def _poisson_noise(image: np.ndarray, entropy: float, stream: Stream, _: float) -> Corrupted:
@@ -204,19 +229,32 @@ def _desaturation(image: np.ndarray, entropy: float, _: Stream, __: float) -> Co
     return image + (_grey(image) - image) * np.float32(entropy), entropy
 
 
+def _of_one(together: OfMany) -> Corruption:
+    def alone(image: np.ndarray, entropy: float, stream: Stream, blur_scale: float) -> Corrupted:
+        images, applied = together(image[np.newaxis], [entropy], lambda: [stream()], blur_scale)
+        return images[0], applied[0]
+
+    return alone
+
+
+TOGETHER: dict[str, OfMany] = {
+    "gaussian_blur": _gaussian_blurs,
+    "jpeg": partial(_jpegs, low=10, span=20),
+    "jpeg-low": partial(_jpegs, low=15, span=10),
+    "jpeg-medium": partial(_jpegs, low=23, span=25),
+    "jpeg-broad": partial(_jpegs, low=15, span=60),
+    "jpeg-normal": partial(_jpegs, low=47, span=35),
+    "noise": partial(_noises, levels=6),
+    "gaussian_noise-5": partial(_noises, levels=5),
+    "gaussian_noise": partial(_noises, levels=25),
+    "grey_noise": partial(_noises, levels=25, channels=1),
+}
+"""Those that are written for many images."""
+
 CORRUPTIONS: dict[str, Corruption] = {
-    "gaussian_blur": _gaussian_blur,
-    "jpeg": partial(_encoded, low=10, span=20),
-    "jpeg-low": partial(_encoded, low=15, span=10),
-    "jpeg-medium": partial(_encoded, low=23, span=25),
-    "jpeg-broad": partial(_encoded, low=15, span=60),
-    "jpeg-normal": partial(_encoded, low=47, span=35),
-    "webp": partial(_encoded, low=5, span=70, file_format="WEBP"),
-    "noise": partial(_noise, levels=6),
+    **{kind: _of_one(together) for kind, together in TOGETHER.items()},
+    "webp": _webp,
     "noise-5": constant_noise,
-    "gaussian_noise-5": partial(_noise, levels=5),
-    "gaussian_noise": partial(_noise, levels=25),
-    "grey_noise": partial(_noise, levels=25, channels=1),
     "poisson_noise": _poisson_noise,
     "motion_blur": _motion_blur,
     "anisotropic_blur": _anisotropic_blur,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 
 import numpy as np
 
 from superres.core.errors import SuperresError
-from superres.core.seeding import rng
-from superres.degradation.chain import Degradation
-from superres.degradation.corruptions import CORRUPTIONS, quantise
+from superres.core.seeding import rng, rngs
+from superres.degradation.chain import Degradation, Step
+from superres.degradation.corruptions import CORRUPTIONS, TOGETHER, AllCorrupted, quantise
 from superres.degradation.downsampling import DOWNSAMPLINGS
 
 DISTRIBUTIONS: dict[str, Callable[[float], float]] = {
@@ -31,27 +32,32 @@ def draw_entropy(rng: np.random.Generator, distribution: str, low: float, high: 
     It has six decimals at most: the manifest holds it as text, and reading it back must give the
     very entropy that was applied.
     """
-    unit = DISTRIBUTIONS[distribution](rng.random())
-    return min(max(round(low + (high - low) * unit, 6), low), high)
+    return _entropy(rng.random(), distribution, low, high)
 
 
 def draw_entropies(degradation: Degradation, rng: np.random.Generator) -> dict[str, float]:
     """Return an entropy for each corruption, by name; 0 for those that the draw passes over."""
+    steps = degradation.corruptions
     entropies = {
-        step.name: draw_entropy(rng, step.distribution, step.low, step.high)
-        for step in degradation.corruptions
+        step.name: _entropy(drawn, step.distribution, step.low, step.high)
+        for step, drawn in zip(steps, rng.random(len(steps)).tolist(), strict=True)
     }
-    chosen = [step.name for step in degradation.corruptions if not step.always]
+    chosen = [step.name for step in steps if not step.always]
     if chosen:
         taken = set(rng.choice(chosen, min(degradation.random, len(chosen)), replace=False))
         entropies |= {
             name: max(entropies[name], SMALLEST) if name in taken else 0.0 for name in chosen
         }
-    for step in degradation.corruptions:
-        if step.probability < 1:
-            gets = rng.random() < step.probability and (step.always or entropies[step.name] > 0)
-            entropies[step.name] = max(entropies[step.name], SMALLEST) if gets else 0.0
+    rare = [step for step in steps if step.probability < 1]
+    for step, drawn in zip(rare, rng.random(len(rare)).tolist(), strict=True):
+        gets = drawn < step.probability and (step.always or entropies[step.name] > 0)
+        entropies[step.name] = max(entropies[step.name], SMALLEST) if gets else 0.0
     return entropies
+
+
+def _entropy(drawn: float, distribution: str, low: float, high: float) -> float:
+    unit = DISTRIBUTIONS[distribution](drawn)
+    return min(max(round(low + (high - low) * unit, 6), low), high)
 
 
 def degrade(
@@ -77,7 +83,9 @@ def degrade(
     Raises:
         SuperresError: a downsampling or a kind of corruption that this version does not know.
     """
-    return corrupt(degradation, downsample(degradation, tile), entropies, item)
+    image = downsample(degradation, tile)
+    lows, applied = corrupt(degradation, [image[np.newaxis]], [entropies], [item])
+    return lows[0], dict(zip(degradation.names, applied[0].tolist(), strict=True))
 
 
 def downsample(degradation: Degradation, tiles: np.ndarray) -> np.ndarray:
@@ -102,31 +110,137 @@ def downsample(degradation: Degradation, tiles: np.ndarray) -> np.ndarray:
 
 
 def corrupt(
-    degradation: Degradation, image: np.ndarray, entropies: Mapping[str, float], item: str
-) -> tuple[np.ndarray, dict[str, float]]:
-    """Return what `degrade` does of a tile that is downsampled already.
+    degradation: Degradation,
+    blocks: Iterable[np.ndarray],
+    entropies: Sequence[Mapping[str, float]],
+    items: Sequence[str],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `degrade` does of tiles that are downsampled already: each as if it were alone.
 
     Args:
         degradation: its corruptions are applied, its scale is not.
-        image: float32, h x w x 3, in [0, 1]; not changed.
-        entropies: as for `degrade`.
-        item: as for `degrade`.
+        blocks: float32, n x h x w x 3, in [0, 1], not changed; N images together. A block is worked
+            on as a whole: it and what is made of it on the way should fit in a core's own cache.
+        entropies: of each image, as for `degrade`.
+        items: likewise.
+
+    Returns:
+        uint8, N x h x w x 3, and the entropies applied: float64, N x corruptions.
     """
+    asked = _in_columns(degradation, entropies)
+    applied = np.zeros((len(items), len(asked)))
+    rows = [
+        _Row(step, strengths, items, degradation, applied[:, number])
+        for number, (step, strengths) in enumerate(zip(degradation.corruptions, asked, strict=True))
+    ]
+    lows = []
+    begin = 0
+    for block in blocks:
+        images, here = block, range(begin, begin + len(block))
+        for row in rows:
+            images = row.corrupt(images, here)
+        lows.append(quantise(images))
+        begin = here.stop
+    return np.concatenate(lows), applied
+
+
+def _in_columns(
+    degradation: Degradation, entropies: Sequence[Mapping[str, float]]
+) -> list[list[float]]:
+    """Return the entropies of all images for each corruption."""
     names = degradation.names
-    if set(entropies) != set(names):
-        raise ValueError(f"entropies are for {list(entropies)}, wanted {list(names)}")
-    applied = {}
-    for step in degradation.corruptions:
-        entropy = float(entropies[step.name])
-        if not 0 <= entropy <= 1:
-            raise ValueError(f"the entropy of {step.name} must be in [0, 1], got {entropy}")
+    for each in entropies:
+        if set(each) != set(names):
+            raise ValueError(f"entropies are for {list(each)}, wanted {list(names)}")
+    columns = [[float(each[name]) for each in entropies] for name in names]
+    for name, column in zip(names, columns, strict=True):
+        for entropy in column:
+            if not 0 <= entropy <= 1:
+                raise ValueError(f"the entropy of {name} must be in [0, 1], got {entropy}")
+    return columns
+
+
+class _Row:
+    """One corruption of all images, which come in blocks."""
+
+    def __init__(
+        self,
+        step: Step,
+        entropies: list[float],
+        items: Sequence[str],
+        degradation: Degradation,
+        applied: np.ndarray,
+    ) -> None:
+        """Take what is known of all images.
+
+        Args:
+            step: the corruption.
+            entropies: of each image.
+            items: likewise.
+            degradation: its seed and its scale of blurs are used.
+            applied: where the entropies actually applied go, of each image.
+        """
         if step.kind not in CORRUPTIONS:
             known = ", ".join(CORRUPTIONS)
             raise SuperresError(f"degradation: unknown kind {step.kind!r}, known: {known}")
-        if entropy == 0 and step.optional:
-            applied[step.name] = 0.0
-            continue
-        stream = partial(rng, degradation.seed, "corrupt", item, step.name)
-        image, exactly = CORRUPTIONS[step.kind](image, entropy, stream, degradation.blur_scale)
-        applied[step.name] = entropy if exactly == entropy else round(exactly, 6)
-    return quantise(image), applied
+        self._step = step
+        self._entropies = entropies
+        self._items = items
+        self._seed, self._blur_scale = degradation.seed, degradation.blur_scale
+        self._applied = applied
+        self._streams = self._all_streams()
+
+    def corrupt(self, images: np.ndarray, here: range) -> np.ndarray:
+        """Return a block in which those that get the corruption are replaced; the next in turn.
+
+        Args:
+            images: float32, n x h x w x 3, not changed.
+            here: their places among all.
+        """
+        places = [place for place in here if self._gets_it(place)]
+        if not places:
+            return images
+        within = np.array(places) - here.start
+        some = images if len(places) == len(images) else images[within]
+        entropies = [self._entropies[place] for place in places]
+        if self._step.kind in TOGETHER:
+            together = TOGETHER[self._step.kind]
+            streams = partial(_take, self._streams, len(places))
+            changed, exactly = together(some, entropies, streams, self._blur_scale)
+        else:
+            changed, exactly = self._one_by_one(some, places)
+        self._applied[places] = [
+            entropy if exact == entropy else round(exact, 6)
+            for entropy, exact in zip(entropies, exactly, strict=True)
+        ]
+        if len(places) == len(images):
+            return changed
+        images = images.copy()
+        images[within] = changed
+        return images
+
+    def _gets_it(self, place: int) -> bool:
+        return self._entropies[place] > 0 or not self._step.optional
+
+    def _one_by_one(self, images: np.ndarray, places: list[int]) -> AllCorrupted:
+        corruption = CORRUPTIONS[self._step.kind]
+        changed, applied = np.empty_like(images), []
+        for number, place in enumerate(places):
+            stream = partial(rng, self._seed, "corrupt", self._items[place], self._step.name)
+            entropy = self._entropies[place]
+            changed[number], exactly = corruption(images[number], entropy, stream, self._blur_scale)
+            applied.append(exactly)
+        return changed, applied
+
+    def _all_streams(self) -> Iterator[np.random.Generator]:
+        """Yield the generator of each image that gets it.
+
+        All are made when the first is asked for: a corruption that draws nothing costs nothing.
+        """
+        places = filter(self._gets_it, range(len(self._items)))
+        items = [(self._items[place], self._step.name) for place in places]
+        yield from rngs(self._seed, "corrupt", items)
+
+
+def _take(streams: Iterator[np.random.Generator], count: int) -> list[np.random.Generator]:
+    return list(islice(streams, count))

@@ -26,13 +26,17 @@ def area_downsample(images: np.ndarray, scale: int) -> np.ndarray:
     _check_blocks(images, scale)
     exact = np.uint16 if scale <= 16 else np.uint32  # the sum of a white block fits
     lines = images.reshape(-1, scale, width * channels)
-    columns = lines.sum(axis=1, dtype=exact).reshape(-1, width // scale, scale, channels)
-    means = np.empty((len(lines), width // scale, channels), np.float32)
+    sums: np.ndarray = lines[:, 0].astype(exact)
+    for line in range(1, scale):  # whole lines at a time; a reduction would go pixel by pixel
+        sums += lines[:, line]
+    columns = sums.reshape(-1, scale, channels)
+    means = np.empty((len(columns), channels), np.float32)
     for channel in range(channels):  # so that the innermost loops run over pixels, not over three
-        total = columns[:, :, 0, channel]
+        total: np.ndarray = columns[:, 0, channel]
         for column in range(1, scale):
-            total = total + columns[:, :, column, channel]
-        np.divide(total, np.float64(255 * scale**2), out=means[:, :, channel], casting="same_kind")
+            total = total + columns[:, column, channel]
+        means[:, channel] = total
+    means /= np.float32(255 * scale**2)  # both are whole: rounded once, as the exact mean
     return means.reshape(*others, height // scale, width // scale, channels)
 
 

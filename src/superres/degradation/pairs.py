@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, starmap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from superres.core.errors import SuperresError
 from superres.core.manifests import DEGRADATION, PAIR_COLUMNS, TILE_COLUMNS, entropy_columns
 from superres.core.parallel import in_order
 from superres.core.progress import progress_bar
-from superres.core.seeding import rng
+from superres.core.seeding import rng, rngs
 from superres.core.storage import (
     MANIFEST,
     Shards,
@@ -31,7 +31,10 @@ from superres.degradation.config import DegradeParams
 from superres.degradation.degrade import corrupt, downsample, draw_entropies
 
 MAX_BATCH_BYTES = 2**24
-MAX_BATCH_TILES = 64
+MAX_BATCH_TILES = 256
+MAX_BLOCK_BYTES = 2**18
+"""Of the tiles that are worked on together: what is made of them on the way stays in a core's own
+cache, and in memory that the process has already."""
 
 
 class _Tiles(NamedTuple):
@@ -116,18 +119,24 @@ def _batches(tiles: pd.DataFrame, variants: np.ndarray, size: int) -> Iterator[_
 def _degrade_batch(tiles: _Tiles, degradation: Degradation, tiles_folder: Path) -> _Inputs:
     """Return the inputs of some tiles; a worker reads the tiles itself."""
     shards = Shards(tiles_folder)
-    places = zip(tiles.shards, tiles.positions, strict=True)
-    smaller = downsample(degradation, np.stack([shards[place] for place in places]))
-    lows = np.empty((sum(tiles.variants), *smaller.shape[1:]), np.uint8)
-    applied = np.empty((len(lows), len(degradation.corruptions)))
-    place = 0
-    for name, image, variants in zip(tiles.ids, smaller, tiles.variants, strict=True):
-        for variant in range(variants):
-            entropies = entropies_of(degradation, name, variant)
-            low, exactly = corrupt(degradation, image, entropies, pair_id(name, variant))
-            lows[place], applied[place] = low, list(exactly.values())
-            place += 1
-    return _Inputs(lows, applied)
+    bytes_per_tile = shards[tiles.shards[0], tiles.positions[0]].nbytes * max(tiles.variants)
+    size = max(1, MAX_BLOCK_BYTES // bytes_per_tile)
+    inputs = [
+        (name, variant)
+        for name, variants in zip(tiles.ids, tiles.variants, strict=True)
+        for variant in range(variants)
+    ]
+    streams = rngs(degradation.seed, "degrade", inputs)
+    entropies = [draw_entropies(degradation, stream) for stream in streams]
+    names = list(starmap(pair_id, inputs))
+
+    def blocks() -> Iterator[np.ndarray]:
+        for begin in range(0, len(tiles.ids), size):
+            these = slice(begin, begin + size)
+            highs = shards.together(tiles.shards[these], tiles.positions[these])
+            yield downsample(degradation, highs).repeat(tiles.variants[these], axis=0)
+
+    return _Inputs(*corrupt(degradation, blocks(), entropies, names))
 
 
 def _write_inputs(splits: np.ndarray, batches: Iterator[_Inputs], folder: Path) -> pd.DataFrame:
