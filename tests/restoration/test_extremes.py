@@ -163,7 +163,22 @@ def test_what_is_known_in_a_part_is_known_there_alone(scale: int) -> None:
     )
     low = -bounds[(-large).clamp(0).long()]
     wanted = torch.where(large < 0, torch.minimum(pictures, low), wanted)
-    for top, bottom in ((0, 20), (5, 20), (8, 12), (10, 20)):
+    for top, bottom in ((0, 20), (5, 20), (0, 20), (8, 12), (10, 20)):
         rows = slice(top * scale, bottom * scale)
         limited = extremes.limit(pictures[:, :, rows].clone(), top * scale)
         assert torch.equal(limited, wanted[:, :, rows])
+
+
+def test_what_is_known_of_a_whole_picture_is_worked_out_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+    made = Extremes._made
+    monkeypatch.setattr(Extremes, "_made", lambda *given: asked.append(given) or made(*given))
+    extremes = Extremes(torch.ones(1, 3, 6, 5, dtype=torch.int8), 2)
+    for _ in range(3):
+        assert (extremes.limit(torch.zeros(1, 3, 12, 10), 0) > 0.8).all()
+    assert len(asked) == 1
+    for _ in range(2):  # a band of several is let go: together they would fill memory
+        extremes.limit(torch.zeros(1, 3, 6, 10), 6)
+    assert len(asked) == 3
