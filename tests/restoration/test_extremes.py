@@ -12,6 +12,8 @@ from PIL import Image
 from superres.cli import main
 from superres.config.check import check_params
 from superres.degradation.corruptions import CORRUPTIONS, quantise
+from superres.model.resolver import SuperResolver
+from superres.restoration import tiled
 from superres.restoration.extremes import MOVING, SLACK, Extremes, say_something
 from superres.restoration.restorer import Restorer, load
 from superres.sampling.samplers import SAMPLERS
@@ -67,6 +69,25 @@ def test_the_network_of_two_parts_too(
     restored = load(of_two_parts, device="cpu", window=48).restore(page(level), blur=0.3, **how)
     assert np.abs(restored[30:, 34:].astype(int) - level).max() <= 2
     assert restored[:20, :20].std() > 3
+
+
+@pytest.mark.parametrize("bands", [1, 2])
+def test_what_follows_from_a_picture_is_computed_once_for_all_steps(
+    of_two_parts: Path, monkeypatch: pytest.MonkeyPatch, bands: int
+) -> None:
+    """Where one band holds it all; of more, it would fill memory."""
+    made = []
+    signal = SuperResolver.signal
+    monkeypatch.setattr(SuperResolver, "signal", lambda *given: made.append(1) or signal(*given))
+    monkeypatch.setattr(tiled, "BAND_PIXELS", -(-72 * 80 // bands))
+    low = RNG.integers(0, 256, (36, 40, 3), np.uint8)
+    restorer = load(of_two_parts, device="cpu", window=48)
+    counts = []
+    for steps in (2, 5):
+        made.clear()
+        restorer.restore(low, steps=steps, fidelity=1)
+        counts.append(len(made))
+    assert counts[1] - counts[0] == (0 if bands == 1 else 3 * bands)
 
 
 def test_what_is_not_flat_is_as_if_nothing_were_known(
