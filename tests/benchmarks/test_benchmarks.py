@@ -11,7 +11,9 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
+from benchmarks import restoring_time
 from support import ROOT, run
 
 
@@ -72,6 +74,35 @@ def test_the_share_of_the_network_in_sampling() -> None:
         )
         assert found, line
         assert 40 < float(found[1]) < 100
+
+
+def test_the_parts_of_a_restoration(tmp_path: Path) -> None:
+    Image.effect_noise((48, 40), 50).convert("RGB").save(tmp_path / "in.png")
+    model = ROOT / "src/superres/box/model"
+    words = ["restore", str(tmp_path / "in.png"), str(tmp_path / "out.png"), "--overwrite"]
+    words += ["--steps", "2", "--model", str(model)]
+    rows = restoring_time.measured(restoring_time.SOURCE, words, tmp_path)
+    assert Image.open(tmp_path / "out.png").size == (96, 80)
+    for what in ("convolutions", "norms", "activations", "all else in the network", "writing"):
+        assert 0 < rows[what] < rows["the command as a whole"]
+    assert min(rows.values()) >= 0
+
+
+def test_the_table_of_runtimes() -> None:
+    pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'superres[onnx]'")
+    pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    done = run(ROOT, sys.executable, "-m", "benchmarks.runtimes", "32", "1")
+    found = re.search(r"^ONNX Runtime: differs by (\S+) \(estimate\), (\S+) ", done.stdout, re.M)
+    assert found and all(float(off) < 1e-4 for off in found.groups())
+    header, _, *rows = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    assert header.startswith("| | torch, channels last | torch, contiguous | ONNX Runtime |")
+    assert [row.split(" | ")[0] for row in rows] == [
+        "| estimate",
+        "| one evaluation of the denoiser",
+        "| estimate and 10 evaluations, summed from those",
+        "| estimate and 15 evaluations, summed from those",
+        "| torch, channels last over it, 15",
+    ]
 
 
 def test_the_list_of_samplers_is_told(project: Path) -> None:

@@ -27,6 +27,15 @@ def test_help_does_not_load_torch(words: list[str]) -> None:
     subprocess.run(command, check=True, cwd=ROOT, env=environment(), capture_output=True)
 
 
+def test_what_a_command_loads_is_never_looked_through_for_garbage() -> None:
+    """Which would take a quarter of the time to begin and end (docs/restore.md)."""
+    code = LIGHT.format(words=["restore", "--help"])
+    code += "import gc; print(gc.get_freeze_count(), gc.isenabled())"
+    frozen, enabled = run(ROOT, sys.executable, "-c", code).stdout.split()[-2:]
+    assert int(frozen) > 100_000
+    assert enabled == "True"
+
+
 def test_python_m_superres() -> None:
     done = run(ROOT, sys.executable, "-m", "superres", "--version")
     assert done.stdout == f"superres {__version__}\n"

@@ -12,6 +12,8 @@ from PIL import Image
 from superres.cli import main
 from superres.config.check import check_params
 from superres.degradation.corruptions import CORRUPTIONS, quantise
+from superres.model.resolver import SuperResolver
+from superres.restoration import tiled
 from superres.restoration.extremes import MOVING, SLACK, Extremes, extremes_are_evidence
 from superres.restoration.restorer import Restorer, load
 from superres.sampling.samplers import SAMPLERS
@@ -67,6 +69,25 @@ def test_the_network_of_two_parts_too(
     restored = load(of_two_parts, device="cpu", window=48).restore(page(level), blur=0.3, **how)
     assert np.abs(restored[30:, 34:].astype(int) - level).max() <= 2
     assert restored[:20, :20].std() > 3
+
+
+@pytest.mark.parametrize("bands", [1, 2])
+def test_what_follows_from_a_picture_is_computed_once_for_all_steps(
+    of_two_parts: Path, monkeypatch: pytest.MonkeyPatch, bands: int
+) -> None:
+    """Where one band holds it all; of more, it would fill memory."""
+    made = []
+    signal = SuperResolver.signal
+    monkeypatch.setattr(SuperResolver, "signal", lambda *given: made.append(1) or signal(*given))
+    monkeypatch.setattr(tiled, "BAND_PIXELS", -(-72 * 80 // bands))
+    low = RNG.integers(0, 256, (36, 40, 3), np.uint8)
+    restorer = load(of_two_parts, device="cpu", window=48)
+    counts = []
+    for steps in (2, 5):
+        made.clear()
+        restorer.restore(low, steps=steps, fidelity=1)
+        counts.append(len(made))
+    assert counts[1] - counts[0] == (0 if bands == 1 else 3 * bands)
 
 
 def test_what_is_not_flat_is_as_if_nothing_were_known(
@@ -163,7 +184,22 @@ def test_what_is_known_in_a_part_is_known_there_alone(scale: int) -> None:
     )
     low = -bounds[(-large).clamp(0).long()]
     wanted = torch.where(large < 0, torch.minimum(pictures, low), wanted)
-    for top, bottom in ((0, 20), (5, 20), (8, 12), (10, 20)):
+    for top, bottom in ((0, 20), (5, 20), (0, 20), (8, 12), (10, 20)):
         rows = slice(top * scale, bottom * scale)
         limited = extremes.limit(pictures[:, :, rows].clone(), top * scale)
         assert torch.equal(limited, wanted[:, :, rows])
+
+
+def test_what_is_known_of_a_whole_picture_is_worked_out_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+    made = Extremes._made
+    monkeypatch.setattr(Extremes, "_made", lambda *given: asked.append(given) or made(*given))
+    extremes = Extremes(torch.ones(1, 3, 6, 5, dtype=torch.int8), 2)
+    for _ in range(3):
+        assert (extremes.limit(torch.zeros(1, 3, 12, 10), 0) > 0.8).all()
+    assert len(asked) == 1
+    for _ in range(2):  # a band of several is let go: together they would fill memory
+        extremes.limit(torch.zeros(1, 3, 6, 10), 6)
+    assert len(asked) == 3

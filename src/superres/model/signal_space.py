@@ -176,17 +176,24 @@ class ScaledLumaSignal:
     def _deviation(self) -> Tensor:
         return self._conditions.log_deviation.exp()
 
+    @cached_property
+    def _grey(self) -> Tensor:
+        return luma(self._conditions.mean)
+
+    @cached_property
+    def _shading(self) -> Tensor:
+        """What each channel of the picture changes by where luma changes by 1."""
+        grey = self._grey
+        return 1 + SHADING * (self._conditions.mean - grey) / (grey.clamp(min=-1) + 1 + DARK)
+
     def encode(self, high: Tensor) -> Tensor:
         """Return the scaled luma of originals, in [-6, 6]."""
-        difference = luma(high) - luma(self._conditions.mean)
+        difference = luma(high) - self._grey
         return (difference / self._deviation).clamp(-LIMIT, LIMIT)
 
     def decode(self, x: Tensor) -> Tensor:
         """Return the pictures whose luma differs so from the mean's."""
-        mean = self._conditions.mean
-        grey = luma(mean)
-        shaded = 1 + SHADING * (mean - grey) / (grey.clamp(min=-1) + 1 + DARK)
-        return mean + x * self._deviation * shaded
+        return self._conditions.mean + x * self._deviation * self._shading
 
     def clip(self, x0: Tensor) -> Tensor:
         """Return predictions in the range of what was diffused in training."""

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from superres.networks.absent_entropies import absorbed, settled
+from superres.networks.layers import activate
+from superres.networks.pixelwise import added, beside, modulated_norm, shuffled_onto
 
 if TYPE_CHECKING:  # without pydantic, torch alone is enough
     from superres.networks.config import MeanDenoiserParams
@@ -192,7 +194,7 @@ class MeanNetwork(nn.Module):
         embedding = nothing if self.embed is None else self.embed(scaled)
         first = _run(self.before, self.stem(torch.cat([low, planes], 1)), embedding, recompute)
         coarse = _run(self.middle, self.down(first), embedding, recompute)
-        fine = first + F.pixel_shuffle(self.up(coarse), 2)
+        fine = shuffled_onto(first, coarse, self.up)
         fine = _run(self.after, fine, embedding, recompute)
         residual = F.pixel_shuffle(self.out(fine), self.scale) / RESIDUAL_SCALE
         # Heads do not bend the features: how large errors are must not cost what they are.
@@ -233,7 +235,7 @@ class ResidualDenoiser(nn.Module):
     def project(self, fine: Tensor, coarse: Tensor, log_deviation: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean's features in the widths of this network, for all its evaluations."""
         centered = (log_deviation - math.log(FIRST_DEVIATION)).to(fine.dtype)
-        return self.fine(torch.cat([fine, centered], 1)), self.coarse(coarse)
+        return self.fine(beside(fine, centered)), self.coarse(coarse)
 
     def forward(
         self, x: Tensor, log_noise: Tensor, conditions: MeanConditions, recompute: bool
@@ -247,12 +249,12 @@ class ResidualDenoiser(nn.Module):
         scaled = 2 * conditions.entropy - 1
         embedding = self.embed(torch.cat([waves.sin(), waves.cos(), scaled], 1))
         hidden = self.stem(F.pixel_unshuffle(x, self.scale))
-        hidden = hidden + conditions.fine.to(hidden.dtype)
+        hidden = added(hidden, conditions.fine.to(hidden.dtype))
         hidden = _run(self.before, hidden, embedding, recompute)
         coarse = self.down(hidden)
-        coarse = coarse + conditions.coarse.to(coarse.dtype)
+        coarse = added(coarse, conditions.coarse.to(coarse.dtype))
         coarse = _run(self.middle, coarse, embedding, recompute)
-        hidden = hidden + F.pixel_shuffle(self.up(coarse), 2)
+        hidden = shuffled_onto(hidden, coarse, self.up)
         hidden = _run(self.after, hidden, embedding, recompute)
         output = F.pixel_shuffle(self.out(hidden), self.scale)
         return output[..., :height, :width].contiguous()
@@ -267,7 +269,6 @@ class ConditionedBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.channels = channels
         self.modulation = _zeroed(nn.Linear(EMBEDDING, 2 * channels))
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = _zeroed(nn.Conv2d(channels, channels, 3, padding=1))
@@ -275,10 +276,8 @@ class ConditionedBlock(nn.Module):
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """(B, C, H, W), (B, D) -> (B, C, H, W)."""
         scale, shift = self.modulation(embedding)[:, :, None, None].chunk(2, dim=1)
-        # Permuted, not copied, where the memory is channels last.
-        normed = F.layer_norm(x.permute(0, 2, 3, 1), (self.channels,), eps=1e-4)
-        hidden = torch.addcmul(shift, normed.permute(0, 3, 1, 2), 1 + scale)
-        return x + self.second(F.silu(self.first(hidden)))
+        hidden = activate(self.first(modulated_norm(x, scale, shift, eps=1e-4)))
+        return added(self.second(hidden), x)
 
 
 def interpolated(low: Tensor, scale: int) -> Tensor:

@@ -7,8 +7,8 @@ lies under flat white is known, and no prediction need differ from it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -41,6 +41,16 @@ def extremes_are_evidence(degradation: Mapping[str, Any], entropies: Mapping[str
     )
 
 
+class _Bounds(NamedTuple):
+    """What is known of a part of one channel of restored rows."""
+
+    channel: int
+    rows: slice
+    columns: slice
+    least: Tensor
+    most: Tensor
+
+
 class Extremes:
     """Where an input is flat white or black.
 
@@ -54,6 +64,7 @@ class Extremes:
         self._depths = depths
         self._scale = scale
         self._places = [_places(channel) for channel in depths[0]]
+        self._whole: list[_Bounds] | None = None
 
     @classmethod
     def of(cls, low: Tensor, scale: int) -> Extremes | None:
@@ -70,22 +81,38 @@ class Extremes:
             pictures: the rows, changed in place.
             top: the first of them, a multiple of the scale.
         """
-        scale = self._scale
-        rows = slice(top // scale, -(-(top + pictures.shape[2]) // scale))
+        for channel, rows, columns, least, most in self._bounds(pictures, top):
+            part = pictures[0, channel, rows, columns]
+            torch.clamp(part, least, most, out=part)
+        return pictures
+
+    def _bounds(self, pictures: Tensor, top: int) -> list[_Bounds]:
+        """Return the bounds of some rows; those of a whole picture are kept for the next step.
+
+        Pictures of more rows than are worked on at once would fill memory with them.
+        """
+        if pictures.shape[2] < self._depths.shape[2] * self._scale:
+            return list(self._made(pictures, top))
+        if self._whole is None:
+            self._whole = list(self._made(pictures, top))
+        return self._whole
+
+    def _made(self, pictures: Tensor, top: int) -> Iterator[_Bounds]:
+        scale, height = self._scale, pictures.shape[2]
+        rows = slice(top // scale, -(-(top + height) // scale))
         least = pictures.new_tensor([-torch.inf] * 4 + [1 - levels / 127.5 for levels in SLACK])
         most = -least.flip(0)
-        for channel, depths, (known, columns) in zip(
-            pictures[0], self._depths[0, :, rows], self._places, strict=True
+        for channel, (depths, (known, columns)) in enumerate(
+            zip(self._depths[0, :, rows], self._places, strict=True)
         ):
             here = np.flatnonzero(known[rows])
             if not len(here):
                 continue
             down = slice(int(here[0]), int(here[-1]) + 1)
-            part = channel[_times(down, scale), _times(columns, scale)]
             large = depths[down, columns].repeat_interleave(scale, 0).repeat_interleave(scale, 1)
-            places = large[: len(part)].int() + len(SLACK)
-            torch.clamp(part, least[places], most[places], out=part)
-        return pictures
+            within = _times(down, scale)
+            places = large[: height - within.start].int() + len(SLACK)
+            yield _Bounds(channel, within, _times(columns, scale), least[places], most[places])
 
 
 def _places(depths: Tensor) -> tuple[np.ndarray, slice]:
@@ -112,7 +139,8 @@ def _depths(channel: Tensor) -> Tensor:
             continue
         core = 1 - _within((channel != level).float()[None], CORE // 2)
         for distance in range(CORE // 2 + 1):
-            depths += (sign * _within(core, distance)[0]).to(torch.int8)
+            core = _within(core, 1) if distance else core
+            depths += (sign * core[0]).to(torch.int8)
     return depths
 
 

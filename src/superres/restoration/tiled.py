@@ -255,6 +255,7 @@ class Prepared:
         self._job = job
         self._kept: dict[int, Conditioned] = {}
         self._maps: dict[str, Tensor] = {}
+        self._whole: Signal | None = None
         for first, windows in job.batches(grid):
             conditioned = _conditioned(job, grid, windows)
             for name in job.model.needs:
@@ -281,7 +282,18 @@ class Prepared:
         return self._kept[first]
 
     def signal(self, band: Band) -> Signal:
-        """Return what is diffused in a band."""
+        """Return what is diffused in a band.
+
+        Where that is all of the picture, what follows from the conditions is computed once for all
+        steps; of more bands it would fill memory.
+        """
+        if band != (0, self._job.size[0]):
+            return self._signal(band)
+        if self._whole is None:
+            self._whole = self._signal(band)
+        return self._whole
+
+    def _signal(self, band: Band) -> Signal:
         scale = self._job.model.spec.scale
         rows = {name: whole[:, :, band.top : band.bottom] for name, whole in self._maps.items()}
         low = self._job.low[:, :, band.top // scale : band.bottom // scale]
