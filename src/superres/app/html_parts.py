@@ -11,8 +11,6 @@ HEADER = """<header class="title"><h1>superres</h1>
 
 WELCOME = """<div class="empty">
 <p>The part that you look at appears here, before and after.</p></div>"""
-    """<div class="empty"><p>The part that you look at appears here, before and after.</p></div>"""
-)
 
 DIVIDER_JS = """
 let at = 50;
