@@ -45,9 +45,8 @@ def running(address: str, picture: Path) -> Iterator[None]:
     asked = {"picture": named, "detail": "many steps"}
     job = httpx.post(f"{api}/call/v2/restore", json=asked).json()["event_id"]
     with httpx.stream("GET", f"{api}/call/restore/{job}", timeout=60) as stream:
-        event = next(line for line in stream.iter_lines() if line.startswith("event: "))
-        while event == "event: heartbeat":
-            event = next(line for line in stream.iter_lines() if line.startswith("event: "))
+        events = (line for line in stream.iter_lines() if line.startswith("event: "))
+        event = next(one for one in events if one != "event: heartbeat")
         assert event == "event: generating"
         yield
 
