@@ -152,6 +152,37 @@ def test_stopping_ends_the_work_of_one_tab_alone(
     assert not bench.stop("one")
 
 
+def test_closing_ends_all_work_and_waits_for_it(
+    bench: Workbench, model: Path, small: list[Path]
+) -> None:
+    begun = threading.Barrier(3)
+    ended: list[str] = []
+
+    def work(session: str) -> None:
+        first = iter([True])
+
+        def watch(done: int, total: int) -> None:
+            if next(first, False):
+                begun.wait(60)
+
+        try:
+            bench.restore_whole(Settings(str(model), {}, MANY), str(small[0]), session, watch)
+        except Stopped:
+            ended.append(session)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    begun.wait(60)
+    bench.close()
+    assert not bench.stop("one") and not bench.stop("two")
+    for thread in threads:
+        thread.join(20)
+    assert sorted(ended) == ["one", "two"]
+    with pytest.raises(Stopped):
+        bench.restore_whole(Settings(str(model), {}), str(small[0]), "three")
+
+
 def test_a_model_that_is_not_the_pages(bench: Workbench) -> None:
     with pytest.raises(SuperresError, match="model: must be one of"):
         bench.restorer("/etc")

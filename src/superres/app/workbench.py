@@ -85,6 +85,8 @@ class Workbench:
         self._lock = threading.Lock()
         self._archives: dict[tuple[Path, ...], Path] = {}
         self._running: dict[str, list[threading.Event]] = {}
+        self._ended = threading.Condition(self._lock)
+        self._closed = False
 
     def restorer(self, folder: str) -> Restorer:
         """Return the model of a folder, loaded once.
@@ -139,6 +141,8 @@ class Workbench:
         event = threading.Event()
         with self._lock:
             self._running.setdefault(session, []).append(event)
+            if self._closed:
+                event.set()
 
         def check() -> None:
             if event.is_set():
@@ -151,6 +155,7 @@ class Workbench:
                 self._running[session].remove(event)
                 if not self._running[session]:
                     del self._running[session]
+                self._ended.notify_all()
 
     def stop(self, session: str) -> bool:
         """End a session's work at its next batch of windows; return whether there was any."""
@@ -159,6 +164,14 @@ class Workbench:
             for event in events:
                 event.set()
             return bool(events)
+
+    def close(self) -> None:
+        """End all work at its next batch of windows, and wait for that; none begins any more."""
+        with self._lock:
+            self._closed = True
+            for event in [one for events in self._running.values() for one in events]:
+                event.set()
+            self._ended.wait_for(lambda: not self._running)
 
     def how(self, settings: Settings) -> Sampling | None:
         """Return how settings sample.
