@@ -56,13 +56,17 @@ def for_programs(workbench: Callable[[], Any]) -> Callable[..., AsyncIterator[An
 
         words = (picture, entropies, detail, seed, format, model, session_of(request), watch)
         work = asyncio.ensure_future(asyncio.to_thread(_restored, workbench, *words))
+        work.add_done_callback(lambda one: one.cancelled() or one.exception())  # seen, if by nobody
         try:
             while not (await asyncio.wait({work}, timeout=PULSE_SECONDS))[0]:
                 yield gr.skip()
-        finally:
+        except GeneratorExit:
             gone.set()
             await asyncio.wait({work})  # the next in the queue begins when the machine is free
-            work.exception()  # seen, where nobody is left to tell it
+            raise
+        except asyncio.CancelledError:
+            gone.set()  # who cancels waits for the answer, and no longer than five seconds
+            raise
         yield work.result()
 
     return restore
