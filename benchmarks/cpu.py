@@ -19,7 +19,7 @@ from types import SimpleNamespace
 from benchmarks.evaluations import Evaluation, evaluation_rows, sampling_rows
 from benchmarks.measuring import Row, show, write
 from benchmarks.pipeline import data_rows, read_params, training_rows, using_rows
-from benchmarks.starting import dvc_rows, start_rows
+from benchmarks.starting import app_rows, dvc_rows, start_rows
 from superres.config.check import Params
 from superres.core.device import pick_device
 
@@ -65,7 +65,7 @@ def sections(
         "evaluations": lambda: evaluation_rows(
             Evaluation(large, 2 if tiny else 8, 2 * sizes.rounds)
         ),
-        "start": lambda: start_rows(sizes.rounds),
+        "start": lambda: start_rows(sizes.rounds) + app_rows(sizes.rounds),
         "dvc": lambda: dvc_rows(folder, sizes.rounds),
         "data": lambda: data_rows(folder, params, sizes),
         "training": lambda: training_rows(folder, params, sizes),

@@ -1,7 +1,8 @@
-"""What it takes to begin: the start of every stage script, and DVC itself."""
+"""What it takes to begin: the start of every stage script, of the page, and DVC itself."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -30,6 +31,25 @@ def start_rows(rounds: int) -> list[Row]:
         note = "imports torch" if said.strip() == "True" else "without torch"
         rows.append(Row(f"start of {script.name}", "s", taken, note))
     return rows
+
+
+APP = """
+import sys, time
+import superres.cli, superres.commands.app as command
+from superres.app.settings import Limits
+models = command.found_models([])
+with command.serving(models, Limits(), "0", device="cpu"):
+    print(time.process_time())
+"""
+
+
+def app_rows(rounds: int) -> list[Row]:
+    """Return the processor seconds until `superres app` tells its address; none without Gradio."""
+    if importlib.util.find_spec("gradio") is None:
+        return []
+    taken = [float(_run([sys.executable, "-c", APP], ROOT).split()[0]) for _ in range(rounds)]
+    note = "without torch, which is loaded once the page is there"
+    return [Row("superres app until its address", "processor s", taken, note)]
 
 
 def dvc_rows(folder: Path, rounds: int) -> list[Row]:

@@ -20,7 +20,7 @@ from superres.app.found_models import found_models  # noqa: E402
 from superres.app.server import serving  # noqa: E402
 from superres.app.settings import Limits  # noqa: E402
 
-WIDTH_PX, HEIGHT_PX = 1200, 1180
+WIDTH_PX, HEIGHT_PX = 1200, 1400
 MOST_BYTES = 150_000
 
 
@@ -33,6 +33,9 @@ def main() -> None:
         page = Page(driver, url, WIDTH_PX, scheme)
         page.opened(Path(sys.argv[1]))
         page.restored()
+        for label, suffix in (("WebP", ".webp"), ("PNG", ".png")):  # how long it took is not told
+            page.click(f"#format input[value={label}]")
+            page.until(lambda suffix=suffix: suffix in page.command())
         size = {"width": WIDTH_PX, "height": HEIGHT_PX, "deviceScaleFactor": 1, "mobile": False}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         driver.execute_script("document.activeElement.blur(); window.scrollTo(0, 0)")

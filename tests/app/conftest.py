@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from browser import chromium
 from superres import __version__
@@ -46,6 +47,28 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photographs")
     write_photographs(folder, 2, (200, 240))
     return folder
+
+
+@pytest.fixture(scope="session")
+def small(photographs: Path) -> list[Path]:
+    """Two pictures of 64 x 64 pixels, of one name in folders of their own."""
+    made = []
+    for number in range(2):
+        out = photographs.parent / f"small {number}" / "small.png"
+        out.parent.mkdir(exist_ok=True)
+        with Image.open(photographs / f"photograph {number}.png") as image:
+            image.crop((0, 0, 64, 64)).save(out)
+        made.append(out)
+    return made
+
+
+@pytest.fixture(scope="session")
+def slow(photographs: Path) -> Path:
+    """A picture that takes long with many steps, near the limit of pixels."""
+    out = photographs.parent / "slow.png"
+    with Image.open(photographs / "photograph 0.png") as image:
+        image.resize((440, 440)).save(out)
+    return out
 
 
 @pytest.fixture(scope="session")

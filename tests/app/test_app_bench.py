@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 import threading
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from superres import __version__
+from superres.app.archive import write_archive
 from superres.app.found_models import found_models
 from superres.app.parts import cut, part_of, share_of_most_detail
 from superres.app.settings import FEW, MANY, Limits, Settings, Stopped, command, restored_name
@@ -150,6 +152,37 @@ def test_stopping_ends_the_work_of_one_tab_alone(
     assert not bench.stop("one")
 
 
+def test_closing_ends_all_work_and_waits_for_it(
+    bench: Workbench, model: Path, small: list[Path]
+) -> None:
+    begun = threading.Barrier(3)
+    ended: list[str] = []
+
+    def work(session: str) -> None:
+        first = iter([True])
+
+        def watch(done: int, total: int) -> None:
+            if next(first, False):
+                begun.wait(60)
+
+        try:
+            bench.restore_whole(Settings(str(model), {}, MANY), str(small[0]), session, watch)
+        except Stopped:
+            ended.append(session)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    begun.wait(60)
+    bench.close()
+    assert not bench.stop("one") and not bench.stop("two")
+    for thread in threads:
+        thread.join(20)
+    assert sorted(ended) == ["one", "two"]
+    with pytest.raises(Stopped):
+        bench.restore_whole(Settings(str(model), {}), str(small[0]), "three")
+
+
 def test_a_model_that_is_not_the_pages(bench: Workbench) -> None:
     with pytest.raises(SuperresError, match="model: must be one of"):
         bench.restorer("/etc")
@@ -163,6 +196,53 @@ def test_the_sheet_is_a_grid_of_entropies(bench: Workbench, model: Path) -> None
     ]
     alone = bench.restore_part(Settings(str(model), {"blur": 0.25, "jpeg": 1.0}), picture, "tab")
     assert np.array_equal(made[9][0].levels, alone.levels)
+
+
+def test_a_sheet_varies_what_is_strongest(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Known:
+        corruptions = ("blur", "noise", "jpeg")
+
+    monkeypatch.setattr(bench, "restorer", lambda folder: Known)
+    assert bench.axes(Settings("any", {"jpeg": 0.4, "blur": 0.2})) == ["blur", "jpeg"]
+    assert bench.axes(Settings("any", {"jpeg": 0.4, "noise": 0.5})) == ["noise", "jpeg"]
+    assert bench.axes(Settings("any", {})) == ["blur", "noise"]
+    monkeypatch.setattr(Known, "corruptions", ())
+    with pytest.raises(SuperresError, match="knows no corruptions"):
+        bench.axes(Settings("any", {}))
+
+
+def test_files_of_one_name_in_an_archive(tmp_path: Path) -> None:
+    files = []
+    for number, name in enumerate(("a.png", "b.png", "a.png", "a (2).png", "a.png")):
+        files.append(tmp_path / str(number) / name)
+        files[-1].parent.mkdir()
+        files[-1].write_text(str(number))
+    write_archive(tmp_path / "all.zip", files)
+    with ZipFile(tmp_path / "all.zip") as archive:
+        names = archive.namelist()
+        assert names == ["a.png", "b.png", "a (2).png", "a (2) (2).png", "a (3).png"]
+        assert [archive.read(name).decode() for name in names] == list("01234")
+
+
+def test_a_result_is_written_once(bench: Workbench, model: Path, small: list[Path]) -> None:
+    settings = Settings(str(model), {"jpeg": 0.5}, FEW, samples=2)
+    results = [bench.restore_whole(settings, str(path), "tab") for path in small]
+    assert bench.save(results[0], 0, ".png") == bench.save(results[0], 0, ".png")
+    assert bench.save(results[0], 0, ".png") != bench.save(results[0], 1, ".png")
+    seen: list[tuple[int, int]] = []
+    out = bench.save_all(results, ".png", "tab", lambda *told: seen.append(told))
+    assert seen == [(0, 4), (1, 4), (2, 4), (3, 4)]
+    assert bench.save_all(results, ".png", "tab") == out
+    assert bench.save_all(results, ".webp", "tab") != out
+    with ZipFile(out) as archive:
+        assert archive.namelist() == [
+            *("small-restored-1.png", "small-restored-2.png"),
+            *("small-restored-1 (2).png", "small-restored-2 (2).png"),
+        ]
+    with pytest.raises(Stopped):
+        bench.save_all(results, ".tif", "tab", lambda *told: bench.stop("tab"))
 
 
 @pytest.mark.parametrize("across", [0.0, 0.37, 1.0])

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -76,13 +77,13 @@ class Page:
         self.click("#restore")
         self.until(lambda: "restored, in" in self.said())
 
-    def downloaded(self, folder: Path) -> Path:
+    def downloaded(self, folder: Path, button: str = "#download") -> Path:
         self.driver.execute_cdp_cmd(
             "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)}
         )
         before = set(folder.iterdir())
-        self.until("!document.querySelector('#download').disabled")
-        self.click("#download")
+        self.until(f"document.querySelector('{button}')?.disabled === false")
+        self.click(button)
 
         def new() -> list[Path]:
             found = set(folder.iterdir()) - before
@@ -215,12 +216,10 @@ def test_what_cannot_be_read_is_told_on_the_page(
 
 
 def test_one_of_several_samples_is_chosen(
-    driver: Any, address: str, photographs: Path, tmp_path: Path
+    driver: Any, address: str, small: list[Path], tmp_path: Path
 ) -> None:
     page = Page(driver, address)
-    source = tmp_path / "small.png"
-    with Image.open(photographs / "photograph 0.png") as image:
-        image.crop((0, 0, 64, 64)).save(source)
+    source = small[0]
     page.opened(source)
     page.click("#detail input", 1)
     page.until("document.querySelector('#several input')")
@@ -236,6 +235,52 @@ def test_one_of_several_samples_is_chosen(
     assert main(["restore", str(source), str(made / out), *flags, "--device", "cpu"]) == 0
     assert got.name == "small-restored-3.png"
     assert got.read_bytes() == (made / got.name).read_bytes()
+
+
+def test_all_pictures_are_restored_to_one_file(
+    driver: Any, address: str, small: list[Path], tmp_path: Path
+) -> None:
+    page = Page(driver, address)
+    page.opened(*small)
+    page.until("document.querySelector('#every input')")
+    assert page.ask("document.querySelector('#archive') === null")
+    page.click("#every input")
+    page.click("#restore")
+    page.until(lambda: page.said().startswith("All 2 pictures are restored, in"))
+    got = page.downloaded(tmp_path, "#archive")
+    assert got.name == "restored.zip"
+    _, _, _, _, *flags = shlex.split(page.command())
+    with ZipFile(got) as archive:
+        assert archive.namelist() == ["small-restored.png", "small-restored (2).png"]
+        for source, name in zip(small, archive.namelist(), strict=True):
+            out = tmp_path / name
+            assert main(["restore", str(source), str(out), *flags, "--device", "cpu"]) == 0
+            assert archive.read(name) == out.read_bytes()
+    # Once the controls say something else, none of them is what is offered.
+    page.press("#seed input", "7")
+    page.until("document.querySelector('#archive') === null")
+
+
+def test_another_model_is_chosen_with_keys(
+    driver: Any, address: str, model: Path, small: list[Path], tmp_path: Path
+) -> None:
+    from selenium.webdriver import Keys  # noqa: PLC0415 - may be absent
+
+    noise = "document.querySelector('#entropy-noise')?.checkVisibility() === true"
+    page = Page(driver, address)
+    page.opened(small[0])
+    assert f"--model {model}" in page.command() and not page.ask(noise)
+    before = page.after()
+    page.press("#model input", Keys.ARROW_DOWN, Keys.ENTER)
+    page.until(lambda: str(model) not in page.command())
+    page.until(noise)
+    assert page.after() != before
+    page.restored()
+    got = page.downloaded(tmp_path)
+    _, _, _, out, *flags = shlex.split(page.command())
+    made = tmp_path / "made" / out
+    assert main(["restore", str(small[0]), str(made), *flags, "--device", "cpu"]) == 0
+    assert got.read_bytes() == made.read_bytes()
 
 
 def test_a_sheet_is_drawn_and_chosen_from(driver: Any, address: str, photographs: Path) -> None:

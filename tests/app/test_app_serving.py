@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +19,42 @@ import pytest
 from PIL import Image
 
 from superres.app.server import keep_to_itself
+from superres.app.settings import Stopped
 from superres.cli import main
 from support import environment
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def client(address: str) -> Any:
     gradio_client = pytest.importorskip("gradio_client")
     return gradio_client.Client(address, verbose=False)
+
+
+@contextmanager
+def running(address: str, picture: Path) -> Iterator[None]:
+    """Restore a picture with many steps over plain HTTP, as long as the block listens."""
+    import httpx  # noqa: PLC0415 - Gradio brings it
+
+    api = f"{address}gradio_api"
+    with picture.open("rb") as file:
+        path = httpx.post(f"{api}/upload", files={"files": file}).json()[0]
+    named = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    asked = {"picture": named, "detail": "many steps"}
+    job = httpx.post(f"{api}/call/v2/restore", json=asked).json()["event_id"]
+    with httpx.stream("GET", f"{api}/call/restore/{job}", timeout=60) as stream:
+        events = (line for line in stream.iter_lines() if line.startswith("event: "))
+        event = next(one for one in events if one != "event: heartbeat")
+        assert event == "event: generating"
+        yield
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def ask(client: Any, *words: Any, **options: Any) -> str:
@@ -80,6 +112,80 @@ def test_entropies_are_estimated_for_other_programs(client: Any, photographs: Pa
     restored = ask(client, photographs / "photograph 0.png", "auto", format="webp")
     with Image.open(restored) as image:
         assert image.format == "WEBP" and image.size == (480, 400)
+
+
+@pytest.fixture
+def stopped(address: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that were not restored to their end, since somebody stopped it."""
+    from superres.app.workbench import Workbench  # noqa: PLC0415 - imports torch
+
+    names: list[str] = []
+    restore = Workbench.restore_whole
+
+    def noted(self: Workbench, settings: Any, path: str, *others: Any) -> Any:
+        try:
+            return restore(self, settings, path, *others)
+        except Stopped:
+            names.append(Path(path).name)
+            raise
+
+    monkeypatch.setattr(Workbench, "restore_whole", noted)
+    return names
+
+
+def test_a_job_that_is_cancelled_ends(
+    client: Any, stopped: list[str], slow: Path, small: list[Path]
+) -> None:
+    from gradio_client import handle_file  # noqa: PLC0415 - may be absent
+
+    job = client.submit(handle_file(slow), {}, "many steps", api_name="/restore")
+    wait_until(lambda: job.status().code.name == "ITERATING")
+    assert job.cancel()
+    wait_until(lambda: stopped == ["slow.png"])
+    assert Path(ask(client, small[0])).is_file()
+
+
+def test_a_program_that_leaves_ends_its_job(
+    address: str, client: Any, stopped: list[str], slow: Path, small: list[Path]
+) -> None:
+    with running(address, slow):
+        pass
+    wait_until(lambda: stopped == ["slow.png"])
+    assert Path(ask(client, small[0])).is_file()
+
+
+def blocks_of_the_docs(address: str) -> Iterator[tuple[str, str]]:
+    """Yield language and text of each example for other programs, with this page's address."""
+    text = (ROOT / "docs" / "app.md").read_text().split("## From other programs")[1]
+    for language, block in re.findall(r"```(\w+)\n(.*?)```", text.split("\n## ")[0], re.DOTALL):
+        assert "http://127.0.0.1:7860" in block
+        yield language, block.replace("http://127.0.0.1:7860", address.rstrip("/"))
+
+
+def test_what_the_docs_say_to_other_programs(
+    address: str,
+    model: Path,
+    small: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("gradio_client")
+    blocks = dict(blocks_of_the_docs(address))
+    assert set(blocks) == {"python", "sh"}
+    with Image.open(small[0]) as image:
+        image.convert("RGB").save(tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    words = ["--model", str(model), "--device", "cpu", "--jpeg", "0.2", "--estimate"]
+    assert main(["restore", "photo.jpg", "out.png", *words]) == 0
+    wanted = Path("out.png").read_bytes()
+    names: dict[str, Any] = {}
+    exec(blocks["python"], names)
+    assert Path(names["restored"]).read_bytes() == wanted
+    assert len([line for line in blocks["python"].splitlines() if line.strip()]) == 3
+    if shutil.which("curl") is None or shutil.which("jq") is None:
+        pytest.skip("the example for plain HTTP needs curl and jq")
+    subprocess.run(["bash", "-euo", "pipefail", "-c", blocks["sh"]], check=True, timeout=120)
+    assert Path("restored.png").read_bytes() == wanted
 
 
 def test_files_of_the_machine_are_neither_served_nor_read(address: str, model: Path) -> None:
@@ -175,24 +281,35 @@ def test_the_page_does_without_torch_until_it_is_there(model: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_it_ends_when_told_and_takes_its_files_along(model: Path, tmp_path: Path) -> None:
+def test_it_opens_works_ends_when_told_and_takes_its_files_along(
+    model: Path, slow: Path, tmp_path: Path
+) -> None:
     pytest.importorskip("gradio", reason="needs gradio: pip install 'superres[app]'")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "superres", "app", "--model", str(model), "--port", str(port)]
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    browser.chmod(0o755)
     env = {**environment(), "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
+    flags = ["--host", "0.0.0.0", "--open", "--at-once", "2", "--device", "cpu"]
     process = subprocess.Popen(
-        [*command, "--host", "0.0.0.0"], env=env, stdout=subprocess.PIPE, text=True
+        [*command, *flags],
+        env={**env, "BROWSER": f"{browser} %s"},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     assert f":{port}/ (Ctrl-C ends it)" in process.stdout.readline()
     assert "everybody who can reach this machine" in process.stdout.readline()
     assert len(list(tmp_path.glob("superres-app-*"))) == 1
+    wait_until((tmp_path / "opened").exists)
+    assert f":{port}" in (tmp_path / "opened").read_text()
     taken = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert taken.returncode == 1 and str(port) in taken.stderr
-    begin = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
-    assert time.monotonic() - begin < 20
+    # Both are told to be at work, of which neither can have ended.
+    with running(f"http://127.0.0.1:{port}/", slow), running(f"http://127.0.0.1:{port}/", slow):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
     assert not list(tmp_path.glob("superres-app-*"))

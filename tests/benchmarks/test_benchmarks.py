@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import sys
@@ -153,6 +154,8 @@ def test_everything_on_a_cpu(tmp_path: Path) -> None:
         note = rows[f"start of {script.name}"]["note"]
         assert note == ("without torch" if torch_free else "imports torch"), script.name
     assert 0 <= rows["training step"]["facts"]["share waiting for data"] < 1
+    if importlib.util.find_spec("gradio"):
+        assert 0 < rows["superres app until its address"]["median"] < 30
 
 
 # Names that cannot be imported, as on a machine that has torch and nothing else of the project's.

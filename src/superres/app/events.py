@@ -13,7 +13,7 @@ from superres.app.looking import Looking
 from superres.app.pace import Pace
 from superres.app.parts import cut, share_of_most_detail
 from superres.app.sessions import session_of
-from superres.app.settings import Settings
+from superres.app.settings import Settings, Stopped
 from superres.app.wiring import Updates, Values
 from superres.core.errors import SuperresError
 from superres.restoration.entropy_sheet import PART, grid_of
@@ -53,6 +53,7 @@ class Events(Looking):
                 c.command: "",
                 c.restore: gr.update(interactive=False),
                 c.download: gr.update(value=None, interactive=False),
+                c.archive: gr.update(value=None, visible=False),
                 c.samples: gr.update(value=None, visible=False),
                 c.status: message("; ".join(faults), bool(faults)),
             }
@@ -76,7 +77,8 @@ class Events(Looking):
         c = self.c
         known = self.bench.restorer(values[c.model]).corruptions
         sliders = {one: gr.update(visible=name in known) for name, one in c.entropies.items()}
-        return {**self.look(values, request, progress), **sliders, c.sure: ""}
+        gone = {c.sure: "", c.sheet: gr.update(value=None, visible=False)}
+        return {**self.look(values, request, progress), **sliders, **gone}
 
     def point(
         self,
@@ -112,20 +114,32 @@ class Events(Looking):
     def restore(
         self, values: Values, request: gr.Request, progress: Any = gr.Progress()
     ) -> Updates:
-        """Restore whole what is shown, or all pictures."""
+        """Restore whole what is shown, or those of all pictures that are not yet."""
         c = self.c
         settings = self.settings(values)
         paths = values[c.told] if values[c.every] else [values[c.which]]
         results = dict(values[c.results])
-        pace = Pace()
-        for number, path in enumerate(paths, start=1):
-            place = f"{number} of {len(paths)}, " if len(paths) > 1 else ""
-            watch = self._watch(progress, pace if len(paths) == 1 else Pace(), place)
-            results[path] = self.bench.restore_whole(settings, path, session_of(request), watch)
         values = {**values, c.results: results, c.sample: 0}
-        changed = {**self.look(values, request, progress), c.results: results, c.sample: 0}
-        words = "The whole picture is" if len(paths) == 1 else f"All {len(paths)} pictures are"
-        changed[c.status] = message(f"{words} restored, in {pace.spent()}.")
+        pace = Pace()
+        missing = [path for path in paths if self._result(values, settings, path) is None]
+        done = len(paths) - len(missing)
+        try:
+            for path in missing:
+                place = f"{done + 1} of {len(paths)}, " if len(paths) > 1 else ""
+                watch = self._watch(progress, pace if len(paths) == 1 else Pace(), place)
+                results[path] = self.bench.restore_whole(settings, path, session_of(request), watch)
+                done += 1
+            looked = self.look(values, request, progress)
+        except Stopped:
+            kept = f" {done} of {len(paths)} pictures are restored." if len(paths) > 1 else ""
+            return {c.results: results, c.status: message(f"Stopped.{kept}")}
+        changed = {**looked, c.results: results, c.sample: 0}
+        spent = f", in {pace.spent()}"
+        result = self._result(values, settings)
+        if len(paths) == 1 and result is not None:
+            changed[c.status] = message(self._kept(result, 0, values, spent))
+        else:
+            changed[c.status] = message(f"All {len(paths)} pictures are restored{spent}.")
         return changed
 
     def draw(self, values: Values, request: gr.Request, progress: Any = gr.Progress()) -> Updates:
@@ -145,14 +159,15 @@ class Events(Looking):
             session_of(request),
             self._watch(progress, Pace()),
         )
-        names = self.bench.restorer(values[c.model]).corruptions[:2]
+        axes = self.bench.axes(self.settings(values))
         profile = file.info.get("icc_profile")
         pictures = [
-            (shown(one, profile), ", ".join(f"{told[name]:g}" for name in names))
+            (shown(one, profile), ", ".join(f"{told[name]:g}" for name in axes))
             for one, told in made
         ]
-        label = f"{' and '.join(names)}: choose one to set both"
+        label = f"{' and '.join(axes)}: choose one to set {'both' if len(axes) > 1 else 'it'}"
         return {
+            c.axes: axes,
             c.sheet: gr.update(value=pictures, visible=True, label=label),
             c.status: message("Choose the one that looks best: most detail, no halos."),
         }
@@ -166,11 +181,11 @@ class Events(Looking):
     ) -> Updates:
         """Set the entropies of the picture of the sheet that was clicked."""
         c = self.c
-        names = self.bench.restorer(values[c.model]).corruptions[:2]
-        told = [one for row in grid_of(names, {}) for one in row][place.index]
+        axes = values[c.axes]
+        told = [one for row in grid_of(axes, {}) for one in row][place.index]
         values = {**values, **{c.entropies[name]: value for name, value in told.items()}}
         looked = self.look(values, request, progress)
-        return {**looked, c.sure: "", **{c.entropies[name]: told[name] for name in told}}
+        return {**looked, c.sure: "", **{c.entropies[name]: told[name] for name in axes}}
 
     def choose_sample(
         self,

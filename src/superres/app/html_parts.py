@@ -9,8 +9,8 @@ HEADER = """<header class="title"><h1>superres</h1>
 <p>Drop a picture, say what happened to it, and see it restored. Nothing leaves this machine.</p>
 </header>"""
 
-WELCOME = """<div class="empty"><p>The part that you look at appears here,<br>
-before and after.</p></div>"""
+WELCOME = """<div class="empty">
+<p>The part that you look at appears here, before and after.</p></div>"""
 
 DIVIDER_JS = """
 let at = 50;

@@ -43,6 +43,7 @@ class Controls:
     samples: Any = None
     format: Any = None
     download: Any = None
+    archive: Any = None
     command: Any = None
     overview: Any = None
     across: Any = None
@@ -53,6 +54,7 @@ class Controls:
     results: Any = None
     sample: Any = None
     told: Any = None
+    axes: Any = None
     api: Any = None
     """What only other programs use: inputs, output and trigger."""
 
@@ -74,6 +76,7 @@ def lay_out(models: Mapping[str, list[str]]) -> Controls:
         with gr.Column(scale=1, min_width=260, elem_id="controls"):
             _settings(made, models)
     made.results, made.sample, made.told = gr.State({}), gr.State(0), gr.State([])
+    made.axes = gr.State([])
     made.api = (
         gr.File(visible=False, label="picture"),
         gr.JSON(visible=False, label="entropies", value={}),
@@ -120,6 +123,21 @@ def _settings(made: Controls, models: Mapping[str, list[str]]) -> None:
     made.model = gr.Dropdown(
         list(models), value=first, label="Model", elem_id="model", visible=len(models) > 1
     )
+    with gr.Column(elem_id="place", min_width=0):
+        _place(made)
+
+
+def _place(made: Controls) -> None:
+    gr.HTML("<h2>Where to look</h2>")
+    made.overview = gr.HTML("", js_on_load=OVERVIEW_JS, padding=False, elem_id="overview")
+    made.across = gr.Slider(0, 100, 50, step=1, label="Across, %", buttons=[], elem_id="across")
+    made.down = gr.Slider(0, 100, 50, step=1, label="Down, %", buttons=[], elem_id="down")
+    made.edge = gr.Radio(
+        [(f"{edge} px", edge) for edge in EDGES],
+        value=128,
+        label="Width: smaller is closer",
+        elem_id="edge",
+    )
 
 
 def _view(made: Controls) -> None:
@@ -152,6 +170,9 @@ def _view(made: Controls) -> None:
         made.download = gr.DownloadButton(
             "Download", interactive=False, elem_id="download", min_width=140
         )
+        made.archive = gr.DownloadButton(
+            "Download all, ZIP", visible=False, elem_id="archive", min_width=140
+        )
     made.command = gr.Textbox(
         "",
         label="The same on the command line",
@@ -161,20 +182,6 @@ def _view(made: Controls) -> None:
         buttons=["copy"],
         elem_id="command",
     )
-    with gr.Accordion("The part that is looked at", open=True, elem_id="part"), gr.Row():
-        with gr.Column(min_width=200):
-            made.overview = gr.HTML("", js_on_load=OVERVIEW_JS, padding=False, elem_id="overview")
-        with gr.Column(min_width=200):
-            made.across = gr.Slider(
-                0, 100, 50, step=1, label="Across, %", buttons=[], elem_id="across"
-            )
-            made.down = gr.Slider(0, 100, 50, step=1, label="Down, %", buttons=[], elem_id="down")
-            made.edge = gr.Radio(
-                [(f"{edge} px", edge) for edge in EDGES],
-                value=128,
-                label="Width: smaller is closer",
-                elem_id="edge",
-            )
     with gr.Accordion("A sheet of entropies to choose from", open=False, elem_id="sheet-part"):
         made.draw = gr.Button("Draw the sheet for this part", size="sm", elem_id="draw")
         made.sheet = gr.Gallery(

@@ -75,7 +75,7 @@ class Looking:
             ),
             c.overview: overview(file.picture, profile, here),
             c.status: message(
-                "The whole picture is restored."
+                self._kept(result, sample, values)
                 if result
                 else "This part as a picture of its own. "
                 f"The whole will have {width} x {height} px."
@@ -84,6 +84,7 @@ class Looking:
             c.command: self._command(settings, path, values),
         }
         changed |= self._to_download(values, result, sample)
+        changed |= self._to_download_all(values, settings, request, progress)
         changed |= self._to_choose(result, here)
         return changed
 
@@ -92,9 +93,9 @@ class Looking:
         picture = self.bench.read(values[c.which]).picture
         return part_of(picture, values[c.across] / 100, values[c.down] / 100, values[c.edge])
 
-    def _result(self, values: Values, settings: Settings) -> Result | None:
-        """Return the picture restored whole as the controls say now, if it has been."""
-        result = values[self.c.results].get(values[self.c.which])
+    def _result(self, values: Values, settings: Settings, path: str | None = None) -> Result | None:
+        """Return a picture, that shown by default, restored whole as the controls say now."""
+        result = values[self.c.results].get(path or values[self.c.which])
         return result if result is not None and result.settings == settings else None
 
     def _cut_of(self, result: Result, sample: int, here: Part) -> Any:
@@ -115,16 +116,31 @@ class Looking:
         c = self.c
         if result is None:
             return {c.download: gr.update(value=None, interactive=False, label="Download")}
-        suffix = SUFFIXES[values[c.format]]
-        out, notes = self.bench.save(result, sample, suffix)
-        changed: Updates = {
-            c.download: gr.update(
-                value=str(out), interactive=True, label=f"Download {out.suffix[1:].upper()}"
-            )
+        out, _ = self.bench.save(result, sample, SUFFIXES[values[c.format]])
+        name = out.suffix[1:].upper()
+        return {
+            c.download: gr.update(value=str(out), interactive=True, label=f"Download {name}"),
         }
-        if notes:
-            changed[c.status] = message("; ".join(notes))
-        return changed
+
+    def _to_download_all(
+        self, values: Values, settings: Settings, request: gr.Request, progress: Any
+    ) -> Updates:
+        """Offer all pictures as one file, once each is restored as the controls say."""
+        c = self.c
+        paths = values[c.told]
+        results = [self._result(values, settings, path) for path in paths]
+        done = [one for one in results if one is not None]
+        if len(paths) < 2 or len(done) < len(paths):
+            return {c.archive: gr.update(value=None, visible=False)}
+        watch = self._watch(progress, Pace(), "writing files, ")
+        suffix = SUFFIXES[values[c.format]]
+        out = self.bench.save_all(done, suffix, session_of(request), watch)
+        return {c.archive: gr.update(value=str(out), visible=True)}
+
+    def _kept(self, result: Result, sample: int, values: Values, spent: str = "") -> str:
+        """Say that the whole picture is restored, and what its format could not hold."""
+        notes = self.bench.save(result, sample, SUFFIXES[values[self.c.format]])[1]
+        return "; ".join((f"The whole picture is restored{spent}.", *notes))
 
     def _to_choose(self, result: Result | None, here: Part) -> Updates:
         if result is None or len(result.pictures) == 1:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import gradio as gr
@@ -12,11 +14,18 @@ from superres.app.sessions import session_of
 from superres.app.settings import Settings, Stopped
 from superres.core.errors import SuperresError
 
+PULSE_SECONDS = 0.5
+"""Between two looks whether the program that asked is still there."""
 
-def for_programs(workbench: Callable[[], Any]) -> Callable[..., str]:
-    """Return the function that other programs call, with what returns a workbench to do it."""
 
-    def restore(
+def for_programs(workbench: Callable[[], Any]) -> Callable[..., AsyncIterator[Any]]:
+    """Return the function that other programs call, with what returns a workbench to do it.
+
+    It yields: Gradio goes on with a generator only while somebody listens, and closes it when the
+    program has gone, or has cancelled its job. The work ends then at its next batch of windows.
+    """
+
+    async def restore(
         picture: str,
         entropies: Any,
         detail: str,
@@ -24,7 +33,7 @@ def for_programs(workbench: Callable[[], Any]) -> Callable[..., str]:
         format: str,
         model: str,
         request: gr.Request,
-    ) -> str:
+    ) -> AsyncIterator[Any]:
         """Restore a picture.
 
         Args:
@@ -36,32 +45,66 @@ def for_programs(workbench: Callable[[], Any]) -> Callable[..., str]:
             model: one of the page's model folders.
             request: who asks.
 
-        Returns:
-            The restored file.
+        Yields:
+            Nothing new while it works, then the restored file.
         """
+        gone = threading.Event()
+
+        def watch(done: int, total: int) -> None:
+            if gone.is_set():
+                raise Stopped
+
+        words = (picture, entropies, detail, seed, format, model, session_of(request), watch)
+        work = asyncio.ensure_future(asyncio.to_thread(_restored, workbench, *words))
+        work.add_done_callback(lambda one: one.cancelled() or one.exception())  # seen, if by nobody
         try:
-            bench = workbench()
-            suffix = f".{str(format).lower()}"
-            if suffix not in SUFFIXES.values():
-                known = ", ".join(one[1:] for one in SUFFIXES.values())
-                raise SuperresError(f"format: must be one of {known}, got {format!r}")
-            if not picture:
-                raise SuperresError("picture: a file is wanted")
-            if entropies == "auto":
-                file = bench.read(picture)
-                entropies = bench.estimate(Settings(model, {}), file.picture)[0]
-            if not isinstance(entropies, dict):
-                raise SuperresError('entropies: must be an object of numbers or "auto"')
-            told = {str(name): _number(name, value) for name, value in entropies.items()}
-            settings = Settings(model, told, detail, int(seed or 0))
-            result = bench.restore_whole(settings, picture, session_of(request))
-            return str(bench.save(result, 0, suffix)[0])
-        except (SuperresError, OSError, MemoryError) as error:
-            raise gr.Error(str(error) or "not enough memory", print_exception=False) from error
-        except Stopped as error:
-            raise gr.Error("stopped", print_exception=False) from error
+            while not (await asyncio.wait({work}, timeout=PULSE_SECONDS))[0]:
+                yield gr.skip()
+        except GeneratorExit:
+            gone.set()
+            await asyncio.wait({work})  # the next in the queue begins when the machine is free
+            raise
+        except asyncio.CancelledError:
+            gone.set()  # who cancels waits for the answer, and no longer than five seconds
+            raise
+        yield work.result()
 
     return restore
+
+
+def _restored(
+    workbench: Callable[[], Any],
+    picture: str,
+    entropies: Any,
+    detail: str,
+    seed: int,
+    format: str,
+    model: str,
+    session: str,
+    watch: Callable[[int, int], object],
+) -> str:
+    """Return the path of the restored file; what is wrong becomes an error that Gradio tells."""
+    try:
+        bench = workbench()
+        suffix = f".{str(format).lower()}"
+        if suffix not in SUFFIXES.values():
+            known = ", ".join(one[1:] for one in SUFFIXES.values())
+            raise SuperresError(f"format: must be one of {known}, got {format!r}")
+        if not picture:
+            raise SuperresError("picture: a file is wanted")
+        if entropies == "auto":
+            file = bench.read(picture)
+            entropies = bench.estimate(Settings(model, {}), file.picture)[0]
+        if not isinstance(entropies, dict):
+            raise SuperresError('entropies: must be an object of numbers or "auto"')
+        told = {str(name): _number(name, value) for name, value in entropies.items()}
+        settings = Settings(model, told, detail, int(seed or 0))
+        result = bench.restore_whole(settings, picture, session, watch)
+        return str(bench.save(result, 0, suffix)[0])
+    except (SuperresError, OSError, MemoryError) as error:
+        raise gr.Error(str(error) or "not enough memory", print_exception=False) from error
+    except Stopped as error:
+        raise gr.Error("stopped", print_exception=False) from error
 
 
 def _number(name: Any, value: Any) -> float:

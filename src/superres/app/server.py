@@ -73,12 +73,14 @@ def serving(
         from superres.app.theme import STYLE, theme  # noqa: PLC0415
         from superres.app.wiring import wire  # noqa: PLC0415
 
+        benches: list[Any] = []
+
         def made() -> Any:
             from superres.app.events import Events  # noqa: PLC0415 - these import torch
             from superres.app.workbench import Workbench  # noqa: PLC0415
 
-            bench = Workbench(list(models), limits, Path(folder), version, **options)
-            return Events(controls, bench, words)
+            benches.append(Workbench(list(models), limits, Path(folder), version, **options))
+            return Events(controls, benches[-1], words)
 
         events = Later(made)
         with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
@@ -110,3 +112,5 @@ def serving(
         finally:
             page.close(verbose=False)
             meanwhile.join()
+            for bench in benches:  # an interpreter that ends under torch's feet aborts
+                bench.close()

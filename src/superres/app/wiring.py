@@ -30,12 +30,12 @@ def wire(page: Any, c: Controls, events: Callable[[], Any]) -> None:
     knobs = [*c.entropies.values(), c.detail, c.several, c.seed]
     inputs = {
         *(c.files, c.which, *knobs, c.model, c.across, c.down, c.edge),
-        *(c.every, c.format, c.results, c.sample, c.told),
+        *(c.every, c.format, c.results, c.sample, c.told, c.axes),
     }
     outputs = [
         *(c.which, c.divider, c.status, c.overview, c.across, c.down, c.restore, c.every),
-        *(c.samples, c.download, c.command, c.sure, c.several, c.sheet),
-        *(c.results, c.sample, c.told, *c.entropies.values()),
+        *(c.samples, c.download, c.archive, c.command, c.sure, c.several, c.sheet),
+        *(c.results, c.sample, c.told, c.axes, *c.entropies.values()),
     ]
     hidden: dict[str, Any] = {"api_visibility": "private"}
     work: dict[str, Any] = {

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from superres.app.archive import write_archive
 from superres.app.settings import (
     DETAILS,
     ESTIMATE,
@@ -31,6 +32,7 @@ from superres.restoration.picture_files import PictureFile, read_picture
 from superres.restoration.restorer import Restorer, load
 from superres.sampling.batch import Sampling
 
+ARCHIVE = "restored.zip"
 KEPT_UPLOADS = 3
 """Decoded, over all tabs."""
 
@@ -48,6 +50,7 @@ class Result:
         settings: how.
         orders: one per sample.
         pictures: one per sample.
+        saved: path and what could not be held, by sample and suffix.
     """
 
     file: PictureFile
@@ -55,6 +58,7 @@ class Result:
     settings: Settings
     orders: list[Order]
     pictures: list[Picture] = field(default_factory=list)
+    saved: dict[tuple[int, str], tuple[Path, tuple[str, ...]]] = field(default_factory=dict)
 
 
 class Workbench:
@@ -79,7 +83,10 @@ class Workbench:
         self._restorers: dict[str, Restorer] = {}
         self._uploads: OrderedDict[str, PictureFile] = OrderedDict()
         self._lock = threading.Lock()
+        self._archives: dict[tuple[Path, ...], Path] = {}
         self._running: dict[str, list[threading.Event]] = {}
+        self._ended = threading.Condition(self._lock)
+        self._closed = False
 
     def restorer(self, folder: str) -> Restorer:
         """Return the model of a folder, loaded once.
@@ -134,6 +141,8 @@ class Workbench:
         event = threading.Event()
         with self._lock:
             self._running.setdefault(session, []).append(event)
+            if self._closed:
+                event.set()
 
         def check() -> None:
             if event.is_set():
@@ -146,6 +155,7 @@ class Workbench:
                 self._running[session].remove(event)
                 if not self._running[session]:
                     del self._running[session]
+                self._ended.notify_all()
 
     def stop(self, session: str) -> bool:
         """End a session's work at its next batch of windows; return whether there was any."""
@@ -154,6 +164,14 @@ class Workbench:
             for event in events:
                 event.set()
             return bool(events)
+
+    def close(self) -> None:
+        """End all work at its next batch of windows, and wait for that; none begins any more."""
+        with self._lock:
+            self._closed = True
+            for event in [one for events in self._running.values() for one in events]:
+                event.set()
+            self._ended.wait_for(lambda: not self._running)
 
     def how(self, settings: Settings) -> Sampling | None:
         """Return how settings sample.
@@ -217,6 +235,18 @@ class Workbench:
         pictures = self._restored(settings, [file.picture] * count, orders, session, watch)
         return Result(file, Path(path).name, settings, orders, pictures)
 
+    def axes(self, settings: Settings) -> list[str]:
+        """Return which corruptions a sheet varies: the two that are strongest now, in their order.
+
+        Raises:
+            SuperresError: a model without corruptions.
+        """
+        names = self.restorer(settings.model).corruptions
+        if not names:
+            raise SuperresError("this model knows no corruptions, so there is nothing to choose")
+        strongest = sorted(names, key=lambda name: -settings.entropies.get(name, 0.0))[:2]
+        return [name for name in names if name in strongest]
+
     def sheet(
         self, settings: Settings, picture: Picture, session: str, watch: Watch | None = None
     ) -> list[tuple[Picture, dict[str, float]]]:
@@ -226,11 +256,9 @@ class Workbench:
             SuperresError: a model without corruptions.
             Stopped: see there.
         """
-        names = self.restorer(settings.model).corruptions
-        if not names:
-            raise SuperresError("this model knows no corruptions, so there is nothing to choose")
+        axes = self.axes(settings)
         told = self.order(settings, picture).entropies
-        grid = [one for row in grid_of(names, told) for one in row]
+        grid = [one for row in grid_of(axes, told) for one in row]
         orders = [Order(one, None, settings.seed) for one in grid]
         made = self._restored(settings, [picture] * len(grid), orders, session, watch)
         return list(zip(made, grid, strict=True))
@@ -264,13 +292,15 @@ class Workbench:
             ]
 
     def save(self, result: Result, sample: int, suffix: str) -> tuple[Path, tuple[str, ...]]:
-        """Write a restored picture; return its path, and what the format could not hold.
+        """Write a restored picture once; return its path, and what the format could not hold.
 
         Args:
             result: what was restored.
             sample: which, from 0.
             suffix: of the format: `.png`, `.jpg`, `.webp` or `.tif`.
         """
+        if (sample, suffix) in result.saved:
+            return result.saved[sample, suffix]
         restorer = self.restorer(result.settings.model)
         name = restored_name(result.name, suffix)
         folder = Path(tempfile.mkdtemp(dir=self._temporary))
@@ -281,4 +311,27 @@ class Workbench:
         if out != wanted:
             kind = suffix.removeprefix(".").upper()
             notes = (f"{kind} cannot hold this picture: it became PNG", *notes)
+        result.saved[sample, suffix] = out, notes
         return out, notes
+
+    def save_all(
+        self, results: Sequence[Result], suffix: str, session: str, watch: Watch | None = None
+    ) -> Path:
+        """Write several restored pictures with all their samples to a ZIP file; return its path.
+
+        Raises:
+            Stopped: see there.
+        """
+        wanted = [(one, sample) for one in results for sample in range(len(one.pictures))]
+        files = []
+        with self.stoppable(session) as check:
+            for done, (result, sample) in enumerate(wanted):
+                check()
+                if watch is not None:
+                    watch(done, len(wanted))
+                files.append(self.save(result, sample, suffix)[0])
+        if tuple(files) not in self._archives:
+            out = Path(tempfile.mkdtemp(dir=self._temporary)) / ARCHIVE
+            write_archive(out, files)
+            self._archives[tuple(files)] = out
+        return self._archives[tuple(files)]
