@@ -38,8 +38,8 @@ class Events(Looking):
                 paths.append(path)
             except SuperresError as error:
                 faults.append(str(error))
-        fresh = not values[c.told]
-        changed: Updates = {c.told: paths}
+        fresh = not values[c.uploads]
+        changed: Updates = {c.uploads: paths}
         kept = {path: one for path, one in values[c.results].items() if path in paths}
         names = [(Path(path).name, path) for path in paths]
         chosen = values[c.which] if values[c.which] in paths else (paths[0] if paths else None)
@@ -58,7 +58,7 @@ class Events(Looking):
                 c.status: message("; ".join(faults), bool(faults)),
             }
             return changed
-        values = {**values, c.which: chosen, c.results: kept, c.told: paths}
+        values = {**values, c.which: chosen, c.results: kept, c.uploads: paths}
         if fresh:
             across, down = share_of_most_detail(self.bench.read(chosen).picture, values[c.edge])
             values |= {c.across: round(100 * across), c.down: round(100 * down)}
@@ -117,7 +117,7 @@ class Events(Looking):
         """Restore whole what is shown, or those of all pictures that are not yet."""
         c = self.c
         settings = self.settings(values)
-        paths = values[c.told] if values[c.every] else [values[c.which]]
+        paths = values[c.uploads] if values[c.every] else [values[c.which]]
         results = dict(values[c.results])
         values = {**values, c.results: results, c.sample: 0}
         pace = Pace()
@@ -162,8 +162,8 @@ class Events(Looking):
         axes = self.bench.axes(self.settings(values))
         profile = file.info.get("icc_profile")
         pictures = [
-            (shown(one, profile), ", ".join(f"{told[name]:g}" for name in axes))
-            for one, told in made
+            (shown(one, profile), ", ".join(f"{entropies[name]:g}" for name in axes))
+            for one, entropies in made
         ]
         label = f"{' and '.join(axes)}: choose one to set {'both' if len(axes) > 1 else 'it'}"
         return {
@@ -182,10 +182,10 @@ class Events(Looking):
         """Set the entropies of the picture of the sheet that was clicked."""
         c = self.c
         axes = values[c.axes]
-        told = [one for row in grid_of(axes, {}) for one in row][place.index]
-        values = {**values, **{c.entropies[name]: value for name, value in told.items()}}
+        entropies = [one for row in grid_of(axes, {}) for one in row][place.index]
+        values = {**values, **{c.entropies[name]: value for name, value in entropies.items()}}
         looked = self.look(values, request, progress)
-        return {**looked, c.sure: "", **{c.entropies[name]: told[name] for name in axes}}
+        return {**looked, c.sure: "", **{c.entropies[name]: entropies[name] for name in axes}}
 
     def choose_sample(
         self,

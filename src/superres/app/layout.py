@@ -53,7 +53,7 @@ class Controls:
     sheet: Any = None
     results: Any = None
     sample: Any = None
-    told: Any = None
+    uploads: Any = None
     axes: Any = None
     api: Any = None
     """What only other programs use: inputs, output and trigger."""
@@ -75,7 +75,7 @@ def lay_out(models: Mapping[str, list[str]]) -> Controls:
             _view(made)
         with gr.Column(scale=1, min_width=260, elem_id="controls"):
             _settings(made, models)
-    made.results, made.sample, made.told = gr.State({}), gr.State(0), gr.State([])
+    made.results, made.sample, made.uploads = gr.State({}), gr.State(0), gr.State([])
     made.axes = gr.State([])
     made.api = (
         gr.File(visible=False, label="picture"),

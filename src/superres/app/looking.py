@@ -127,7 +127,7 @@ class Looking:
     ) -> Updates:
         """Offer all pictures as one file, once each is restored as the controls say."""
         c = self.c
-        paths = values[c.told]
+        paths = values[c.uploads]
         results = [self._result(values, settings, path) for path in paths]
         done = [one for one in results if one is not None]
         if len(paths) < 2 or len(done) < len(paths):

@@ -97,8 +97,8 @@ def _restored(
             entropies = bench.estimate(Settings(model, {}), file.picture)[0]
         if not isinstance(entropies, dict):
             raise SuperresError('entropies: must be an object of numbers or "auto"')
-        told = {str(name): _number(name, value) for name, value in entropies.items()}
-        settings = Settings(model, told, detail, int(seed or 0))
+        chosen = {str(name): _number(name, value) for name, value in entropies.items()}
+        settings = Settings(model, chosen, detail, int(seed or 0))
         result = bench.restore_whole(settings, picture, session, watch)
         return str(bench.save(result, 0, suffix)[0])
     except (SuperresError, OSError, MemoryError) as error:

@@ -1,4 +1,4 @@
-"""Serving the page: to this machine alone unless told otherwise, asking nobody for anything."""
+"""Serving the page: to this machine alone unless asked otherwise, asking nobody for anything."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def serving(
         keep_to_itself(Path(folder))
         try:
             with without_stubs():
-                import gradio as gr  # noqa: PLC0415 - an optional extra, told first to be quiet
+                import gradio as gr  # noqa: PLC0415 - an optional extra, first made quiet
         except ImportError as error:
             raise SuperresError(f"needs Gradio: pip install 'superres[app]' ({error})") from error
         from superres.app.layout import lay_out  # noqa: PLC0415 - these import Gradio

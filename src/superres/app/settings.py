@@ -17,7 +17,7 @@ DETAILS: dict[str, dict[str, Any]] = {
     FEW: {"sampler": "dpmpp_2m", "steps": 15, "spacing": "trailing"},
     MANY: {"estimate": False, "steps": 50},
 }
-"""From fidelity to texture, and what `superres restore` is told for each; nothing is the model's
+"""From fidelity to texture, and the options of `superres restore` for each; nothing is the model's
 own way of sampling."""
 
 
@@ -88,7 +88,7 @@ def command(
 
 
 def sampling_options(settings: Settings) -> Mapping[str, Any]:
-    """Return what `superres restore` is told of sampling; a student has one way, its own."""
+    """Return the options of `superres restore` for sampling; a student has one way, its own."""
     if settings.detail != ESTIMATE and is_student(settings.model):
         return {"estimate": False}
     return DETAILS[settings.detail]

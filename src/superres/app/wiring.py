@@ -30,12 +30,12 @@ def wire(page: Any, c: Controls, events: Callable[[], Any]) -> None:
     knobs = [*c.entropies.values(), c.detail, c.several, c.seed]
     inputs = {
         *(c.files, c.which, *knobs, c.model, c.across, c.down, c.edge),
-        *(c.every, c.format, c.results, c.sample, c.told, c.axes),
+        *(c.every, c.format, c.results, c.sample, c.uploads, c.axes),
     }
     outputs = [
         *(c.which, c.divider, c.status, c.overview, c.across, c.down, c.restore, c.every),
         *(c.samples, c.download, c.archive, c.command, c.sure, c.several, c.sheet),
-        *(c.results, c.sample, c.told, c.axes, *c.entropies.values()),
+        *(c.results, c.sample, c.uploads, c.axes, *c.entropies.values()),
     ]
     hidden: dict[str, Any] = {"api_visibility": "private"}
     work: dict[str, Any] = {
@@ -47,7 +47,7 @@ def wire(page: Any, c: Controls, events: Callable[[], Any]) -> None:
     latest = {**work, "trigger_mode": "always_last", "show_progress": "minimal"}
 
     def safe(function: Callable[[], Updates]) -> Updates:
-        """Return what a function does, or what is wrong, to be told on the page."""
+        """Return what a function does, or what is wrong, to be shown on the page."""
         try:
             return function()
         except Stopped:
@@ -59,13 +59,13 @@ def wire(page: Any, c: Controls, events: Callable[[], Any]) -> None:
 
     # Gradio reads from a function's parameters what it wants beside the controls' values.
     def of(name: str) -> Callable[..., Updates]:
-        def told(values: Values, request: gr.Request, progress: Any = gr.Progress()) -> Updates:
+        def reported(values: Values, request: gr.Request, progress: Any = gr.Progress()) -> Updates:
             return safe(lambda: getattr(events(), name)(values, request, progress))
 
-        return told
+        return reported
 
     def at(name: str) -> Callable[..., Updates]:
-        def told(
+        def reported(
             values: Values,
             request: gr.Request,
             place: gr.SelectData,
@@ -73,7 +73,7 @@ def wire(page: Any, c: Controls, events: Callable[[], Any]) -> None:
         ) -> Updates:
             return safe(lambda: getattr(events(), name)(values, request, place, progress))
 
-        return told
+        return reported
 
     def point(
         values: Values, request: gr.Request, place: gr.EventData, progress: Any = gr.Progress()

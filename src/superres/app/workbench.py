@@ -195,8 +195,8 @@ class Workbench:
         Raises:
             SuperresError: as `how` and `Restorer.entropies`.
         """
-        told = self.restorer(settings.model).entropies(picture, settings.entropies)
-        return Order(told, self.how(settings), settings.seed, repeat)
+        chosen = self.restorer(settings.model).entropies(picture, settings.entropies)
+        return Order(chosen, self.how(settings), settings.seed, repeat)
 
     def estimate(
         self, settings: Settings, picture: Picture
@@ -257,8 +257,8 @@ class Workbench:
             Stopped: see there.
         """
         axes = self.axes(settings)
-        told = self.order(settings, picture).entropies
-        grid = [one for row in grid_of(axes, told) for one in row]
+        chosen = self.order(settings, picture).entropies
+        grid = [one for row in grid_of(axes, chosen) for one in row]
         orders = [Order(one, None, settings.seed) for one in grid]
         made = self._restored(settings, [picture] * len(grid), orders, session, watch)
         return list(zip(made, grid, strict=True))

@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         port=args.port,
         at_once=args.at_once,
         open_browser=args.open,
-        words=_words(args),
+        flags=_flags(args),
         device=args.device,
         window=args.window,
         batch=args.batch,
@@ -93,9 +93,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _words(args: argparse.Namespace) -> list[str]:
+def _flags(args: argparse.Namespace) -> list[str]:
     """Return the flags that `superres restore` needs to do as the page."""
-    words = []
+    flags = []
     for name, usual in (
         ("window", Tiling().window),
         ("batch", Tiling().batch),
@@ -104,5 +104,5 @@ def _words(args: argparse.Namespace) -> list[str]:
     ):
         value = getattr(args, name)
         if value != usual:
-            words += [f"--{name}", str(value)]
-    return words
+            flags += [f"--{name}", str(value)]
+    return flags
