@@ -48,7 +48,7 @@ def modulated_norm(x: Tensor, scale: Tensor, shift: Tensor, eps: float) -> Tenso
         # One pass over memory in the place of three, each in the same order of operations: the
         # same bits, in half of the time.
         rows = zip(pixels, (1 + scale).flatten(1), shift.flatten(1), strict=True)
-        normed = [F.layer_norm(one, (channels,), by, plus, eps) for one, by, plus in rows]
+        normed = [F.layer_norm(one, (channels,), gain, bias, eps) for one, gain, bias in rows]
         together = normed[0][None] if len(normed) == 1 else torch.stack(normed)
         return together.permute(0, 3, 1, 2)
     normed_pixels = F.layer_norm(pixels, (channels,), eps=eps)
