@@ -40,7 +40,7 @@ def serving(
     port: int | None = None,
     at_once: int = 1,
     open_browser: bool = False,
-    words: Sequence[str] = (),
+    flags: Sequence[str] = (),
     **options: Any,
 ) -> Iterator[str]:
     """Serve the page during a block; yields its address.
@@ -56,7 +56,7 @@ def serving(
         port: where; by default the first that is free from 7860 on.
         at_once: restorations at one time.
         open_browser: whether to open the page.
-        words: flags with which `superres restore` does as the page, of which it shows them.
+        flags: those with which `superres restore` does as the page, of which it shows them.
         options: for `superres.load`: device, window, batch, precision.
 
     Raises:
@@ -80,7 +80,7 @@ def serving(
             from superres.app.workbench import Workbench  # noqa: PLC0415
 
             benches.append(Workbench(list(models), limits, Path(folder), version, **options))
-            return Events(controls, benches[-1], words)
+            return Events(controls, benches[-1], flags)
 
         events = Later(made)
         with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
