@@ -300,16 +300,20 @@ def test_it_opens_works_ends_when_told_and_takes_its_files_along(
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout is not None
-    assert f":{port}/ (Ctrl-C ends it)" in process.stdout.readline()
-    assert "everybody who can reach this machine" in process.stdout.readline()
-    assert len(list(tmp_path.glob("superres-app-*"))) == 1
-    wait_until((tmp_path / "opened").exists)
-    assert f":{port}" in (tmp_path / "opened").read_text()
-    taken = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    assert taken.returncode == 1 and str(port) in taken.stderr
-    # Both are told to be at work, of which neither can have ended.
-    with running(f"http://127.0.0.1:{port}/", slow), running(f"http://127.0.0.1:{port}/", slow):
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+    try:
+        assert process.stdout is not None
+        assert f":{port}/ (Ctrl-C ends it)" in process.stdout.readline()
+        assert "everybody who can reach this machine" in process.stdout.readline()
+        assert len(list(tmp_path.glob("superres-app-*"))) == 1
+        wait_until((tmp_path / "opened").exists)
+        assert f":{port}" in (tmp_path / "opened").read_text()
+        taken = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        assert taken.returncode == 1 and str(port) in taken.stderr
+        # Both are told to be at work, of which neither can have ended.
+        with running(f"http://127.0.0.1:{port}/", slow), running(f"http://127.0.0.1:{port}/", slow):
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
     assert not list(tmp_path.glob("superres-app-*"))
