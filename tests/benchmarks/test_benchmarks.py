@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import restoring_time
+from benchmarks import gan_time, restoring_time
 from support import ROOT, run
 
 
@@ -87,6 +87,15 @@ def test_the_parts_of_a_restoration(tmp_path: Path) -> None:
     for what in ("convolutions", "norms", "activations", "all else in the network", "writing"):
         assert 0 < rows[what] < rows["the command as a whole"]
     assert min(rows.values()) >= 0
+
+
+def test_the_network_that_restoring_is_timed_beside_is_the_published_one() -> None:
+    network = gan_time.ResidualDenseNetwork()
+    assert sum(weight.numel() for weight in network.parameters()) == 16_697_987  # x4plus's
+    with torch.no_grad():
+        assert network(torch.rand(1, 3, 5, 7)).shape == (1, 3, 20, 28)
+    rows = gan_time.rows(24, 1)
+    assert len(rows) == 5 and all(row.values[0] > 0 for row in rows)
 
 
 def test_the_table_of_runtimes() -> None:
