@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 OLDEST = (3, 11)
 MODULES = (
-    *("PIL", "jinja2", "joblib", "lazy_loader", "matplotlib", "numpy", "pandas", "pydantic"),
-    *("safetensors", "scipy", "skimage", "torch", "tqdm", "yaml"),
+    *("PIL", "fsspec", "jinja2", "joblib", "lazy_loader", "matplotlib", "numpy", "pandas"),
+    *("pydantic", "safetensors", "scipy", "skimage", "torch", "tqdm", "yaml"),
 )
 """What the stages import, of the dependencies in `pyproject.toml`."""
 
