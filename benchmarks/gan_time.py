@@ -20,6 +20,7 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor, nn
 
 from benchmarks.measuring import Row, show
+from superres.model.found import BOX
 from superres.restoration.restorer import load
 
 CHANNELS, GROWTH, BLOCKS = 64, 32, 23
@@ -77,7 +78,7 @@ def rows(edge: int, rounds: int) -> list[Row]:
     torch.set_num_threads(1)
     network = ResidualDenseNetwork().eval()
     picture = np.random.default_rng(0).integers(90, 150, (edge, edge, 3), np.uint8)
-    model, student = load(device="cpu"), load(device="cpu", fast=True)
+    model, student = load(BOX, device="cpu"), load(BOX, device="cpu", fast=True)
     seen = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
     ways: dict[str, Callable[[], object]] = {
         "Real-ESRGAN x4plus, network alone": lambda: network(seen),
