@@ -7,7 +7,7 @@ lies under flat white is known, and no prediction need differ from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -86,13 +86,14 @@ class Extremes:
             torch.clamp(part, least, most, out=part)
         return pictures
 
-    def _bounds(self, pictures: Tensor, top: int) -> list[_Bounds]:
+    def _bounds(self, pictures: Tensor, top: int) -> Iterable[_Bounds]:
         """Return the bounds of some rows; those of a whole picture are kept for the next step.
 
-        Pictures of more rows than are worked on at once would fill memory with them.
+        Pictures of more rows than are worked on at once would fill memory with them: there they
+        are made for one channel at a time.
         """
         if pictures.shape[2] < self._depths.shape[2] * self._scale:
-            return list(self._made(pictures, top))
+            return self._made(pictures, top)
         if self._whole is None:
             self._whole = list(self._made(pictures, top))
         return self._whole
