@@ -19,10 +19,10 @@ from pathlib import Path
 import torch
 
 from benchmarks.measuring import Row, show
+from benchmarks.training_memory import spec_of
 from superres.config.check import check_params
 from superres.core.device import pick_device
 from superres.model.folder import SuperResolver
-from superres.model.spec import ModelSpec
 from superres.training.data import TrainingBatch
 from superres.training.objectives import make_objective
 
@@ -104,18 +104,8 @@ def waiting_rows(threads: int, rounds: int, batch: int | None, loaded: bool) -> 
 def step_of(preset: str, precision: str, last: bool, batch: int | None) -> Callable[[], object]:
     """Return a training step of a preset's network, on random tiles, as the stage does it."""
     params = check_params(ROOT / "presets" / f"{preset}.yaml")
-    scale, edge = params.degrade.scale, params.data.tile_size
-    entropies = [str(row.name) for row in params.degrade.corruptions]
-    spec = ModelSpec(
-        format="superres-1",
-        model=params.model,
-        diffusion=params.diffusion,
-        scale=scale,
-        entropies=entropies,
-        degradation={},
-        dropped=[],
-        provenance={},
-    )
+    spec = spec_of(params)
+    scale, edge = spec.scale, params.data.tile_size
     torch.manual_seed(0)
     model = SuperResolver(spec).to(pick_device("cpu"))
     if not last:
@@ -127,7 +117,7 @@ def step_of(preset: str, precision: str, last: bool, batch: int | None) -> Calla
     tiles = TrainingBatch(
         high=2 * torch.rand(count, 3, edge, edge) - 1,
         low=2 * torch.rand(count, 3, edge // scale, edge // scale) - 1,
-        entropy=torch.rand(count, len(entropies)),
+        entropy=torch.rand(count, len(spec.entropies)),
         noise=torch.randn(count, 3, edge, edge),
         drop_low=nobody,
         drop_entropies=nobody,

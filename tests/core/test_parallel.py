@@ -58,7 +58,7 @@ def cluster(monkeypatch):
 
 
 def test_a_cluster_does_the_same(cluster):
-    for _ in range(5):  # joblib's backend waited forever in one of some hundred such calls
+    for _ in range(5):  # one call after another, each with a client of its own
         assert list(in_order(_square, range(50), "processes")) == [x * x for x in range(50)]
     with pytest.raises(ValueError, match="seventy"):
         list(in_order(_square, range(100), "threads"))
