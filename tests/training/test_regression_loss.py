@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 
 from model.test_signal_space import model, tiles
 from superres.model.signal_space import luma
+from superres.training.config import LossParams
+from superres.training.data import TrainingBatch
+from superres.training.objectives import make_objective
 from superres.training.regression_loss import DEVIATION_WEIGHT, mean_denoiser_terms
+from support import tiny_mean_denoiser_params
 
 
 def test_parts_add_up_and_are_what_they_are_called() -> None:
@@ -64,3 +69,36 @@ def test_a_few_steps_lower_every_part() -> None:
     assert history[-1]["deviation"] < history[0]["deviation"]
     # What the denoiser learns grows to unit variance first, as the deviations shrink to fit.
     assert history[-1]["denoiser"] < history[10]["denoiser"]
+
+
+def test_a_denoiser_may_learn_from_some_of_the_tiles() -> None:
+    high, low, entropy = tiles()
+    made = model()
+    noise = torch.randn(2, 1, *high.shape[-2:], generator=torch.Generator().manual_seed(2))
+    t = torch.tensor([10, 90])
+
+    def terms(denoised: int | None) -> dict[str, torch.Tensor]:
+        conditioned = made.condition(low, entropy)
+        return mean_denoiser_terms(made.diffusion, conditioned, high, t, noise, denoised)
+
+    all_of_them, one = terms(None), terms(1)
+    assert torch.equal(one["mean"], all_of_them["mean"])
+    assert torch.equal(one["deviation"], all_of_them["deviation"])
+    # Twice the first tile's: the mean over both tiles is that of the first one alone.
+    assert one["denoiser"].tolist() == [2 * all_of_them["denoiser"][0].item(), 0]
+
+
+@pytest.mark.parametrize(("share", "seen"), [(1.0, 4), (0.5, 2), (0.01, 1)])
+def test_the_share_of_tiles_holds_where_something_is_learned(share: float, seen: int) -> None:
+    made = model()
+    high, low, entropy = (torch.cat([part, part]) for part in tiles())
+    nothing = torch.zeros(4, dtype=torch.bool)
+    noise = torch.zeros(4, 3, *high.shape[-2:])
+    uniform = torch.zeros(4, 2, dtype=torch.float64)
+    batch = TrainingBatch(high, low, entropy, noise, nothing, nothing, uniform)
+    loss = tiny_mean_denoiser_params()["train"]["loss"] | {"denoiser_share": share}
+    objective = make_objective(made, LossParams.model_validate(loss), "fp32")
+    t = torch.tensor([10, 90, 20, 50])
+    assert torch.count_nonzero(objective.terms(batch, t)["denoiser"]) == seen
+    with torch.no_grad():
+        assert torch.count_nonzero(objective.terms(batch, t)["denoiser"]) == 4

@@ -213,6 +213,16 @@ class Conditioned:
         lighter.conditions = self._model.unwrapped.lighten(self.conditions)
         return lighter
 
+    def first(self, count: int) -> Conditioned:
+        """Return the same of the first pictures alone; conditions are computed for all of them."""
+        if count >= len(self._low):
+            return self
+        part = Conditioned(self._model, *(given[:count] for given in self._given))
+        part._low, part._entropy = self._low[:count], self._entropy[:count]
+        make = getattr(self.conditions, "_make", tuple)  # named where the network names them
+        part.conditions = make(condition[:count] for condition in self.conditions)
+        return part
+
     def without(self, drop: Sequence[str]) -> Conditioned:
         """Return the same model and pictures with conditions withheld from the network.
 

@@ -56,6 +56,9 @@ class LossParams(Section):
     log_noise: Annotated[list[float], Field(min_length=2, max_length=2)]
     """Mean and deviation of the natural logarithm of noise's over signal's deviation; used by
     timesteps `log_normal` alone."""
+    denoiser_share: Annotated[float, Field(gt=0, le=1)]
+    """Share of the tiles of a pass, at least one, that the denoiser of `mean_denoiser` learns from;
+    of the others the mean alone does, which takes a quarter less time. Used by that kind alone."""
     min_snr_gamma: Annotated[float, Field(gt=0, le=1000)] | None
     """Squared errors of x0 count min(SNR, gamma), 5 in the paper; null leaves them as they are."""
 

@@ -90,22 +90,30 @@ class MeanAndDenoiser:
 
     Args:
         model: the model.
-        loss: which timesteps.
+        loss: which timesteps, and how many of the tiles the denoiser learns from.
         precision: what the network computes in, a key of `PRECISIONS`.
     """
 
     def __init__(self, model: SuperResolver, loss: LossParams, precision: str) -> None:
         self.model = model
+        self._share = loss.denoiser_share
         self._dtype = PRECISIONS[precision]
         self.timesteps = timestep_sampler(model, loss)
 
     def terms(self, batch: TrainingBatch, timesteps: Tensor) -> dict[str, Tensor]:
-        """See `Objective`; the parts are `mean`, `deviation` and `denoiser`."""
-        model = self.model
+        """See `Objective`; the parts are `mean`, `deviation` and `denoiser`.
+
+        Where nothing is learned, the denoiser sees all tiles.
+        """
+        model, count = self.model, len(batch.high)
+        if torch.is_grad_enabled():
+            count = max(1, round(self._share * count))
         with _autocast(model.device, self._dtype):
             conditioned = model.condition(batch.low, batch.entropy)
             noise = batch.noise[:, : model.channels]  # it is drawn for as many as a picture has
-            return mean_denoiser_terms(model.diffusion, conditioned, batch.high, timesteps, noise)
+            return mean_denoiser_terms(
+                model.diffusion, conditioned, batch.high, timesteps, noise, denoised=count
+            )
 
 
 OBJECTIVES: dict[str, Callable[[SuperResolver, LossParams, str], Objective]] = {

@@ -7,6 +7,7 @@ is judged by itself; the denoiser's targets change as the mean gets better.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
 
 from superres.diffusion.process import GaussianDiffusion
@@ -25,6 +26,7 @@ def mean_denoiser_terms(
     high: Tensor,
     timesteps: Tensor,
     noise: Tensor,
+    denoised: int | None = None,
 ) -> dict[str, Tensor]:
     """Return the loss of each tile and its parts.
 
@@ -34,23 +36,30 @@ def mean_denoiser_terms(
         high: originals in [-1, 1], (B, 3, H, W).
         timesteps: of the process, (B,).
         noise: standard normal, (B, 1, H, W).
+        denoised: how many tiles, the first ones, the denoiser learns from; None for all.
 
     Returns:
         `loss`, the sum of the others; `mean`: squared error of the mean; `deviation`: negative
         log-likelihood of its luma's error under a normal distribution of the predicted size;
-        `denoiser`: squared error of its prediction. Each (B,).
+        `denoiser`: squared error of its prediction, 0 for tiles that it does not learn from and
+        more for the others, so that the mean over all stays what it is. Each (B,).
     """
     predicted = MeanConditions(*conditioned.conditions)
     error = high - predicted.mean
     mean = mean_over_pixels((RESIDUAL_SCALE * error).square())
     scaled = luma(error.detach()) / predicted.log_deviation.exp()
     deviation = DEVIATION_WEIGHT * mean_over_pixels(predicted.log_deviation + 0.5 * scaled.square())
+    count = len(high) if denoised is None else denoised
+    some = slice(count)
+    part = conditioned.first(count)
     with torch.no_grad():
-        x0 = conditioned.encode(high)
-        x_t = diffusion.q_sample(x0, timesteps, noise)
-        target = diffusion.target(x0, noise, timesteps)
-    output = conditioned(x_t, diffusion.model_timesteps(timesteps))
+        x0 = part.encode(high[some])
+        x_t = diffusion.q_sample(x0, timesteps[some], noise[some])
+        target = diffusion.target(x0, noise[some], timesteps[some])
+    output = part(x_t, diffusion.model_timesteps(timesteps[some]))
     denoiser = mean_over_pixels((output - target).square())
+    if count < len(high):
+        denoiser = F.pad(denoiser * (len(high) / count), (0, len(high) - count))
     return {
         "loss": mean + deviation + denoiser,
         "mean": mean,
