@@ -8,7 +8,13 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from networks import random_network, small_params
-from superres.core.precision import ROUNDED, Computing, evaluated, keep_rounded
+from superres.core.precision import (
+    ROUNDED,
+    Computing,
+    evaluated,
+    keep_rounded,
+    slower_than_fp32,
+)
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +100,20 @@ def test_compiled_gives_the_same_and_keeps_it(given) -> None:
     rounded = evaluated(network, Computing("bf16", compiled=True))(*given[:2])
     assert rounded.dtype == torch.float32
     assert 0 < (rounded - exact).abs().max() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "abilities", "slower"),
+    [
+        ("bf16", "cpu", {"avx2": True, "amx_bf16": False, "avx512_bf16": False}, True),
+        ("bf16", "cpu", {"avx2": True, "amx_bf16": True, "avx512_bf16": False}, False),
+        ("fp16", "cpu", {"avx2": True, "amx_bf16": True}, True),
+        ("fp32", "cpu", {"avx2": True}, False),
+        ("bf16", "cuda", {"avx2": True}, False),
+    ],
+)
+def test_a_precision_that_the_processor_lacks_is_known(
+    precision, device, abilities, slower, monkeypatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities)
+    assert slower_than_fp32(precision, torch.device(device)) is slower

@@ -44,7 +44,7 @@ element.addEventListener('click', (event) => {
 
 def message(text: str, wrong: bool = False) -> str:
     """Return what is to be said to a person; screen readers say it at once if it is wrong."""
-    kind = 'role="alert" class="said wrong"' if wrong else 'role="status" class="said"'
+    kind = 'role="alert" class="notice wrong"' if wrong else 'role="status" class="notice"'
     return f"<p {kind}>{escape(text)}</p>"
 
 

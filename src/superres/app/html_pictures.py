@@ -23,18 +23,18 @@ def shown(picture: Picture, profile: bytes | None) -> Image.Image:
     return image
 
 
-def divider(before: Image.Image, after: Image.Image, said: tuple[str, str]) -> str:
+def divider(before: Image.Image, after: Image.Image, captions: tuple[str, str]) -> str:
     """Return two pictures of one part with a divider between them.
 
     Args:
         before: the input, of any size with the proportions of the other.
         after: the restored picture.
-        said: what each is called.
+        captions: what each is called.
     """
     width, height = after.size
     enlarged = before.resize(after.size, Image.Resampling.BICUBIC)
     enlarged.info = before.info
-    left, right = (escape(one) for one in said)
+    left, right = (escape(one) for one in captions)
     return f"""<figure class="compare" style="--ratio: {width / height:.4f}">
 <img src="{_data(after)}" alt="After: {right}">
 <img class="before" src="{_data(enlarged)}" alt="Before: {left}">

@@ -14,6 +14,19 @@ ROUNDED = (nn.Conv1d, nn.Conv2d, nn.Linear)
 """Layers whose weights autocast rounds."""
 
 
+def slower_than_fp32(precision: str, device: torch.device) -> bool:
+    """Return whether a precision is emulated, since the processor cannot multiply in it.
+
+    Args:
+        precision: a key of `PRECISIONS`.
+        device: only CPUs are looked at.
+    """
+    if device.type != "cpu" or precision == "fp32":
+        return False
+    abilities = torch.cpu.get_capabilities()  # such as amx_bf16, avx512_bf16
+    return not any(there for name, there in abilities.items() if precision in name)
+
+
 class Computing(NamedTuple):
     """How a network is evaluated."""
 

@@ -121,7 +121,7 @@ def _answer(address: str, ask: Callable[[Any, str], Result], limited: bool = Tru
         first = _first(error) if urlsplit(address).scheme in WEB else error
         if reason := _refusal(first):
             raise Lacking(reason) from error
-        reason = f"no answer: {_words(first)}"
+        reason = f"no answer: {_one_line(first)}"
         if isinstance(error, ImportError):
             reason = _advice(address, error)
         raise SuperresError(f"data.source: {address}: {reason}") from error
@@ -145,7 +145,7 @@ def _refusal(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError) or status == ABSENT:
         return "not there"
     if isinstance(error, PermissionError) or status in FORBIDDEN:
-        return f"access is forbidden ({_words(error)})"
+        return f"access is forbidden ({_one_line(error)})"
     return "not there any more" if status == GONE else ""
 
 
@@ -188,8 +188,8 @@ def _in_time(work: Callable[[], Result], limit: float | None) -> Result:
 
 def _advice(address: str, error: ImportError) -> str:
     extra = EXTRAS.get(urlsplit(address).scheme)
-    return f"needs `pip install 'superres[{extra}]'`" if extra else _words(error)
+    return f"needs `pip install 'superres[{extra}]'`" if extra else _one_line(error)
 
 
-def _words(error: BaseException) -> str:
+def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__

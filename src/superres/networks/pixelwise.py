@@ -70,12 +70,12 @@ def shuffled_onto(fine: Tensor, coarse: Tensor, convolution: nn.Conv2d) -> Tenso
     # With the channels of one pixel side by side, as they lie in `fine`, nothing has to be moved.
     weight, bias = convolution.weight, convolution.bias
     assert bias is not None
-    said = F.conv2d(coarse, _by_places(weight, channels), _by_places(bias, channels))
-    said = said.permute(0, 2, 3, 1).unflatten(3, (2, 2, channels)).transpose(2, 3)
-    if said.dtype != fine.dtype:
-        fine = fine.to(torch.promote_types(said.dtype, fine.dtype))
+    product = F.conv2d(coarse, _by_places(weight, channels), _by_places(bias, channels))
+    product = product.permute(0, 2, 3, 1).unflatten(3, (2, 2, channels)).transpose(2, 3)
+    if product.dtype != fine.dtype:
+        fine = fine.to(torch.promote_types(product.dtype, fine.dtype))
     places = fine.permute(0, 2, 3, 1).view(batch, height // 2, 2, width // 2, 2, channels)
-    places += said
+    places += product
     return fine
 
 

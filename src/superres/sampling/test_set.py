@@ -103,8 +103,8 @@ def _as_distilled(params: SamplerParams, student: ModelSpec) -> SamplerParams:
             f"params.yaml: sampler.guidance.scale: must be 0 for a student, got "
             f"{params.guidance.scale}"
         )
-    told = {"name": own.sampler, "steps": own.steps, "spacing": own.spacing, "eta": 0.0}
-    return SamplerParams.model_validate(params.model_dump() | told)
+    sampling = {"name": own.sampler, "steps": own.steps, "spacing": own.spacing, "eta": 0.0}
+    return SamplerParams.model_validate(params.model_dump() | sampling)
 
 
 class _Given(NamedTuple):
