@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from superres.config.check import check_params
 from superres.core.errors import SuperresError
 from superres.core.params import NOISE, parse_section
 from superres.data.tiling import tile_photographs
+from superres.degradation.chain import Degradation, Step
 from superres.degradation.pairs import degrade_tiles
 from superres.entropy.config import EntropyParams
 from superres.entropy.estimator import (
@@ -146,6 +149,27 @@ def test_models_that_mean_something_else_are_refused() -> None:
     for names, degradation in ((["jpeg", "blur"], {"scale": 2}), (["blur", "jpeg"], {"scale": 4})):
         with pytest.raises(SuperresError, match="entropies must be given by hand"):
             estimator.check_model(names, degradation)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "fits"),
+    [
+        ("distribution", "uniform", True),
+        ("probability", 0.5, True),
+        ("high", 0.7, True),
+        ("kind", "motion_blur", False),
+    ],
+)
+def test_how_often_a_corruption_is_drawn_does_not_matter(key: str, value: Any, fits: bool) -> None:
+    step = Step("blur", "gaussian_blur", "cosine")
+    ours, theirs = (
+        Degradation(2, 1.0, (one,), seed=seed).to_json()
+        for seed, one in enumerate((step, replace(step, **{key: value})))
+    )
+    estimator = EntropyEstimator(spec(entropies=["blur"], degradation=ours))
+    refused = pytest.raises(SuperresError, match="motion_blur")
+    with nullcontext() if fits else refused:
+        estimator.check_model(["blur"], theirs)
 
 
 def test_folders_that_are_no_estimator(tmp_path: Path) -> None:

@@ -132,6 +132,22 @@ class Degradation:
         return cls(**{**value, "corruptions": steps})
 
 
+DRAWN = ("distribution", "low", "high", "always", "probability")
+"""How a corruption's entropies are drawn: nothing that changes what one of them stands for."""
+
+
+def meaning(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what entropies stand for in a degradation: `to_json`'s keys, less how they are drawn.
+
+    Args:
+        described: what `to_json` returns.
+    """
+    left = {key: value for key, value in described.items() if key not in ("random", "seed")}
+    steps = [dict(step) for step in described.get("corruptions", [])]
+    kept = [{key: step[key] for key in step if key not in DRAWN} for step in steps]
+    return {**left, "corruptions": kept}
+
+
 def _without(value: dict[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: stored for key, stored in value.items() if key not in added or stored != added[key]

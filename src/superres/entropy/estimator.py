@@ -24,6 +24,7 @@ from superres.core.errors import SuperresError
 from superres.core.params import Section
 from superres.core.state_dicts import tensor_faults
 from superres.core.storage import replacing_folder, write_json
+from superres.degradation.chain import meaning
 from superres.entropy.network import CELL, LEVELS, EntropyNetwork, cells_of, posterior
 
 WEIGHTS = "weights.safetensors"
@@ -108,13 +109,16 @@ class EntropyEstimator:
     def check_model(self, entropies: Sequence[str], degradation: dict[str, Any]) -> None:
         """Refuse a model that means something else by its entropies.
 
+        How often it was trained on which of them does not matter.
+
         Raises:
             SuperresError: saying what differs.
         """
-        if self.spec.entropies != list(entropies) or self.spec.degradation != degradation:
+        ours, theirs = meaning(self.spec.degradation), meaning(degradation)
+        if self.spec.entropies != list(entropies) or ours != theirs:
             raise SuperresError(
-                f"the estimator of entropies is for {self.spec.degradation}, the model for "
-                f"{degradation}; entropies must be given by hand"
+                f"the estimator of entropies is for {ours}, the model for {theirs}; entropies must "
+                "be given by hand"
             )
 
 
