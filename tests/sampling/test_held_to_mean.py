@@ -13,7 +13,14 @@ from scipy.ndimage import gaussian_filter
 from superres.config.check import check_params
 from superres.core.errors import SuperresError
 from superres.restoration.restorer import load
-from superres.sampling.held_to_mean import DEVIATION, Rows, in_bands, nearer_to_mean
+from superres.sampling.held_to_mean import (
+    DEVIATION,
+    NEIGHBOURHOOD,
+    Hold,
+    Rows,
+    in_bands,
+    nearer_to_mean,
+)
 from support import tiny_mean_denoiser_params, tiny_params, write_yaml
 from tiny_trial import save_random_model
 
@@ -25,10 +32,11 @@ def rows() -> Rows:
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
 @pytest.mark.parametrize("edges", [[0, 40], [0, 7, 40], [0, 1, 2, 20, 39, 40]])
-def test_bands_are_those_of_the_whole(scale: int, edges: list[int]) -> None:
-    whole = nearer_to_mean(rows(), 0.8, scale)
+@pytest.mark.parametrize("hold", [Hold(0.8), Hold(0.0, 40.0), Hold(0.8, 40.0)])
+def test_bands_are_those_of_the_whole(scale: int, edges: list[int], hold: Hold) -> None:
+    whole = nearer_to_mean(rows(), hold, scale)
     parts = [Rows(*(part[:, :, a:b] for part in rows())) for a, b in pairwise(edges)]
-    found = torch.cat(list(in_bands(parts, 0.8, scale)), dim=2)
+    found = torch.cat(list(in_bands(parts, hold, scale)), dim=2)
     torch.testing.assert_close(found, whole, rtol=0, atol=1e-6)
 
 
@@ -38,19 +46,43 @@ def test_what_is_coarse_is_taken_back_and_what_is_finest_is_kept() -> None:
     sampled = mean + 0.3 + checks
     tolerance = {"rtol": 0, "atol": 0.05 * 0.1}
     inner = slice(4, -4)
-    found = (nearer_to_mean(Rows(sampled, mean), 1.0, 2) - mean)[..., inner, inner]
+    found = (nearer_to_mean(Rows(sampled, mean), Hold(1.0), 2) - mean)[..., inner, inner]
     torch.testing.assert_close(found, checks[inner, inner].expand_as(found), **tolerance)
-    half = (nearer_to_mean(Rows(sampled, mean), 0.5, 2) - mean)[..., inner, inner]
+    half = (nearer_to_mean(Rows(sampled, mean), Hold(0.5), 2) - mean)[..., inner, inner]
     expected = 0.15 + checks[inner, inner].expand_as(half)
     torch.testing.assert_close(half, expected, **tolerance)
 
 
 def test_the_filter_is_a_gaussian() -> None:
     sampled, mean = rows()
-    taken = (sampled - nearer_to_mean(Rows(sampled, mean), 1.0, 2)).numpy()
+    taken = (sampled - nearer_to_mean(Rows(sampled, mean), Hold(1.0), 2)).numpy()
     sigma = (0, 0, 2 * DEVIATION, 2 * DEVIATION)
     expected = gaussian_filter((sampled - mean).numpy(), sigma, mode="nearest", truncate=4.0)
     assert np.abs(taken - expected).max() < 2e-3
+
+
+def test_coring_leaves_what_is_large_and_takes_what_is_small() -> None:
+    mean = torch.full((1, 3, 64, 128), 0.25)
+    checks = (-1.0) ** (torch.arange(64)[:, None] + torch.arange(128))
+    strength = torch.full((128,), 1.0)
+    strength[64:] = 20.0
+    difference = checks * strength / 127.5
+    found = nearer_to_mean(Rows(mean + difference, mean), Hold(coring=2.0), 2) - mean
+    weak, strong = (found[..., columns] for columns in (slice(8, 40), slice(88, 120)))
+    # 1 / (1 + 4) of a root mean square of 1 level, 400 / (400 + 4) of one of 20.
+    torch.testing.assert_close(weak, 0.2 * difference[:, 8:40].expand_as(weak))
+    torch.testing.assert_close(strong, difference[:, 88:120].expand_as(strong) * 400 / 404)
+
+
+def test_coring_measures_luma_and_follows_fidelity() -> None:
+    sampled, mean = rows()
+    difference = (sampled - mean).numpy()
+    luma = np.tensordot([0.299, 0.587, 0.114], difference, (0, 1))[:, None]
+    power = gaussian_filter(luma**2, (0, 0, 2 * NEIGHBOURHOOD, 2 * NEIGHBOURHOOD), mode="nearest")
+    left = power / (power + (30 / 127.5) ** 2)
+    held = (nearer_to_mean(Rows(sampled, mean), Hold(0.7), 2) - mean).numpy()
+    found = (nearer_to_mean(Rows(sampled, mean), Hold(0.7, 30.0), 2) - mean).numpy()
+    assert np.abs(found - left * held).max() < 5e-3
 
 
 @pytest.fixture(scope="module")
@@ -73,15 +105,22 @@ def test_a_large_picture_is_as_one_of_one_band(
     assert np.abs(whole.astype(int) - banded).max() <= 1
     plain = restorer.restore(photo, **(kwargs | {"fidelity": 0.0}))
     assert np.abs(whole.astype(int) - plain).max() > 1
+    cored = restorer.restore(photo, **(kwargs | {"fidelity": 0.0, "coring": 255.0}))
+    estimate = restorer.restore(photo, estimate=True).astype(int)
+    far, near = (np.abs(one - estimate).mean() for one in (plain, cored))
+    assert 0 < near < 0.8 * far
 
 
 def test_networks_that_do_not_know_the_mean_refuse(tmp_path: Path) -> None:
     params = tiny_params()
     params["sampler"]["fidelity"] = 0.5
-    with pytest.raises(
-        SuperresError, match=r"sampler\.fidelity: must be 0 with model\.kind 'unet'"
-    ):
+    params["select"]["coring"] = 2.0
+    refused = "{}: must be 0 with model.kind 'unet'"
+    with pytest.raises(SuperresError) as raised:
         check_params(write_yaml(tmp_path / "params.yaml", params))
+    assert all(
+        refused.format(key) in str(raised.value) for key in ("sampler.fidelity", "select.coring")
+    )
     checked = check_params(write_yaml(tmp_path / "fine.yaml", tiny_params()))
     save_random_model(tmp_path / "best", checked)
     restorer = load(tmp_path / "best", device="cpu")
@@ -89,3 +128,7 @@ def test_networks_that_do_not_know_the_mean_refuse(tmp_path: Path) -> None:
         restorer.restore(np.zeros((16, 16, 3), np.uint8), fidelity=1.0)
     with pytest.raises(SuperresError, match="fidelity: must be between 0 and 1"):
         restorer.restore(np.zeros((16, 16, 3), np.uint8), fidelity=1.5)
+    with pytest.raises(SuperresError, match="coring: must be 0 for this model"):
+        restorer.restore(np.zeros((16, 16, 3), np.uint8), coring=1.0)
+    with pytest.raises(SuperresError, match="coring: must be between 0 and 255"):
+        restorer.restore(np.zeros((16, 16, 3), np.uint8), coring=-1.0)

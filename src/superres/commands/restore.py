@@ -87,6 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="0..1",
         help="1: samples differ from the estimate in the finest texture alone",
     )
+    add("--coring", type=float, metavar="LEVELS", help="of 255, below which texture is left out")
     add("--seed", type=int, default=0, help="the same seed gives the same picture (default 0)")
     add("--samples", type=int, default=1, metavar="K", help="write K, as NAME-1.png, NAME-2.png ..")
     add(
@@ -174,7 +175,7 @@ class _Command:
         self.args = args
         self.restorer = restorer
         asked = (args.sampler, args.steps, args.spacing, args.temperature, args.fidelity)
-        self.how = restorer.sampling(*asked, args.estimate)
+        self.how = restorer.sampling(*asked, args.coring, args.estimate)
         given = {name: getattr(args, f"entropy of {name}") for name in restorer.corruptions}
         self.given = {name: value for name, value in given.items() if value is not None}
         for name, value in self.given.items():

@@ -201,16 +201,16 @@ def _loss_conflicts(params: Params) -> list[str]:
 
 def _fidelity_conflicts(params: Params) -> list[str]:
     """Return where samples are to be held to a mean that the network does not know."""
-    restoring = params.select.restoring
-    asked = {
-        "sampler": params.sampler.fidelity,
-        "select": params.select.fidelity,
-        "select.restoring": 0.0 if restoring is None else restoring.fidelity,
+    sections = {
+        "sampler": params.sampler,
+        "select": params.select,
+        "select.restoring": params.select.restoring,
     }
     return [
-        f"{section}.fidelity: must be 0 with model.kind {params.model.kind!r}, got {value}"
-        for section, value in asked.items()
-        if value and params.model.kind != "mean_denoiser"
+        f"{name}.{key}: must be 0 with model.kind {params.model.kind!r}, got {value}"
+        for name, section in sections.items()
+        for key in ("fidelity", "coring")
+        if params.model.kind != "mean_denoiser" and (value := getattr(section, key, 0))
     ]
 
 

@@ -146,6 +146,7 @@ def _described(params: DistillParams, model_folder: str | Path, teacher: ModelSp
         spacing=SPACING,
         temperature=1.0 if usual is None else usual.temperature,
         fidelity=0.0 if usual is None else usual.fidelity,
+        coring=0.0 if usual is None else usual.coring,
         student=True,
     )
     made = {"teacher": str(model_folder), "distilled": params.model_dump()}

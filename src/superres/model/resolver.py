@@ -217,7 +217,8 @@ class Conditioned:
         """Return the same of the first pictures alone; conditions are computed for all of them."""
         if count >= len(self._low):
             return self
-        part = Conditioned(self._model, *(given[:count] for given in self._given))
+        low, entropy = self._given
+        part = Conditioned(self._model, low[:count], entropy[:count])
         part._low, part._entropy = self._low[:count], self._entropy[:count]
         make = getattr(self.conditions, "_make", tuple)  # named where the network names them
         part.conditions = make(condition[:count] for condition in self.conditions)
@@ -294,7 +295,7 @@ class Conditioned:
         """
         mean = self._signal.mean()
         if mean is None:
-            raise ValueError("fidelity above 0 needs a network that knows the mean (mean_denoiser)")
+            raise ValueError("above 0, fidelity and coring need a network that knows the mean")
         return mean
 
     @torch.no_grad()

@@ -34,6 +34,8 @@ class SamplingSpec(Section):
     spacing: str
     temperature: Annotated[float, Field(ge=0, le=1)]
     fidelity: Annotated[float, Field(ge=0, le=1)] = 0.0
+    coring: Annotated[float, Field(ge=0, le=255)] = 0.0
+    """Levels of 255."""
     student: bool = False
     """Whether the weights were distilled for this sampler, these steps and this spacing alone."""
 
@@ -42,6 +44,8 @@ class SamplingSpec(Section):
         sampled = f"{self.sampler} with {self.steps} steps, temperature {self.temperature:g}"
         if self.fidelity:
             sampled += f", fidelity {self.fidelity:g}"
+        if self.coring:
+            sampled += f", coring {self.coring:g}"
         if self.student:
             sampled = f"a student's {sampled}"
         return f"the estimate (samples: {sampled})" if self.estimate else sampled

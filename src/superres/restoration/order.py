@@ -90,6 +90,7 @@ def _comment(restorer: Restorer, order: Order, version: str) -> str:
     else:
         facts |= {"sampler": order.how.sampler, "steps": order.how.steps}
         facts |= {"spacing": order.how.spacing, "temperature": order.how.temperature}
-        facts |= {"fidelity": order.how.fidelity} if order.how.fidelity else {}
+        held = {"fidelity": order.how.fidelity, "coring": order.how.coring}
+        facts |= {key: value for key, value in held.items() if value}
         facts |= {"sample": order.repeat + 1}
     return json.dumps({**facts, "seed": order.seed}, ensure_ascii=True)

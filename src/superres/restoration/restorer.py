@@ -25,13 +25,13 @@ from superres.model.resolver import SuperResolver
 from superres.restoration.extremes import Extremes, extremes_are_evidence
 from superres.restoration.job import Job, Tiling
 from superres.restoration.metadata import described
+from superres.restoration.options import check_sampling
 from superres.restoration.picture import Picture, from_array, from_pil, to_array, to_pil
 from superres.restoration.self_ensemble import averaged, check_ensemble
 from superres.restoration.tiled import restore_in_bands
 from superres.restoration.windows import Grid
 from superres.sampling.batch import Sampling
-from superres.sampling.samplers import SAMPLERS, evaluations
-from superres.sampling.spacing import check_steps, respaced
+from superres.sampling.samplers import evaluations
 
 AUTO: Literal["auto"] = "auto"
 
@@ -80,6 +80,7 @@ class Restorer:
         spacing: str | None = None,
         temperature: float | None = None,
         fidelity: float | None = None,
+        coring: float | None = None,
         estimate: bool | None = None,
         ensemble: int = 1,
         seed: int = 0,
@@ -93,7 +94,7 @@ class Restorer:
             image: a Pillow image (its orientation is applied; profile, resolution, EXIF and XMP go
                 along in `info`), an array, uint8 or uint16, (H, W) or (H, W, channels), or a list
                 of those.
-            steps: timesteps visited; this and the next four are by default those that the
+            steps: timesteps visited; this and the next five are by default those that the
                 model's folder names, or 50 of `ddpm` where it names none. Giving one of them asks
                 for a sample, also where the folder names the estimate.
             sampler: a name from `superres.sampling.samplers.SAMPLERS`.
@@ -101,6 +102,7 @@ class Restorer:
             temperature: factor on the noise, in [0, 1].
             fidelity: share of the coarse part of its difference from the mean that is taken back
                 from a sample, in [0, 1]: at 1 only the finest texture is drawn anew.
+            coring: levels of 255, below which most of that difference is taken back, in [0, 255].
             estimate: the posterior's mean in one evaluation instead of a sample; by default
                 what the model's folder names.
             ensemble: 2, 4 or 8 give the mean of as many estimates, of the image flipped and turned.
@@ -113,7 +115,7 @@ class Restorer:
         Raises:
             SuperresError: an unknown name, a value out of range, an image that has no pixels.
         """
-        how = self.sampling(sampler, steps, spacing, temperature, fidelity, estimate)
+        how = self.sampling(sampler, steps, spacing, temperature, fidelity, coring, estimate)
         check_ensemble(ensemble, how is None)
 
         def one(image: Any) -> Any:
@@ -143,6 +145,7 @@ class Restorer:
         spacing: str | None = None,
         temperature: float | None = None,
         fidelity: float | None = None,
+        coring: float | None = None,
         estimate: bool | None = None,
     ) -> Sampling | None:
         """Return how to sample: as asked, and where nothing is, as the model's folder says.
@@ -150,13 +153,8 @@ class Restorer:
         Another sampler than the model's own has its own defaults, since steps and spacing of one do
         not suit another. None stands for the estimate.
         """
-        asked: dict[str, Any] = {
-            "sampler": sampler,
-            "steps": steps,
-            "spacing": spacing,
-            "temperature": temperature,
-            "fidelity": fidelity,
-        }
+        asked: dict[str, Any] = {"sampler": sampler, "steps": steps, "spacing": spacing}
+        asked |= {"temperature": temperature, "fidelity": fidelity, "coring": coring}
         asked = {key: one for key, one in asked.items() if one is not None}
         usual = Sampling()
         known = self.model.spec.sampling
@@ -171,6 +169,7 @@ class Restorer:
                 known.spacing,
                 temperature=known.temperature,
                 fidelity=known.fidelity,
+                coring=known.coring,
             )
         return replace(usual, **asked)
 
@@ -218,24 +217,7 @@ class Restorer:
         """
         if how is None:
             return
-        check_steps("steps", how.steps, self.model.diffusion)
-        if how.sampler not in SAMPLERS:
-            raise SuperresError(
-                f"sampler: must be one of {', '.join(SAMPLERS)}, got {how.sampler!r}"
-            )
-        if not 0 <= how.temperature <= 1:
-            raise SuperresError(f"temperature: must be between 0 and 1, got {how.temperature}")
-        if not 0 <= how.fidelity <= 1:
-            raise SuperresError(f"fidelity: must be between 0 and 1, got {how.fidelity}")
-        if how.fidelity and not self.model.knows_mean:
-            raise SuperresError(
-                "fidelity: must be 0 for this model, whose network does not know the mean "
-                f"(model.kind mean_denoiser does), got {how.fidelity}"
-            )
-        try:
-            respaced(self.model.diffusion, how.steps, how.spacing)
-        except ValueError as error:
-            raise SuperresError(str(error)) from error
+        check_sampling(how, self.model)
 
     def windows(self, picture: Picture, how: Sampling | None) -> int:
         """Return how many windows restoring a picture evaluates, for a progress bar."""

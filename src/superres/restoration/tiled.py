@@ -66,14 +66,14 @@ def restore_in_bands(
             yield band, job.limited(_mean(prepared.signal(band)), band.top)
         return
     sampled = _sampled(job, how, repeat, watch, prepared, bands, grid)
-    if how is None or not how.fidelity:
+    if how is None or not how.hold:
         yield from sampled
         return
     if prepared is None:
-        raise ValueError("fidelity above 0 needs a network that knows the mean (mean_denoiser)")
+        raise ValueError("above 0, fidelity and coring need a network that knows the mean")
     signal = prepared.signal
     rows = (Rows(picture, _mean(signal(band))) for band, picture in sampled)
-    nearer = in_bands(rows, how.fidelity, job.model.spec.scale)
+    nearer = in_bands(rows, how.hold, job.model.spec.scale)
     for band, picture in zip(bands, nearer, strict=True):
         yield band, job.limited(picture, band.top)
 

@@ -17,7 +17,7 @@ from superres.diffusion.prediction import Requests, drive
 from superres.diffusion.process import Clip, Denoiser
 from superres.model.resolver import Conditioned, SuperResolver
 from superres.sampling.guidance import guided
-from superres.sampling.held_to_mean import Rows, nearer_to_mean
+from superres.sampling.held_to_mean import Hold, Rows, nearer_to_mean
 from superres.sampling.samplers import begin, evaluations
 from superres.sampling.spacing import respaced
 from superres.sampling.trajectory import Trajectory, Watch
@@ -39,6 +39,7 @@ class Sampling:
         fidelity: share in [0, 1] of the coarse part of its difference from the mean that is taken
             back from a sample; see `superres.sampling.held_to_mean`. Above 0 only where
             `SuperResolver.knows_mean`.
+        coring: levels of 255, below which most of that difference is taken back, likewise.
     """
 
     sampler: str = "ddpm"
@@ -50,6 +51,12 @@ class Sampling:
     ramp: bool = False
     drop: tuple[str, ...] = ("low", "entropies")
     fidelity: float = 0.0
+    coring: float = 0.0
+
+    @property
+    def hold(self) -> Hold:
+        """What is taken back from a sample."""
+        return Hold(self.fidelity, self.coring)
 
     @property
     def evaluations(self) -> int:
@@ -125,10 +132,10 @@ class Batch:
         noise = self._noise("sample", repeat, conditioned.shape)
         sampler = begin_sample(self.model, conditioned.shape, noise, conditioned.clip, how, watch)
         sampled = conditioned.decode(drive(sampler, denoiser))
-        if not how.fidelity:
+        if not how.hold:
             return sampled
         rows = Rows(sampled, conditioned.mean())
-        return nearer_to_mean(rows, how.fidelity, self.model.spec.scale)
+        return nearer_to_mean(rows, how.hold, self.model.spec.scale)
 
     @torch.no_grad()
     def estimate(self) -> Tensor:

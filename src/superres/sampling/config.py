@@ -12,6 +12,8 @@ from superres.networks.config import Condition
 SamplerName = Literal["ddpm", "ddim", "dpmpp_2m", "dpmpp_2m_sde", "heun"]
 Spacing = Literal["linear", "quadratic", "trailing", "karras", "angle", "trailing_angle"]
 
+Coring = Annotated[float, Field(ge=0, le=255)]
+
 
 class GuidanceParams(Section):
     """Conditioning-free guidance: away from what the network says with fewer conditions."""
@@ -48,6 +50,9 @@ class SamplerParams(Section):
     """Share of the coarse part of its difference from the mean that is taken back from a sample:
     at 1 only the finest texture is drawn anew. Above 0 only with `diffusion.target: scaled_luma`,
     whose network knows the mean."""
+    coring: Coring
+    """Levels of 255: where a sample differs from the mean by less, around a pixel, most of that is
+    taken back, so that smooth parts stay smooth. Above 0 likewise."""
     guidance: GuidanceParams
     repeats: Annotated[int, Field(ge=1, le=64)]
     """Samples per tile; with more than one, their mean is measured too."""

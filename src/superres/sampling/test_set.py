@@ -144,6 +144,7 @@ class _TestSet:
             params.guidance.ramp,
             tuple(params.guidance.drop),
             params.fidelity,
+            params.coring,
         )
 
     def restore(self) -> int:
@@ -231,6 +232,7 @@ class _TestSet:
             "guidance": params.guidance.model_dump(),
             "temperature": params.temperature,
             "fidelity": params.fidelity,
+            "coring": params.coring,
             "repeats": params.repeats,
             "precision": params.precision,
             "compile": params.compile,

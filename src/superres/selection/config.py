@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from superres.core.params import Section
-from superres.sampling.config import SamplerName, Spacing
+from superres.sampling.config import Coring, SamplerName, Spacing
 from superres.training.config import Width
 
 
@@ -22,6 +22,7 @@ class RestoringParams(Section):
     spacing: Spacing
     temperature: Annotated[float, Field(ge=0, le=1)]
     fidelity: Annotated[float, Field(ge=0, le=1)]
+    coring: Coring
 
 
 class SelectParams(Section):
@@ -43,6 +44,8 @@ class SelectParams(Section):
     """Factor on their noise."""
     fidelity: Annotated[float, Field(ge=0, le=1)]
     """As in `sampler`."""
+    coring: Coring
+    """Likewise."""
     tiles: Annotated[int, Field(ge=2, le=16384)]
     """Val tiles used, spread evenly over them; fewer where there are fewer."""
     budget: Annotated[int, Field(ge=1)] | None

@@ -214,6 +214,7 @@ class Scorer:
             params.spacing,
             temperature=params.temperature,
             fidelity=params.fidelity,
+            coring=params.coring,
         )
         conditions = pairs.low(items), pairs.entropies(items), pairs.ids(items)
         batch = Batch(model, *conditions, params.seed)
