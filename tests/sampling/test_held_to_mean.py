@@ -108,7 +108,7 @@ def test_a_large_picture_is_as_one_of_one_band(
     cored = restorer.restore(photo, **(kwargs | {"fidelity": 0.0, "coring": 255.0}))
     estimate = restorer.restore(photo, estimate=True).astype(int)
     far, near = (np.abs(one - estimate).mean() for one in (plain, cored))
-    assert 0 < near < 0.8 * far
+    assert 0 < near < 0.9 * far
 
 
 def test_networks_that_do_not_know_the_mean_refuse(tmp_path: Path) -> None:
