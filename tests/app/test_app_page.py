@@ -53,8 +53,8 @@ class Page:
         self.until("document.querySelector('#divider .compare')")
         self.until("!document.querySelector('#restore').disabled")
 
-    def said(self) -> str:
-        return self.ask("document.querySelector('#status .said')?.innerText || ''")
+    def notice(self) -> str:
+        return self.ask("document.querySelector('#status .notice')?.innerText || ''")
 
     def command(self) -> str:
         return self.ask("document.querySelector('#command textarea').value")
@@ -75,7 +75,7 @@ class Page:
 
     def restored(self) -> None:
         self.click("#restore")
-        self.until(lambda: "restored, in" in self.said())
+        self.until(lambda: "restored, in" in self.notice())
 
     def downloaded(self, folder: Path, button: str = "#download") -> Path:
         self.driver.execute_cdp_cmd(
@@ -123,7 +123,7 @@ def test_the_download_is_what_the_command_writes(
     page.click(f"#format input[value={label}]")
     page.until(lambda: suffix in page.command())
     page.restored()
-    page.until(lambda: "The whole" in page.said())
+    page.until(lambda: "The whole" in page.notice())
     (tmp_path / "downloads").mkdir()
     got = page.downloaded(tmp_path / "downloads")
     _, _, name, out, *flags = shlex.split(page.command())
@@ -162,7 +162,7 @@ def test_sliders_change_the_picture_and_keys_suffice(
         "getComputedStyle(document.querySelector('.compare .before')).clipPath"
     )
     find(driver, "#restore").send_keys(Keys.ENTER)
-    page.until(lambda: "restored, in" in page.said())
+    page.until(lambda: "restored, in" in page.notice())
     reached: set[str] = set()
     wanted = ["files", "divider", "restore", "stop", "format", "download", "command", "across"]
     wanted += ["down", "edge", "sheet-part", "entropy-blur", "entropy-jpeg", "estimate", "detail"]
@@ -183,7 +183,7 @@ def test_stopping_stops_within_two_seconds(driver: Any, address: str, photograph
     page.until("/left|beginning/.test(document.querySelector('#status').innerText)")
     begin = time.monotonic()
     page.click("#stop")
-    page.until(lambda: page.said() == "Stopped.")
+    page.until(lambda: page.notice() == "Stopped.")
     assert time.monotonic() - begin < 2
     page.click("#detail input", 0)
     page.restored()
@@ -198,12 +198,12 @@ def test_what_cannot_be_read_is_told_on_the_page(
     Image.new("1", (20000, 20000)).save(tmp_path / "bomb.png")
     page = Page(driver, address)
     page.upload(tmp_path / "text.png")
-    page.until(lambda: page.said() == "text.png: not an image in a known format")
+    page.until(lambda: page.notice() == "text.png: not an image in a known format")
     assert page.ask("document.querySelector('#status [role=alert]') !== null")
     for name, said in (("<b>cut.png", "cut.png: "), ("bomb.png", "bomb.png: ")):
         page = Page(driver, address)
         page.upload(tmp_path / name, photographs / "photograph 0.png")
-        page.until(lambda page=page, said=said: said in page.said())
+        page.until(lambda page=page, said=said: said in page.notice())
         page.until("document.querySelector('#divider .compare')")
     large = tmp_path / "large.png"
     with large.open("wb") as file:
@@ -246,7 +246,7 @@ def test_all_pictures_are_restored_to_one_file(
     assert page.ask("document.querySelector('#archive') === null")
     page.click("#every input")
     page.click("#restore")
-    page.until(lambda: page.said().startswith("All 2 pictures are restored, in"))
+    page.until(lambda: page.notice().startswith("All 2 pictures are restored, in"))
     got = page.downloaded(tmp_path, "#archive")
     assert got.name == "restored.zip"
     _, _, _, _, *flags = shlex.split(page.command())
