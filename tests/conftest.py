@@ -45,6 +45,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: getattr(item, "originalname", item.name) not in LONGEST)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse a pytest whose names of tests pytest-xdist cannot add a group to."""
+    if hasattr(session.config, "workerinput"):
+        grouped = [item for item in session.items if item.get_closest_marker("xdist_group")]
+        if lost := [item.nodeid for item in grouped if "@" not in item.nodeid]:
+            raise pytest.UsageError(f"pytest-xdist lost the groups of {len(lost)} tests: {lost[0]}")
+
+
 @pytest.fixture(autouse=True)
 def no_weights_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep every test from the network and from weights that a developer has."""
