@@ -20,7 +20,13 @@ from superres.model.spec import ModelSpec, SamplingSpec
 from support import tiny_mean_denoiser_params, tiny_params, write_photographs, write_yaml
 
 USUAL = SamplingSpec(
-    sampler="dpmpp_2m", steps=5, spacing="angle", temperature=0.9, fidelity=1.0, estimate=False
+    sampler="dpmpp_2m",
+    steps=5,
+    spacing="angle",
+    temperature=0.9,
+    fidelity=1.0,
+    coring=2.5,
+    estimate=False,
 )
 
 

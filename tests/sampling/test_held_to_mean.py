@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from superres.cli import main
 from superres.config.check import check_params
 from superres.core.errors import SuperresError
+from superres.model.folder import read_spec, read_weights, save_model
+from superres.model.spec import SamplingSpec
 from superres.restoration.restorer import load
 from superres.sampling.held_to_mean import (
     DEVIATION,
@@ -109,6 +114,29 @@ def test_a_large_picture_is_as_one_of_one_band(
     estimate = restorer.restore(photo, estimate=True).astype(int)
     far, near = (np.abs(one - estimate).mean() for one in (plain, cored))
     assert 0 < near < 0.9 * far
+
+
+def test_a_folder_and_the_command_line_say_how_much_is_taken_back(
+    of_two_parts: Path, tmp_path: Path
+) -> None:
+    how = SamplingSpec(sampler="dpmpp_2m", steps=2, spacing="angle", temperature=1.0, coring=9.0)
+    spec = read_spec(of_two_parts).model_copy(update={"sampling": how})
+    save_model(tmp_path / "best", spec, read_weights(of_two_parts))
+    restorer = load(tmp_path / "best", device="cpu")
+    usual, asked = restorer.sampling(), restorer.sampling(coring=0.0)
+    assert usual is not None and usual.hold == Hold(0.0, 9.0)
+    assert asked is not None and asked.hold == Hold()
+    Image.fromarray(np.full((12, 12, 3), 90, np.uint8)).save(tmp_path / "in.png")
+    words = ["restore", str(tmp_path / "in.png"), str(tmp_path / "out.png")]
+    words += ["--model", str(tmp_path / "best"), "--device", "cpu"]
+    for more, facts in (
+        ([], {"coring": 9.0}),
+        (["--fidelity", "0.5", "--coring", "3"], {"fidelity": 0.5, "coring": 3.0}),
+    ):
+        assert main([*words, *more, "--overwrite"]) == 0
+        with Image.open(tmp_path / "out.png") as image:
+            found = json.loads(image.info["superres"])
+        assert {key: found[key] for key in ("fidelity", "coring") if key in found} == facts
 
 
 def test_networks_that_do_not_know_the_mean_refuse(tmp_path: Path) -> None:

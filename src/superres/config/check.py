@@ -153,7 +153,7 @@ def _conflicts(params: Params) -> list[str]:
         for name in params.entropy.evenly
         if name not in names
     ]
-    return faults + _kind_conflicts(params) + _fidelity_conflicts(params)
+    return faults + _kind_conflicts(params) + _hold_conflicts(params)
 
 
 def _budget_conflicts(params: Params) -> list[str]:
@@ -199,7 +199,7 @@ def _loss_conflicts(params: Params) -> list[str]:
     return faults
 
 
-def _fidelity_conflicts(params: Params) -> list[str]:
+def _hold_conflicts(params: Params) -> list[str]:
     """Return where samples are to be held to a mean that the network does not know."""
     sections = {
         "sampler": params.sampler,
