@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,22 @@ def write_photographs(folder: Path, count: int = 6, size: tuple[int, int] = (96,
         levels = 127 + 60 * smooth / smooth.std()
         picture = Image.fromarray(levels.clip(0, 255).astype(np.uint8))
         picture.save(folder / f"photograph {index}.png")
+
+
+def left_alone(folder: Path) -> Iterator[Path]:
+    """Yield a folder that tests share, for a fixture; afterwards fail if one of them wrote there.
+
+    Whether the others see what is written depends on which tests a worker runs, and in what order.
+    """
+    before = _contents(folder.parent)
+    yield folder
+    after = _contents(folder.parent)
+    changed = sorted({name for name, _ in before.items() ^ after.items()})
+    assert not changed, f"a test changed what all tests share: {changed}"
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def environment() -> dict[str, str]:

@@ -18,14 +18,14 @@ from superres.app.server import serving
 from superres.app.settings import Limits
 from superres.entropy.estimator import EntropyEstimator, EstimatorSpec, save_estimator
 from superres.model.folder import read_spec
-from support import write_photographs
+from support import left_alone, write_photographs
 from tiny_trial import random_model
 
 LIMITS = Limits(megapixels=0.2, megabytes=2)
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A model folder of random weights, an estimator of random weights beside it."""
     folder = random_model(tmp_path_factory.mktemp("models"))
     spec = read_spec(folder)
@@ -38,7 +38,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         caution=2.0,
     )
     save_estimator(folder.parent / "entropy", EntropyEstimator(described))
-    return folder
+    yield from left_alone(folder)
 
 
 @pytest.fixture(scope="session")

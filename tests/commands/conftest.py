@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ import torch
 
 from superres.cli import main
 from superres.model.folder import SuperResolver, read_spec, save_model
+from support import left_alone
 from tiny_trial import random_model
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a model folder: twice the size, blur and jpeg, 100 timesteps."""
-    return random_model(tmp_path_factory.mktemp("models"))
+def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Yield a model folder: twice the size, blur and jpeg, 100 timesteps."""
+    yield from left_alone(random_model(tmp_path_factory.mktemp("models")))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,9 @@ def premultiplied(array: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def restorer(model: Path) -> Restorer:
+def model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the model folder that has an estimator beside it."""
+    folder = tmp_path_factory.mktemp("estimating")
     estimator = EntropyEstimator(
         EstimatorSpec(
             format="superres-entropy-1",
@@ -57,7 +60,12 @@ def restorer(model: Path) -> Restorer:
             caution=1,
         )
     )
-    save_estimator(model.parent / "entropy", estimator)
+    save_estimator(folder / "entropy", estimator)
+    return shutil.copytree(model, folder / "best")
+
+
+@pytest.fixture(scope="module")
+def restorer(model: Path) -> Restorer:
     return superres.load(model, device="cpu")
 
 
