@@ -29,8 +29,9 @@ from superres.entropy.estimator import (
     load_estimator,
     save_estimator,
 )
+from superres.entropy.inputs import even_shares
 from superres.entropy.network import LEVELS
-from superres.entropy.train import even_shares, shares, train_estimator
+from superres.entropy.train import shares, train_estimator
 from support import tiny_params, write_photographs, write_yaml
 from tiny_trial import build
 

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from superres.core.params import NOISE, Section
+from superres.core.params import NOISE, Section, Unit
 
 
 class EntropyParams(Section):
@@ -21,6 +21,13 @@ class EntropyParams(Section):
     """Corruptions, by name, of which inputs are drawn so that strong and mild ones come equally
     often, whatever `degrade` draws: a picture to restore need not be like those that a model is
     trained on."""
+    fresh_corruptions: Unit
+    """Share of inputs that are not read from `data/pairs` but corrupted anew, by the same
+    degradation but for `evenly`: a tile then comes with many entropies, and what tells them
+    apart is not the tile."""
+    detail: Annotated[float, Field(ge=0, le=4)]
+    """Power of a tile's sharpness by which it is drawn: 0 draws all alike. A smooth picture shows
+    little of its blur, and hardly changes with what it is told."""
     steps: Annotated[int, Field(ge=0, le=1_000_000)]
     """0 keeps the weights of `start_from` as they are."""
     batch: Annotated[int, Field(ge=1, le=65536)]

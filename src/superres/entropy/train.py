@@ -15,7 +15,7 @@ from superres.core.device import pick_device
 from superres.core.errors import SuperresError
 from superres.core.params import NOISE
 from superres.core.progress import progress_bar
-from superres.core.seeding import derive_seed, rng
+from superres.core.seeding import derive_seed
 from superres.core.storage import write_json
 from superres.core.tensors import to_signal
 from superres.degradation.dataset import PairSet
@@ -26,10 +26,8 @@ from superres.entropy.estimator import (
     load_estimator,
     save_estimator,
 )
-from superres.entropy.network import CELL, LEVELS, EntropyNetwork, cells_of, posterior
-
-STREAM = "strengths"
-"""Part of the names that random draws have; another word would draw other numbers."""
+from superres.entropy.inputs import STREAM, EstimatorInputs
+from superres.entropy.network import LEVELS, EntropyNetwork, cells_of, posterior
 
 NO_CORRUPTIONS = "no corruptions: there is nothing to estimate"
 
@@ -87,8 +85,7 @@ def _train(
     network: EntropyNetwork, params: EntropyParams, train: PairSet, device: torch.device
 ) -> None:
     network.train()
-    evened = [name in params.evenly for name in train.entropy_names]
-    shares_of = even_shares(train.entropies(np.arange(len(train)))[:, evened])
+    inputs = EstimatorInputs(train, params)
     optimizer = AdamW(
         network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay
     )
@@ -96,45 +93,14 @@ def _train(
         for step in range(params.steps):
             for group in optimizer.param_groups:
                 group["lr"] = params.learning_rate * _rate(step, params.steps)
-            draws = rng(params.seed, STREAM, step)
             torch.manual_seed(derive_seed(params.seed, STREAM, "dropout", step))
-            items = _drawn(draws, shares_of, params.batch)
-            low = _turned(to_signal(train.low(items), device), draws)
-            if draws.random() < params.shifted:
-                low = _shifted(low, draws)
-            wanted = torch.from_numpy(train.entropies(items)).to(device)
+            low, wanted = inputs.at(step, device)
             estimated = posterior(network(low), cells_of(low))
             loss = -(shares(wanted) * estimated).sum(dim=-1).mean()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             bar.update()
-
-
-def even_shares(entropies: np.ndarray) -> np.ndarray:
-    """Return how often each input is to be drawn, (N,), summing up to 1.
-
-    Where a corruption was applied, its entropies come equally often from each of `LEVELS` - 1 equal
-    parts of [0, 1], as far as there are any; inputs without it keep their share.
-
-    Args:
-        entropies: of the inputs, (N, corruptions), in [0, 1].
-    """
-    shares = np.ones(len(entropies))
-    for column in entropies.T:
-        applied = column > 0
-        places = np.minimum((column[applied] * (LEVELS - 1)).astype(int), LEVELS - 2)
-        counts = np.bincount(places, minlength=LEVELS - 1)
-        wanted = 1 / counts[places]
-        shares[applied] *= wanted * len(places) / max(1, np.count_nonzero(counts))
-    return shares / shares.sum()
-
-
-def _drawn(draws: np.random.Generator, shares: np.ndarray, count: int) -> np.ndarray:
-    if (shares == shares[0]).all():
-        return draws.integers(0, len(shares), count)
-    places = np.searchsorted(np.cumsum(shares), draws.random(count))
-    return np.minimum(places, len(shares) - 1)
 
 
 def shares(entropies: Tensor) -> Tensor:
@@ -163,26 +129,6 @@ def _starting_weights(spec: EstimatorSpec, folder: str) -> dict[str, Tensor]:
 def _rate(step: int, steps: int) -> float:
     rise = min(1.0, (step + 1) / max(1, steps // 20))
     return rise * 0.5 * (1 + math.cos(math.pi * step / steps))
-
-
-def _turned(low: Tensor, draws: np.random.Generator) -> Tensor:
-    """Return inputs mirrored and transposed by chance, which keeps the grid of JPEG's blocks.
-
-    That holds where it divides the inputs; elsewhere it shifts the grid, and no harm is done.
-    """
-    for axis in (2, 3):
-        if draws.random() < 0.5:
-            low = low.flip(axis)
-    return low.transpose(2, 3) if draws.random() < 0.5 else low
-
-
-def _shifted(low: Tensor, draws: np.random.Generator) -> Tensor:
-    """Return inputs cut off their grid, a cell smaller; as they are if they have only one."""
-    height, width = low.shape[-2:]
-    if min(height, width) < 2 * CELL:
-        return low
-    down, across = draws.integers(0, CELL, 2)
-    return low[..., down : down + height - CELL, across : across + width - CELL]
 
 
 def _errors(estimator: EntropyEstimator, pairs: PairSet) -> dict[str, Any]:
