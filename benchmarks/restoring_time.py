@@ -36,7 +36,7 @@ LAYERS = {"norms": ("layer_norm", "addcmul"), "activations": ("silu",)}
 PARTS = {
     "limits: flat white and black, decoding and encoding for them": ("tiled.py", ("_clipped",)),
     "finding flat white and black": ("extremes.py", ("of",)),
-    "fidelity's filter": ("held_to_mean.py", ("_smoothed",)),
+    "fidelity's filter": ("finishing.py", ("_smoothed",)),
     "decoding at the end": ("tiled.py", ("_decoded",)),
     "windows: cutting and blending": ("tiled.py", ("_add", "_noisy", "_blend")),
     "noise": ("noise.py", ("__call__",)),

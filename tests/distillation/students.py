@@ -26,6 +26,7 @@ USUAL = SamplingSpec(
     temperature=0.9,
     fidelity=1.0,
     coring=2.5,
+    sharpening=0.3,
     estimate=False,
 )
 

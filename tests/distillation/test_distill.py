@@ -119,8 +119,8 @@ def test_a_student_restores_the_test_set_by_its_own_steps(
     facts = json.loads((tmp_path / "a" / "sampling.json").read_text())
     assert (facts["student"], facts["evaluations"]) == (True, 2)
     assert (facts["sampler"], facts["steps"], facts["spacing"]) == ("ddim", 2, "trailing_angle")
-    held = facts["fidelity"], facts["coring"]
-    assert held == (params.fidelity, params.coring), "what does not depend on steps still counts"
+    finish = {name: facts[name] for name in params.finishing()}
+    assert finish == params.finishing(), "what does not depend on steps still counts"
     restore_tiles(params, *given, tmp_path / "b")
     estimates = [np.load(tmp_path / name / "estimate-00000.npy") for name in "ab"]
     samples = [np.load(tmp_path / name / "model-00000.npy") for name in "ab"]

@@ -50,7 +50,9 @@ def learn(run: Path, out: Path, **changes: Any) -> dict[str, Any]:
 
 
 def test_it_learns_to_tell_jpeg_better_than_any_guess(run: Path, tmp_path: Path) -> None:
-    errors = learn(run, tmp_path, steps=250, batch=16, channels=16, dropout=0.0)
+    errors = learn(
+        run, tmp_path, steps=250, batch=16, channels=16, dropout=0.0, fresh_corruptions=0.0
+    )
     for split in ("val", "test"):
         jpeg = errors[split]["entropies"]["jpeg"]
         guesses = jpeg["mean_absolute_of_0"], jpeg["mean_absolute_of_0.5"]

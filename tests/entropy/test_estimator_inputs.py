@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,7 +47,7 @@ def test_stored_inputs_are_those_of_the_pairs_turned(pairs: PairSet) -> None:
 
 def test_fresh_inputs_repeat_and_are_of_their_step(pairs: PairSet) -> None:
     fresh = inputs(pairs, fresh_corruptions=1.0)
-    once, again, later = fresh.at(3, CPU), inputs(pairs, fresh_corruptions=1.0).at(3, CPU)
+    once, again = fresh.at(3, CPU), inputs(pairs, fresh_corruptions=1.0).at(3, CPU)
     assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
     later = fresh.at(4, CPU)
     assert not any(torch.equal(a, b) for a, b in zip(once, later, strict=True))
@@ -87,7 +86,9 @@ def test_tiles_with_detail_are_drawn_more_often(
     rows.loc[0, "sharpness"], rows.loc[1, "sharpness"] = 5.0, 10 * SHARPEST
     monkeypatch.setattr(pairs, "rows", rows)
     asked: list[np.ndarray] = []
-    monkeypatch.setattr(pairs, "low", lambda items, low=pairs.low: asked.append(items) or low(items))
+    monkeypatch.setattr(
+        pairs, "low", lambda items, low=pairs.low: asked.append(items) or low(items)
+    )
     for detail, first, second in ((0.0, 1.0, 1.0), (1.0, 5.0, SHARPEST)):
         inputs(pairs, fresh_corruptions=fresh, detail=detail, evenly=[], batch=30000).at(0, CPU)
         counts = np.bincount(asked.pop(), minlength=len(pairs))

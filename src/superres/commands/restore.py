@@ -34,6 +34,10 @@ from superres.sampling.config import SamplerName, Spacing
 from superres.training.config import Precision
 
 MEGA = 1e6
+SAMPLING_OPTIONS = (
+    *("sampler", "steps", "spacing", "temperature", "fidelity", "coring", "sharpening"),
+    "estimate",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,6 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="1: samples differ from the estimate in the finest texture alone",
     )
     add("--coring", type=float, metavar="LEVELS", help="of 255, below which texture is left out")
+    add("--sharpening", type=float, metavar="0..2", help="share of detail that samples get more")
     add("--seed", type=int, default=0, help="the same seed gives the same picture (default 0)")
     add("--samples", type=int, default=1, metavar="K", help="write K, as NAME-1.png, NAME-2.png ..")
     add(
@@ -174,8 +179,8 @@ class _Command:
     def __init__(self, args: argparse.Namespace, restorer: Restorer) -> None:
         self.args = args
         self.restorer = restorer
-        asked = (args.sampler, args.steps, args.spacing, args.temperature, args.fidelity)
-        self.how = restorer.sampling(*asked, args.coring, args.estimate)
+        asked = {name: getattr(args, name) for name in SAMPLING_OPTIONS}
+        self.how = restorer.sampling(**asked)
         given = {name: getattr(args, f"entropy of {name}") for name in restorer.corruptions}
         self.given = {name: value for name, value in given.items() if value is not None}
         for name, value in self.given.items():

@@ -16,7 +16,7 @@ from superres.explore.config import ExploreParams
 from superres.metrics.config import EvaluateParams
 from superres.networks.config import MODEL_PARAMS, ModelParams, UNetParams
 from superres.reporting.config import ReportParams
-from superres.sampling.config import SamplerParams
+from superres.sampling.config import FinishParams, SamplerParams
 from superres.selection.config import SelectParams
 from superres.training.config import TrainParams
 
@@ -153,7 +153,7 @@ def _conflicts(params: Params) -> list[str]:
         for name in params.entropy.evenly
         if name not in names
     ]
-    return faults + _kind_conflicts(params) + _hold_conflicts(params)
+    return faults + _kind_conflicts(params) + _finish_conflicts(params)
 
 
 def _budget_conflicts(params: Params) -> list[str]:
@@ -199,7 +199,7 @@ def _loss_conflicts(params: Params) -> list[str]:
     return faults
 
 
-def _hold_conflicts(params: Params) -> list[str]:
+def _finish_conflicts(params: Params) -> list[str]:
     """Return where samples are to be held to a mean that the network does not know."""
     sections = {
         "sampler": params.sampler,
@@ -209,7 +209,7 @@ def _hold_conflicts(params: Params) -> list[str]:
     return [
         f"{name}.{key}: must be 0 with model.kind {params.model.kind!r}, got {value}"
         for name, section in sections.items()
-        for key in ("fidelity", "coring")
+        for key in FinishParams.model_fields
         if params.model.kind != "mean_denoiser" and (value := getattr(section, key, 0))
     ]
 

@@ -147,6 +147,7 @@ def _described(params: DistillParams, model_folder: str | Path, teacher: ModelSp
         temperature=1.0 if usual is None else usual.temperature,
         fidelity=0.0 if usual is None else usual.fidelity,
         coring=0.0 if usual is None else usual.coring,
+        sharpening=0.0 if usual is None else usual.sharpening,
         student=True,
     )
     made = {"teacher": str(model_folder), "distilled": params.model_dump()}

@@ -64,7 +64,7 @@ class EstimatorInputs:
 
 
 def evenly_drawn(degradation: Degradation, names: Sequence[str]) -> Degradation:
-    """Return a degradation that draws these corruptions' entropies uniformly, as often as before."""
+    """Return a degradation that draws these corruptions' entropies evenly, as often as before."""
     steps = [
         replace(step, distribution="uniform") if step.name in names else step
         for step in degradation.corruptions
@@ -118,5 +118,3 @@ def _shifted(low: Tensor, draws: np.random.Generator) -> Tensor:
         return low
     down, across = draws.integers(0, CELL, 2)
     return low[..., down : down + height - CELL, across : across + width - CELL]
-
-

@@ -36,16 +36,16 @@ class SamplingSpec(Section):
     fidelity: Annotated[float, Field(ge=0, le=1)] = 0.0
     coring: Annotated[float, Field(ge=0, le=255)] = 0.0
     """Levels of 255."""
+    sharpening: Annotated[float, Field(ge=0, le=2)] = 0.0
     student: bool = False
     """Whether the weights were distilled for this sampler, these steps and this spacing alone."""
 
     def described(self) -> str:
         """Return it in words."""
         sampled = f"{self.sampler} with {self.steps} steps, temperature {self.temperature:g}"
-        if self.fidelity:
-            sampled += f", fidelity {self.fidelity:g}"
-        if self.coring:
-            sampled += f", coring {self.coring:g}"
+        for name in ("fidelity", "coring", "sharpening"):
+            if value := getattr(self, name):
+                sampled += f", {name} {value:g}"
         if self.student:
             sampled = f"a student's {sampled}"
         return f"the estimate (samples: {sampled})" if self.estimate else sampled

@@ -8,6 +8,8 @@ from superres.sampling.batch import Sampling
 from superres.sampling.samplers import SAMPLERS
 from superres.sampling.spacing import check_steps, respaced
 
+LARGEST = {"temperature": 1, "fidelity": 1, "coring": 255, "sharpening": 2}
+
 
 def check_sampling(how: Sampling, model: SuperResolver) -> None:
     """Refuse what a model cannot do.
@@ -18,14 +20,12 @@ def check_sampling(how: Sampling, model: SuperResolver) -> None:
     check_steps("steps", how.steps, model.diffusion)
     if how.sampler not in SAMPLERS:
         raise SuperresError(f"sampler: must be one of {', '.join(SAMPLERS)}, got {how.sampler!r}")
-    if not 0 <= how.temperature <= 1:
-        raise SuperresError(f"temperature: must be between 0 and 1, got {how.temperature}")
-    if not 0 <= how.fidelity <= 1:
-        raise SuperresError(f"fidelity: must be between 0 and 1, got {how.fidelity}")
-    if not 0 <= how.coring <= 255:
-        raise SuperresError(f"coring: must be between 0 and 255, got {how.coring}")
-    held = {"fidelity": how.fidelity, "coring": how.coring}
-    for name, value in held.items():
+    for name, largest in LARGEST.items():
+        if not 0 <= getattr(how, name) <= largest:
+            raise SuperresError(
+                f"{name}: must be between 0 and {largest}, got {getattr(how, name)}"
+            )
+    for name, value in how.finish._asdict().items():
         if value and not model.knows_mean:
             raise SuperresError(
                 f"{name}: must be 0 for this model, whose network does not know the mean "

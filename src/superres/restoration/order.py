@@ -90,7 +90,6 @@ def _comment(restorer: Restorer, order: Order, version: str) -> str:
     else:
         facts |= {"sampler": order.how.sampler, "steps": order.how.steps}
         facts |= {"spacing": order.how.spacing, "temperature": order.how.temperature}
-        held = {"fidelity": order.how.fidelity, "coring": order.how.coring}
-        facts |= {key: value for key, value in held.items() if value}
+        facts |= {key: value for key, value in order.how.finish._asdict().items() if value}
         facts |= {"sample": order.repeat + 1}
     return json.dumps({**facts, "seed": order.seed}, ensure_ascii=True)

@@ -81,6 +81,7 @@ class Restorer:
         temperature: float | None = None,
         fidelity: float | None = None,
         coring: float | None = None,
+        sharpening: float | None = None,
         estimate: bool | None = None,
         ensemble: int = 1,
         seed: int = 0,
@@ -94,7 +95,7 @@ class Restorer:
             image: a Pillow image (its orientation is applied; profile, resolution, EXIF and XMP go
                 along in `info`), an array, uint8 or uint16, (H, W) or (H, W, channels), or a list
                 of those.
-            steps: timesteps visited; this and the next five are by default those that the
+            steps: timesteps visited; this and the next six are by default those that the
                 model's folder names, or 50 of `ddpm` where it names none. Giving one of them asks
                 for a sample, also where the folder names the estimate.
             sampler: a name from `superres.sampling.samplers.SAMPLERS`.
@@ -103,6 +104,7 @@ class Restorer:
             fidelity: share of the coarse part of its difference from the mean that is taken back
                 from a sample, in [0, 1]: at 1 only the finest texture is drawn anew.
             coring: levels of 255, below which most of that difference is taken back, in [0, 255].
+            sharpening: share of the mean's fine detail that is added to a sample, in [0, 2].
             estimate: the posterior's mean in one evaluation instead of a sample; by default
                 what the model's folder names.
             ensemble: 2, 4 or 8 give the mean of as many estimates, of the image flipped and turned.
@@ -115,7 +117,9 @@ class Restorer:
         Raises:
             SuperresError: an unknown name, a value out of range, an image that has no pixels.
         """
-        how = self.sampling(sampler, steps, spacing, temperature, fidelity, coring, estimate)
+        how = self.sampling(
+            sampler, steps, spacing, temperature, fidelity, coring, sharpening, estimate
+        )
         check_ensemble(ensemble, how is None)
 
         def one(image: Any) -> Any:
@@ -146,6 +150,7 @@ class Restorer:
         temperature: float | None = None,
         fidelity: float | None = None,
         coring: float | None = None,
+        sharpening: float | None = None,
         estimate: bool | None = None,
     ) -> Sampling | None:
         """Return how to sample: as asked, and where nothing is, as the model's folder says.
@@ -154,7 +159,8 @@ class Restorer:
         not suit another. None stands for the estimate.
         """
         asked: dict[str, Any] = {"sampler": sampler, "steps": steps, "spacing": spacing}
-        asked |= {"temperature": temperature, "fidelity": fidelity, "coring": coring}
+        asked |= {"temperature": temperature, "fidelity": fidelity}
+        asked |= {"coring": coring, "sharpening": sharpening}
         asked = {key: one for key, one in asked.items() if one is not None}
         usual = Sampling()
         known = self.model.spec.sampling
@@ -163,14 +169,7 @@ class Restorer:
         if estimate:
             return None
         if known is not None and sampler in (None, known.sampler):
-            usual = Sampling(
-                known.sampler,
-                known.steps,
-                known.spacing,
-                temperature=known.temperature,
-                fidelity=known.fidelity,
-                coring=known.coring,
-            )
+            usual = Sampling(**known.model_dump(exclude={"estimate", "student"}))
         return replace(usual, **asked)
 
     def entropies(

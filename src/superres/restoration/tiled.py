@@ -28,7 +28,7 @@ from superres.model.signal_space import Signal
 from superres.restoration.job import Band, Job
 from superres.restoration.windows import Grid, Window
 from superres.sampling.batch import Sampling, begin_sample, bind
-from superres.sampling.held_to_mean import Rows, in_bands
+from superres.sampling.finishing import Rows, finished_in_bands
 
 BAND_PIXELS = 2**20
 MAX_BANDS = 32
@@ -66,15 +66,15 @@ def restore_in_bands(
             yield band, job.limited(_mean(prepared.signal(band)), band.top)
         return
     sampled = _sampled(job, how, repeat, watch, prepared, bands, grid)
-    if how is None or not how.hold:
+    if how is None or not how.finish:
         yield from sampled
         return
     if prepared is None:
-        raise ValueError("above 0, fidelity and coring need a network that knows the mean")
+        raise ValueError("fidelity, coring and sharpening need a network that knows the mean")
     signal = prepared.signal
     rows = (Rows(picture, _mean(signal(band))) for band, picture in sampled)
-    nearer = in_bands(rows, how.hold, job.model.spec.scale)
-    for band, picture in zip(bands, nearer, strict=True):
+    finished = finished_in_bands(rows, how.finish, job.model.spec.scale)
+    for band, picture in zip(bands, finished, strict=True):
         yield band, job.limited(picture, band.top)
 
 
@@ -93,7 +93,7 @@ def _sampled(
     bands: Sequence[Band],
     grid: Grid,
 ) -> Iterator[tuple[Band, Tensor]]:
-    """Yield what `restore_in_bands` does, before anything is taken back."""
+    """Yield what `restore_in_bands` does, before it is finished."""
     samplers = [_sampler(job, band, how, repeat, prepared) for band in bands]
     requests = [next(sampler) for sampler in samplers]
     while requests:

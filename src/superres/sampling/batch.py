@@ -16,8 +16,8 @@ from superres.diffusion.noise import Draw, ItemNoise
 from superres.diffusion.prediction import Requests, drive
 from superres.diffusion.process import Clip, Denoiser
 from superres.model.resolver import Conditioned, SuperResolver
+from superres.sampling.finishing import Finish, Rows, finished
 from superres.sampling.guidance import guided
-from superres.sampling.held_to_mean import Hold, Rows, nearer_to_mean
 from superres.sampling.samplers import begin, evaluations
 from superres.sampling.spacing import respaced
 from superres.sampling.trajectory import Trajectory, Watch
@@ -37,9 +37,10 @@ class Sampling:
         ramp: the scale falls with the noise.
         drop: what the other evaluation of guidance is not conditioned on, `low` or `entropies`.
         fidelity: share in [0, 1] of the coarse part of its difference from the mean that is taken
-            back from a sample; see `superres.sampling.held_to_mean`. Above 0 only where
+            back from a sample; see `superres.sampling.finishing`. Above 0 only where
             `SuperResolver.knows_mean`.
         coring: levels of 255, below which most of that difference is taken back, likewise.
+        sharpening: share of the mean's fine detail that is added, in [0, 2], likewise.
     """
 
     sampler: str = "ddpm"
@@ -52,11 +53,12 @@ class Sampling:
     drop: tuple[str, ...] = ("low", "entropies")
     fidelity: float = 0.0
     coring: float = 0.0
+    sharpening: float = 0.0
 
     @property
-    def hold(self) -> Hold:
-        """What is taken back from a sample."""
-        return Hold(self.fidelity, self.coring)
+    def finish(self) -> Finish:
+        """What is done to a sample once it is drawn."""
+        return Finish(self.fidelity, self.coring, self.sharpening)
 
     @property
     def evaluations(self) -> int:
@@ -132,10 +134,10 @@ class Batch:
         noise = self._noise("sample", repeat, conditioned.shape)
         sampler = begin_sample(self.model, conditioned.shape, noise, conditioned.clip, how, watch)
         sampled = conditioned.decode(drive(sampler, denoiser))
-        if not how.hold:
+        if not how.finish:
             return sampled
         rows = Rows(sampled, conditioned.mean())
-        return nearer_to_mean(rows, how.hold, self.model.spec.scale)
+        return finished(rows, how.finish, self.model.spec.scale)
 
     @torch.no_grad()
     def estimate(self) -> Tensor:

@@ -6,13 +6,32 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from superres.core.params import Precision, Section
+from superres.core.params import Precision, Section, Unit
 from superres.networks.config import Condition
 
 SamplerName = Literal["ddpm", "ddim", "dpmpp_2m", "dpmpp_2m_sde", "heun"]
 Spacing = Literal["linear", "quadratic", "trailing", "karras", "angle", "trailing_angle"]
 
-Coring = Annotated[float, Field(ge=0, le=255)]
+
+class FinishParams(Section):
+    """What is done to a sample once it is drawn, with the mean at hand.
+
+    Above 0 only with `diffusion.target: scaled_luma`, whose network knows the mean.
+    """
+
+    fidelity: Unit
+    """Share of the coarse part of its difference from the mean that is taken back from a sample:
+    at 1 only the finest texture is drawn anew."""
+    coring: Annotated[float, Field(ge=0, le=255)]
+    """Levels of 255: where a sample differs from the mean by less, around a pixel, most of that is
+    taken back, so that smooth parts stay smooth."""
+    sharpening: Annotated[float, Field(ge=0, le=2)]
+    """What of the mean's own fine detail is added, as a share of it: a mean is softer than what it
+    is the mean of."""
+
+    def finishing(self) -> dict[str, float]:
+        """Return these three alone."""
+        return {name: getattr(self, name) for name in FinishParams.model_fields}
 
 
 class GuidanceParams(Section):
@@ -28,7 +47,7 @@ class GuidanceParams(Section):
     `train.drop`."""
 
 
-class SamplerParams(Section):
+class SamplerParams(FinishParams):
     """Read by the `sample` stage alone."""
 
     name: SamplerName
@@ -46,13 +65,6 @@ class SamplerParams(Section):
     """Factor on the noise added in each step, or of samplers that add none (`dpmpp_2m`, `heun`) on
     what they start from: 1 samples the posterior, less gives smoother pictures, nearer to its
     mean."""
-    fidelity: Annotated[float, Field(ge=0, le=1)]
-    """Share of the coarse part of its difference from the mean that is taken back from a sample:
-    at 1 only the finest texture is drawn anew. Above 0 only with `diffusion.target: scaled_luma`,
-    whose network knows the mean."""
-    coring: Coring
-    """Levels of 255: where a sample differs from the mean by less, around a pixel, most of that is
-    taken back, so that smooth parts stay smooth. Above 0 likewise."""
     guidance: GuidanceParams
     repeats: Annotated[int, Field(ge=1, le=64)]
     """Samples per tile; with more than one, their mean is measured too."""

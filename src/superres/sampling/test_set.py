@@ -143,8 +143,7 @@ class _TestSet:
             params.guidance.scale,
             params.guidance.ramp,
             tuple(params.guidance.drop),
-            params.fidelity,
-            params.coring,
+            **params.finishing(),
         )
 
     def restore(self) -> int:
@@ -231,8 +230,7 @@ class _TestSet:
             "eta": params.eta,
             "guidance": params.guidance.model_dump(),
             "temperature": params.temperature,
-            "fidelity": params.fidelity,
-            "coring": params.coring,
+            **params.finishing(),
             "repeats": params.repeats,
             "precision": params.precision,
             "compile": params.compile,

@@ -6,12 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from superres.core.params import Section
-from superres.sampling.config import Coring, SamplerName, Spacing
+from superres.sampling.config import FinishParams, SamplerName, Spacing
 from superres.training.config import Width
 
 
-class RestoringParams(Section):
+class RestoringParams(FinishParams):
     """What `superres restore` does with the chosen model unless asked otherwise."""
 
     estimate: bool
@@ -21,11 +20,9 @@ class RestoringParams(Section):
     steps: Annotated[int, Field(ge=1, le=4000)]
     spacing: Spacing
     temperature: Annotated[float, Field(ge=0, le=1)]
-    fidelity: Annotated[float, Field(ge=0, le=1)]
-    coring: Coring
 
 
-class SelectParams(Section):
+class SelectParams(FinishParams):
     """Read by the `select` stage."""
 
     metric: Literal["appearance", "psnr_estimate", "psnr_sample", "swd", "fid", "val_loss"]
@@ -42,10 +39,6 @@ class SelectParams(Section):
     """Timesteps of the samples that are scored."""
     temperature: Annotated[float, Field(ge=0, le=1)]
     """Factor on their noise."""
-    fidelity: Annotated[float, Field(ge=0, le=1)]
-    """As in `sampler`."""
-    coring: Coring
-    """Likewise."""
     tiles: Annotated[int, Field(ge=2, le=16384)]
     """Val tiles used, spread evenly over them; fewer where there are fewer."""
     budget: Annotated[int, Field(ge=1)] | None

@@ -213,8 +213,7 @@ class Scorer:
             params.steps,
             params.spacing,
             temperature=params.temperature,
-            fidelity=params.fidelity,
-            coring=params.coring,
+            **params.finishing(),
         )
         conditions = pairs.low(items), pairs.entropies(items), pairs.ids(items)
         batch = Batch(model, *conditions, params.seed)

@@ -1,4 +1,4 @@
-"""Samples held to the mean in what is coarse."""
+"""What is done to samples with the mean at hand: fidelity, coring, sharpening."""
 
 from __future__ import annotations
 
@@ -18,16 +18,22 @@ from superres.core.errors import SuperresError
 from superres.model.folder import read_spec, read_weights, save_model
 from superres.model.spec import SamplingSpec
 from superres.restoration.restorer import load
-from superres.sampling.held_to_mean import (
+from superres.sampling.finishing import (
+    DETAIL,
     DEVIATION,
     NEIGHBOURHOOD,
-    Hold,
+    Finish,
     Rows,
-    in_bands,
-    nearer_to_mean,
+    finished,
+    finished_in_bands,
 )
 from support import tiny_mean_denoiser_params, tiny_params, write_yaml
 from tiny_trial import save_random_model
+
+FINISHES = [
+    *(Finish(0.8), Finish(0.0, 40.0), Finish(0.8, 40.0)),
+    *(Finish(sharpening=0.7), Finish(0.8, 40.0, 0.7)),
+]
 
 
 def rows() -> Rows:
@@ -37,11 +43,11 @@ def rows() -> Rows:
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
 @pytest.mark.parametrize("edges", [[0, 40], [0, 7, 40], [0, 1, 2, 20, 39, 40]])
-@pytest.mark.parametrize("hold", [Hold(0.8), Hold(0.0, 40.0), Hold(0.8, 40.0)])
-def test_bands_are_those_of_the_whole(scale: int, edges: list[int], hold: Hold) -> None:
-    whole = nearer_to_mean(rows(), hold, scale)
+@pytest.mark.parametrize("finish", FINISHES)
+def test_bands_are_those_of_the_whole(scale: int, edges: list[int], finish: Finish) -> None:
+    whole = finished(rows(), finish, scale)
     parts = [Rows(*(part[:, :, a:b] for part in rows())) for a, b in pairwise(edges)]
-    found = torch.cat(list(in_bands(parts, hold, scale)), dim=2)
+    found = torch.cat(list(finished_in_bands(parts, finish, scale)), dim=2)
     torch.testing.assert_close(found, whole, rtol=0, atol=1e-6)
 
 
@@ -51,16 +57,16 @@ def test_what_is_coarse_is_taken_back_and_what_is_finest_is_kept() -> None:
     sampled = mean + 0.3 + checks
     tolerance = {"rtol": 0, "atol": 0.05 * 0.1}
     inner = slice(4, -4)
-    found = (nearer_to_mean(Rows(sampled, mean), Hold(1.0), 2) - mean)[..., inner, inner]
+    found = (finished(Rows(sampled, mean), Finish(1.0), 2) - mean)[..., inner, inner]
     torch.testing.assert_close(found, checks[inner, inner].expand_as(found), **tolerance)
-    half = (nearer_to_mean(Rows(sampled, mean), Hold(0.5), 2) - mean)[..., inner, inner]
+    half = (finished(Rows(sampled, mean), Finish(0.5), 2) - mean)[..., inner, inner]
     expected = 0.15 + checks[inner, inner].expand_as(half)
     torch.testing.assert_close(half, expected, **tolerance)
 
 
 def test_the_filter_is_a_gaussian() -> None:
     sampled, mean = rows()
-    taken = (sampled - nearer_to_mean(Rows(sampled, mean), Hold(1.0), 2)).numpy()
+    taken = (sampled - finished(Rows(sampled, mean), Finish(1.0), 2)).numpy()
     sigma = (0, 0, 2 * DEVIATION, 2 * DEVIATION)
     expected = gaussian_filter((sampled - mean).numpy(), sigma, mode="nearest", truncate=4.0)
     assert np.abs(taken - expected).max() < 2e-3
@@ -72,7 +78,7 @@ def test_coring_leaves_what_is_large_and_takes_what_is_small() -> None:
     strength = torch.full((128,), 1.0)
     strength[64:] = 20.0
     difference = checks * strength / 127.5
-    found = nearer_to_mean(Rows(mean + difference, mean), Hold(coring=2.0), 2) - mean
+    found = finished(Rows(mean + difference, mean), Finish(coring=2.0), 2) - mean
     weak, strong = (found[..., columns] for columns in (slice(8, 40), slice(88, 120)))
     # 1 / (1 + 4) of a root mean square of 1 level, 400 / (400 + 4) of one of 20.
     torch.testing.assert_close(weak, 0.2 * difference[:, 8:40].expand_as(weak))
@@ -85,9 +91,23 @@ def test_coring_measures_luma_and_follows_fidelity() -> None:
     luma = np.tensordot([0.299, 0.587, 0.114], difference, (0, 1))[:, None]
     power = gaussian_filter(luma**2, (0, 0, 2 * NEIGHBOURHOOD, 2 * NEIGHBOURHOOD), mode="nearest")
     left = power / (power + (30 / 127.5) ** 2)
-    held = (nearer_to_mean(Rows(sampled, mean), Hold(0.7), 2) - mean).numpy()
-    found = (nearer_to_mean(Rows(sampled, mean), Hold(0.7, 30.0), 2) - mean).numpy()
+    held = (finished(Rows(sampled, mean), Finish(0.7), 2) - mean).numpy()
+    found = (finished(Rows(sampled, mean), Finish(0.7, 30.0), 2) - mean).numpy()
     assert np.abs(found - left * held).max() < 5e-3
+
+
+def test_sharpening_adds_detail_of_the_means_luma_alone() -> None:
+    sampled, mean = rows()
+    luma = np.tensordot([0.299, 0.587, 0.114], mean.numpy(), (0, 1))[:, None]
+    sigma = (0, 0, 2 * DETAIL, 2 * DETAIL)
+    detail = luma - gaussian_filter(luma, sigma, mode="nearest", truncate=3.0)
+    added = (finished(Rows(sampled, mean), Finish(sharpening=0.5), 2) - sampled).numpy()
+    assert np.abs(added - 0.5 * detail).max() < 2e-3
+    plain = finished(Rows(sampled, mean), Finish(0.7, 30.0), 2)
+    both = finished(Rows(sampled, mean), Finish(0.7, 30.0, 0.5), 2)
+    np.testing.assert_allclose((both - plain).numpy(), added, atol=1e-6)
+    flat = torch.full((1, 3, 16, 16), 0.25)
+    assert torch.equal(finished(Rows(flat, flat), Finish(sharpening=1.0), 2), flat)
 
 
 @pytest.fixture(scope="module")
@@ -124,31 +144,32 @@ def test_a_folder_and_the_command_line_say_how_much_is_taken_back(
     save_model(tmp_path / "best", spec, read_weights(of_two_parts))
     restorer = load(tmp_path / "best", device="cpu")
     usual, asked = restorer.sampling(), restorer.sampling(coring=0.0)
-    assert usual is not None and usual.hold == Hold(0.0, 9.0)
-    assert asked is not None and asked.hold == Hold()
+    assert usual is not None and usual.finish == Finish(0.0, 9.0)
+    assert asked is not None and asked.finish == Finish()
     Image.fromarray(np.full((12, 12, 3), 90, np.uint8)).save(tmp_path / "in.png")
     words = ["restore", str(tmp_path / "in.png"), str(tmp_path / "out.png")]
     words += ["--model", str(tmp_path / "best"), "--device", "cpu"]
     for more, facts in (
         ([], {"coring": 9.0}),
         (["--fidelity", "0.5", "--coring", "3"], {"fidelity": 0.5, "coring": 3.0}),
+        (["--coring", "0", "--sharpening", "0.3"], {"sharpening": 0.3}),
     ):
         assert main([*words, *more, "--overwrite"]) == 0
         with Image.open(tmp_path / "out.png") as image:
             found = json.loads(image.info["superres"])
-        assert {key: found[key] for key in ("fidelity", "coring") if key in found} == facts
+        assert {key: found[key] for key in Finish._fields if key in found} == facts
 
 
 def test_networks_that_do_not_know_the_mean_refuse(tmp_path: Path) -> None:
     params = tiny_params()
     params["sampler"]["fidelity"] = 0.5
     params["select"]["coring"] = 2.0
+    params["select"]["sharpening"] = 0.1
     refused = "{}: must be 0 with model.kind 'unet'"
     with pytest.raises(SuperresError) as raised:
         check_params(write_yaml(tmp_path / "params.yaml", params))
-    assert all(
-        refused.format(key) in str(raised.value) for key in ("sampler.fidelity", "select.coring")
-    )
+    for key in ("sampler.fidelity", "select.coring", "select.sharpening"):
+        assert refused.format(key) in str(raised.value)
     checked = check_params(write_yaml(tmp_path / "fine.yaml", tiny_params()))
     save_random_model(tmp_path / "best", checked)
     restorer = load(tmp_path / "best", device="cpu")
@@ -160,3 +181,5 @@ def test_networks_that_do_not_know_the_mean_refuse(tmp_path: Path) -> None:
         restorer.restore(np.zeros((16, 16, 3), np.uint8), coring=1.0)
     with pytest.raises(SuperresError, match="coring: must be between 0 and 255"):
         restorer.restore(np.zeros((16, 16, 3), np.uint8), coring=-1.0)
+    with pytest.raises(SuperresError, match=r"sharpening: must be between 0 and 2, got 2\.5"):
+        restorer.restore(np.zeros((16, 16, 3), np.uint8), sharpening=2.5)
