@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
+from superres.core.state_dicts import save_tensors
 from superres.core.storage import replacing_folder
 from superres.entropy.estimator import DESCRIPTION as ENTROPY_DESCRIPTION
 from superres.model.folder import (
@@ -36,7 +37,7 @@ def halve(source: Path, target: Path, description: str) -> None:
     tensors = load_file(source / WEIGHTS)
     with replacing_folder(target) as new:
         (new / description).write_bytes((source / description).read_bytes())
-        save_file({name: tensor.half() for name, tensor in tensors.items()}, new / WEIGHTS)
+        save_tensors({name: tensor.half() for name, tensor in tensors.items()}, new / WEIGHTS)
 
 
 def add_student(student: Path, teacher: Path, target: Path) -> None:

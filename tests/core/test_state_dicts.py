@@ -17,7 +17,7 @@ from torch import nn
 from superres.core import state_dicts
 from superres.core.errors import SuperresError
 from superres.core.hashing import sha256_of
-from superres.core.state_dicts import read_state_dict, write_state_dict
+from superres.core.state_dicts import read_state_dict, save_tensors, write_state_dict
 
 
 class Hostile:
@@ -126,3 +126,14 @@ def test_writing_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         write_state_dict(path, {"a": torch.zeros(2)})
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o007, 0o660)])
+def test_tensors_are_for_whom_other_files_are_for(tmp_path: Path, mask: int, mode: int) -> None:
+    before = os.umask(mask)
+    try:
+        save_tensors({"a": torch.arange(3)}, tmp_path / "a.safetensors", {"step": "1"})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.safetensors").stat().st_mode & 0o777 == mode
+    assert torch.equal(read_state_dict(tmp_path / "a.safetensors")["a"], torch.arange(3))

@@ -17,12 +17,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from superres.core.errors import SuperresError
 from superres.core.params import Section
-from superres.core.state_dicts import tensor_faults
+from superres.core.state_dicts import save_tensors, tensor_faults
 from superres.core.storage import replacing_folder, write_json
 from superres.degradation.chain import meaning
 from superres.entropy.network import CELL, LEVELS, EntropyNetwork, cells_of, posterior
@@ -147,7 +147,7 @@ def save_estimator(folder: str | Path, estimator: EntropyEstimator) -> None:
     """Write an estimator's folder, all or nothing."""
     tensors = {name: t.contiguous() for name, t in estimator.network.state_dict().items()}
     with replacing_folder(folder) as partial:
-        save_file(tensors, partial / WEIGHTS)
+        save_tensors(tensors, partial / WEIGHTS)
         write_json(partial / DESCRIPTION, estimator.spec.model_dump())
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from superres.core.errors import SuperresError
 from superres.core.precision import Computing
-from superres.core.state_dicts import tensor_faults
+from superres.core.state_dicts import save_tensors, tensor_faults
 from superres.core.storage import replacing_file, replacing_folder, write_json
 from superres.model.resolver import SuperResolver
 from superres.model.spec import DESCRIPTION, FORMAT, ModelSpec, SamplingSpec, read_spec
@@ -33,7 +33,7 @@ def save_model(folder: str | Path, spec: ModelSpec, weights: dict[str, Tensor]) 
     """Write a model folder, all or nothing."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     with replacing_folder(folder) as partial:
-        save_file(tensors, partial / WEIGHTS)
+        save_tensors(tensors, partial / WEIGHTS)
         write_json(partial / DESCRIPTION, FORMAT.written(spec.model_dump()))
 
 

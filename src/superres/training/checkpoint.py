@@ -19,11 +19,12 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from superres.core.errors import SuperresError
 from superres.core.fingerprints import changed_files, fingerprint, source_digests
+from superres.core.state_dicts import save_tensors
 from superres.core.storage import recovered, replacing_folder, write_json
 from superres.core.unfinished import Unfinished
 from superres.training import messages
@@ -64,7 +65,7 @@ class Progress(Unfinished):
     def save(self, state: State) -> None:
         """Write the state, all or nothing; a full disk leaves the last one as it was."""
         with replacing_folder(self.folder / "state") as partial:
-            save_file(state.tensors, partial / "state.safetensors")
+            save_tensors(state.tensors, partial / "state.safetensors")
             facts = {"step": state.step, "log": state.log, "facts": state.facts}
             write_json(partial / "state.json", {**facts, "code": self._code})
 

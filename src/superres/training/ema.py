@@ -16,10 +16,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from superres.core.errors import SuperresError
+from superres.core.state_dicts import save_tensors
 from superres.training.config import AveragingParams
 
 SNAPSHOTS = "averages.safetensors"
@@ -78,7 +78,7 @@ class Averages:
                 for width, average in self._power.items()
                 for name, value in average.items()
             }
-            save_file(named, folder / SNAPSHOTS, metadata={"step": str(step)})
+            save_tensors(named, folder / SNAPSHOTS, metadata={"step": str(step)})
 
 
 class Snapshot(NamedTuple):
