@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -29,7 +29,7 @@ class FinishParams(Section):
     """What of the mean's own fine detail is added, as a share of it: a mean is softer than what it
     is the mean of."""
 
-    def finishing(self) -> dict[str, float]:
+    def finishing(self) -> dict[str, Any]:
         """Return these three alone."""
         return {name: getattr(self, name) for name in FinishParams.model_fields}
 
