@@ -15,7 +15,9 @@ import torch
 from PIL import Image
 
 from benchmarks import gan_time, restoring_time
-from support import ROOT, run
+from superres.config.check import check_params
+from support import ROOT, run, tiny_mean_denoiser_params, write_yaml
+from tiny_trial import save_random_model
 
 
 def test_the_table_of_samplers(project: Path, tmp_path: Path) -> None:
@@ -98,10 +100,13 @@ def test_the_network_that_restoring_is_timed_beside_is_the_published_one() -> No
     assert len(rows) == 5 and all(row.values[0] > 0 for row in rows)
 
 
-def test_the_table_of_runtimes() -> None:
+def test_the_table_of_runtimes(tmp_path: Path) -> None:
     pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'superres[onnx]'")
     pytest.importorskip("onnxruntime", reason="needs onnxruntime")
-    done = run(ROOT, sys.executable, "-m", "benchmarks.runtimes", "32", "1")
+    params = write_yaml(tmp_path / "params.yaml", tiny_mean_denoiser_params())
+    save_random_model(tmp_path / "model", check_params(params))
+    words = ["-m", "benchmarks.runtimes", "32", "1", str(tmp_path / "model")]
+    done = run(ROOT, sys.executable, *words)
     found = re.search(r"^ONNX Runtime: differs by (\S+) \(estimate\), (\S+) ", done.stdout, re.M)
     assert found and all(float(off) < 1e-4 for off in found.groups())
     header, _, *rows = [line for line in done.stdout.splitlines() if line.startswith("|")]

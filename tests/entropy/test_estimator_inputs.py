@@ -78,19 +78,19 @@ def test_fresh_evened_corruptions_come_strong_as_often_as_mild(
         assert 0.45 < (drawn[:, 1] == 0).float().mean() < 0.55
 
 
-@pytest.mark.parametrize("fresh", [0.0, 1.0])
+@pytest.mark.parametrize(("fresh", "count"), [(0.0, 30_000), (1.0, 1000)])
 def test_tiles_with_detail_are_drawn_more_often(
-    pairs: PairSet, fresh: float, monkeypatch: pytest.MonkeyPatch
+    pairs: PairSet, fresh: float, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = pairs.rows.assign(sharpness=1.0)
     rows.loc[0, "sharpness"], rows.loc[1, "sharpness"] = 5.0, 10 * SHARPEST
     monkeypatch.setattr(pairs, "rows", rows)
     asked: list[np.ndarray] = []
-    monkeypatch.setattr(
-        pairs, "low", lambda items, low=pairs.low: asked.append(items) or low(items)
-    )
+    read = pairs.low
+    monkeypatch.setattr(pairs, "low", lambda items: asked.append(items) or read(items))
     for detail, first, second in ((0.0, 1.0, 1.0), (1.0, 5.0, SHARPEST)):
-        inputs(pairs, fresh_corruptions=fresh, detail=detail, evenly=[], batch=30000).at(0, CPU)
-        counts = np.bincount(asked.pop(), minlength=len(pairs))
-        assert counts[0] / counts[2:].mean() == pytest.approx(first, rel=0.15)
-        assert counts[1] / counts[2:].mean() == pytest.approx(second, rel=0.15)
+        inputs(pairs, fresh_corruptions=fresh, detail=detail, evenly=[], batch=count).at(0, CPU)
+        shares = np.bincount(asked.pop(), minlength=len(pairs)) / count
+        for share, weight in zip(shares[:2], (first, second), strict=True):
+            expected = weight / (first + second + len(pairs) - 2)
+            assert share == pytest.approx(expected, abs=4 * (expected / count) ** 0.5)

@@ -42,7 +42,7 @@ after(Trainer, "advance", 2)
         HALF
         + """
 import superres.model.folder as folders
-after(folders, "save_file", 2, spoil=lambda tensors, path: half(path))
+after(folders, "save_tensors", 2, spoil=lambda tensors, path: half(path))
 """,
         4,
     ),
@@ -57,7 +57,7 @@ after(trainer, "save_model", 1)
         HALF
         + """
 import superres.training.checkpoint as checkpoints
-after(checkpoints, "save_file", 2, spoil=lambda tensors, path: half(path))
+after(checkpoints, "save_tensors", 2, spoil=lambda tensors, path: half(path))
 """,
         8,
     ),
