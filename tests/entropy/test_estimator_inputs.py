@@ -94,3 +94,13 @@ def test_tiles_with_detail_are_drawn_more_often(
         for share, weight in zip(shares[:2], (first, second), strict=True):
             expected = weight / (first + second + len(pairs) - 2)
             assert share == pytest.approx(expected, abs=4 * (expected / count) ** 0.5)
+
+
+def test_tiles_without_any_detail_are_drawn_alike(
+    pairs: PairSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairs, "rows", pairs.rows.assign(sharpness=0.0))
+    flat = inputs(pairs, fresh_corruptions=0.0, detail=2.0, batch=400).at(0, CPU)
+    monkeypatch.setattr(pairs, "rows", pairs.rows.assign(sharpness=1.0))
+    alike = inputs(pairs, fresh_corruptions=0.0, detail=2.0, batch=400).at(0, CPU)
+    assert all(torch.equal(a, b) for a, b in zip(flat, alike, strict=True))

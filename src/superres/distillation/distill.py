@@ -139,17 +139,9 @@ def _objective(model: SuperResolver, params: DistillParams, folder: str | Path) 
 
 def _described(params: DistillParams, model_folder: str | Path, teacher: ModelSpec) -> ModelSpec:
     """Return the description of a student."""
-    usual = teacher.sampling
-    sampling = SamplingSpec(
-        sampler=SAMPLER,
-        steps=params.steps,
-        spacing=SPACING,
-        temperature=1.0 if usual is None else usual.temperature,
-        fidelity=0.0 if usual is None else usual.fidelity,
-        coring=0.0 if usual is None else usual.coring,
-        sharpening=0.0 if usual is None else usual.sharpening,
-        student=True,
-    )
+    own = {"sampler": SAMPLER, "steps": params.steps, "spacing": SPACING}
+    usual = teacher.sampling or SamplingSpec.model_validate({**own, "temperature": 1.0})
+    sampling = usual.model_copy(update={**own, "estimate": False, "student": True})
     made = {"teacher": str(model_folder), "distilled": params.model_dump()}
     return teacher.model_copy(
         update={"sampling": sampling, "provenance": {**teacher.provenance, **made}}

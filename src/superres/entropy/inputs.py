@@ -20,8 +20,9 @@ from superres.entropy.network import CELL, LEVELS
 STREAM = "strengths"
 """Part of the names that random draws have; another word would draw other numbers."""
 
-SHARPEST = 30.0
-"""Sharpness from which on tiles are drawn alike, in levels: beyond it there is grain."""
+SOFTEST, SHARPEST = 0.1, 30.0
+"""Sharpness up to which, and from which on, tiles are drawn alike, in levels: below is nothing,
+beyond is grain."""
 
 
 class EstimatorInputs:
@@ -35,10 +36,11 @@ class EstimatorInputs:
     def __init__(self, pairs: PairSet, params: EntropyParams) -> None:
         self._pairs, self._params = pairs, params
         evened = [name in params.evenly for name in pairs.entropy_names]
-        sharpness = pairs.rows["sharpness"].to_numpy(np.float64).clip(0, SHARPEST)
-        self._detailed = _unit(sharpness**params.detail)
+        sharpness = pairs.rows["sharpness"].to_numpy(np.float64).clip(SOFTEST, SHARPEST)
+        detailed = sharpness**params.detail
         even = even_shares(pairs.entropies(np.arange(len(pairs)))[:, evened])
-        self._stored = _unit(even * self._detailed)
+        self._ends = {True: _ends(detailed), False: _ends(even * detailed)}
+        """Of each input's share, by whether inputs are fresh."""
         self._degradation = evenly_drawn(pairs.degradation, params.evenly)
 
     def at(self, step: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -49,7 +51,8 @@ class EstimatorInputs:
         draws = rng(self._params.seed, STREAM, step)
         fresh = draws.random(self._params.batch) < self._params.fresh_corruptions
         places = draws.random(self._params.batch)
-        items = np.where(fresh, _drawn(self._detailed, places), _drawn(self._stored, places))
+        drawn = (np.searchsorted(self._ends[which], places, "right") for which in (True, False))
+        items = np.where(fresh, *drawn)
         lows, entropies = self._pairs.low(items), self._pairs.entropies(items)
         for place in np.flatnonzero(fresh):
             tile = self._pairs.high_at(items[place])
@@ -88,16 +91,13 @@ def even_shares(entropies: np.ndarray) -> np.ndarray:
         counts = np.bincount(places, minlength=LEVELS - 1)
         wanted = 1 / counts[places]
         shares[applied] *= wanted * len(places) / max(1, np.count_nonzero(counts))
-    return _unit(shares)
+    return shares / shares.sum()
 
 
-def _unit(weights: np.ndarray) -> np.ndarray:
-    return weights / weights.sum()
-
-
-def _drawn(shares: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return which inputs these places in [0, 1) fall on, each as wide as its share."""
-    return np.minimum(np.searchsorted(np.cumsum(shares), places, "right"), len(shares) - 1)
+def _ends(weights: np.ndarray) -> np.ndarray:
+    """Return where in [0, 1) the share of each input ends; the last one's is 1, which none is."""
+    ends = np.cumsum(weights)
+    return ends / ends[-1]
 
 
 def _turned(low: Tensor, draws: np.random.Generator) -> Tensor:
