@@ -129,6 +129,7 @@ def test_files_say_what_they_are(exported: SimpleNamespace) -> None:
     assert sampling["fidelity_deviation_px"] == pytest.approx(3 * 0.38)
     assert sampling["coring_deviation_px"] == pytest.approx(3 * 1.5)
     assert sampling["sharpening_deviation_px"] == pytest.approx(3 * 0.6)
+    assert sampling["sharpening_masking"] == 3.0
 
 
 def test_no_path_of_this_machine_is_in_a_file(exported: SimpleNamespace) -> None:

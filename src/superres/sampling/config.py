@@ -27,7 +27,7 @@ class FinishParams(Section):
     taken back, so that smooth parts stay smooth."""
     sharpening: Annotated[float, Field(ge=0, le=2)]
     """What of the mean's own fine detail is added, as a share of it: a mean is softer than what it
-    is the mean of."""
+    is the mean of. Beside what that adds, less is drawn anew."""
 
     def finishing(self) -> dict[str, Any]:
         """Return these three alone."""
