@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from superres.core.errors import SuperresError
-from superres.core.params import Section
+from superres.core.params import Section, Unit
 from superres.core.stored_formats import NEWER, StoredFormat
 from superres.diffusion.config import DiffusionParams
 from superres.networks.config import Condition, ModelParams
@@ -24,6 +24,13 @@ FORMAT = StoredFormat(
 changes what stored keys mean raises the name, and adds an upgrade from the old one."""
 
 
+LARGEST = {"temperature": 1, "fidelity": 1, "coring": 255, "sharpening": 2}
+"""What may be asked at most of how pictures are restored; the least is 0."""
+Coring = Annotated[float, Field(ge=0, le=LARGEST["coring"])]
+"""Levels of 255."""
+Sharpening = Annotated[float, Field(ge=0, le=LARGEST["sharpening"])]
+
+
 class SamplingSpec(Section):
     """How pictures are restored with a model unless asked otherwise."""
 
@@ -32,11 +39,10 @@ class SamplingSpec(Section):
     sampler: str
     steps: Annotated[int, Field(ge=1)]
     spacing: str
-    temperature: Annotated[float, Field(ge=0, le=1)]
-    fidelity: Annotated[float, Field(ge=0, le=1)] = 0.0
-    coring: Annotated[float, Field(ge=0, le=255)] = 0.0
-    """Levels of 255."""
-    sharpening: Annotated[float, Field(ge=0, le=2)] = 0.0
+    temperature: Unit
+    fidelity: Unit = 0.0
+    coring: Coring = 0.0
+    sharpening: Sharpening = 0.0
     student: bool = False
     """Whether the weights were distilled for this sampler, these steps and this spacing alone."""
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from superres.core.errors import SuperresError
 from superres.model.resolver import SuperResolver
+from superres.model.spec import LARGEST
 from superres.sampling.batch import Sampling
 from superres.sampling.samplers import SAMPLERS
 from superres.sampling.spacing import check_steps, respaced
-
-LARGEST = {"temperature": 1, "fidelity": 1, "coring": 255, "sharpening": 2}
 
 
 def check_sampling(how: Sampling, model: SuperResolver) -> None:

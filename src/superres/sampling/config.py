@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from superres.core.params import Precision, Section, Unit
+from superres.model.spec import Coring, Sharpening
 from superres.networks.config import Condition
 
 SamplerName = Literal["ddpm", "ddim", "dpmpp_2m", "dpmpp_2m_sde", "heun"]
@@ -22,10 +23,10 @@ class FinishParams(Section):
     fidelity: Unit
     """Share of the coarse part of its difference from the mean that is taken back from a sample:
     at 1 only the finest texture is drawn anew."""
-    coring: Annotated[float, Field(ge=0, le=255)]
+    coring: Coring
     """Levels of 255: where a sample differs from the mean by less, around a pixel, most of that is
     taken back, so that smooth parts stay smooth."""
-    sharpening: Annotated[float, Field(ge=0, le=2)]
+    sharpening: Sharpening
     """What of the mean's own fine detail is added, as a share of it: a mean is softer than what it
     is the mean of. Beside what that adds, less is drawn anew."""
 

@@ -117,8 +117,8 @@ def _finished(rows: Rows, finish: Finish, scale: int) -> Tensor:
         return rows.sampled - coarse
     light = luma(rows.mean)
     added = finish.sharpening * (light - _smoothed(light, DETAIL, scale))
-    small = (finish.coring / LEVEL) ** 2
-    small = small + MASKING**2 * _smoothed(added.square(), NEIGHBOURHOOD, scale)
+    masked = MASKING**2 * _smoothed(added.square(), NEIGHBOURHOOD, scale)
+    small = masked + (finish.coring / LEVEL) ** 2
     power = _smoothed(luma(difference).square(), NEIGHBOURHOOD, scale)
     left = power / (power + small).clamp(min=1e-12)  # where both are nothing, nothing
     return rows.mean + left * (difference - coarse) + added
