@@ -9,6 +9,7 @@ import torch
 
 from model.test_signal_space import model, tiles
 from superres.model.signal_space import luma
+from superres.networks.mean_denoiser import MeanConditions
 from superres.training.config import LossParams
 from superres.training.data import TrainingBatch
 from superres.training.objectives import make_objective
@@ -49,6 +50,40 @@ def test_the_mean_learns_from_its_error_alone() -> None:
         terms[part].mean().backward()
         gradients.append(made.network.mean.out.weight.grad)
     assert torch.equal(*gradients) and gradients[0].abs().max() > 0
+
+
+def test_by_the_root_easy_tiles_count_for_more() -> None:
+    _, low, entropy = tiles()
+    made = model()
+    conditioned = made.condition(low, entropy)
+    mean = MeanConditions(*conditioned.conditions).mean.detach()
+    errors = torch.tensor([1 / 127.5, 40 / 127.5]).view(2, 1, 1, 1)  # 1 and 40 levels everywhere
+    t, noise = torch.tensor([10, 90]), torch.zeros(conditioned.shape)
+    pulls = {}
+    for kind in ("mse", "rmse"):
+        shifted = (mean + errors).requires_grad_()
+        terms = mean_denoiser_terms(made.diffusion, conditioned, shifted, t, noise, mean_error=kind)
+        (pull,) = torch.autograd.grad(terms["mean"].sum(), shifted)
+        pulls[kind] = pull.square().mean((1, 2, 3)).sqrt()
+        if kind == "rmse":
+            expected = 0.4 * (25 * errors.flatten().square() + 1e-4).sqrt()
+            assert torch.allclose(terms["mean"], expected, rtol=1e-4)
+    assert pulls["mse"][1] / pulls["mse"][0] == pytest.approx(40, rel=1e-3)
+    assert 1 < pulls["rmse"][1] / pulls["rmse"][0] < 1.1
+
+
+@pytest.mark.parametrize("kind", ["mse", "rmse"])
+def test_the_params_say_what_the_mean_learns_by(kind: str) -> None:
+    high, low, entropy = tiles()
+    nothing = torch.zeros(2, dtype=torch.bool)
+    noise, uniform = torch.zeros(2, 3, *high.shape[-2:]), torch.zeros(2, 2, dtype=torch.float64)
+    batch = TrainingBatch(high, low, entropy, noise, nothing, nothing, uniform)
+    loss = tiny_mean_denoiser_params()["train"]["loss"] | {"mean_error": kind}
+    made, t = model(), torch.tensor([10, 90])
+    found = make_objective(made, LossParams.model_validate(loss), "fp32").terms(batch, t)["mean"]
+    squares = 25 * (high - made.condition(low, entropy).conditions[0]).square().mean((1, 2, 3))
+    expected = squares if kind == "mse" else 0.4 * (squares + 1e-4).sqrt()
+    assert torch.allclose(found, expected, rtol=1e-5)
 
 
 def test_a_few_steps_lower_every_part() -> None:

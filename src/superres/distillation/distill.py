@@ -109,6 +109,7 @@ def training_params(params: DistillParams, model_folder: str | Path) -> TrainPar
                 "timesteps": "uniform",
                 "log_noise": [0.0, 1.0],
                 "denoiser_share": 1.0,
+                "mean_error": "mse",
                 "min_snr_gamma": None,
             },
             "drop": {"low": 0.0, "entropies": 0.0},

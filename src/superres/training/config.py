@@ -59,6 +59,9 @@ class LossParams(Section):
     denoiser_share: Annotated[float, Field(gt=0, le=1)]
     """Share of the tiles of a pass, at least one, that the denoiser of `mean_denoiser` learns from;
     of the others the mean alone does, which takes a quarter less time. Used by that kind alone."""
+    mean_error: Literal["mse", "rmse"]
+    """What the mean of `mean_denoiser` learns by: each tile's squared error, or the root of that,
+    by which easy tiles count for more, as they do in a mean of PSNRs. Used by that kind alone."""
     min_snr_gamma: Annotated[float, Field(gt=0, le=1000)] | None
     """Squared errors of x0 count min(SNR, gamma), 5 in the paper; null leaves them as they are."""
 

@@ -90,13 +90,15 @@ class MeanAndDenoiser:
 
     Args:
         model: the model.
-        loss: which timesteps, and how many of the tiles the denoiser learns from.
+        loss: which timesteps, how many of the tiles the denoiser learns from, and what the mean
+            learns by.
         precision: what the network computes in, a key of `PRECISIONS`.
     """
 
     def __init__(self, model: SuperResolver, loss: LossParams, precision: str) -> None:
         self.model = model
         self._share = loss.denoiser_share
+        self._mean_error = loss.mean_error
         self._dtype = PRECISIONS[precision]
         self.timesteps = timestep_sampler(model, loss)
 
@@ -112,7 +114,13 @@ class MeanAndDenoiser:
             conditioned = model.condition(batch.low, batch.entropy)
             noise = batch.noise[:, : model.channels]  # it is drawn for as many as a picture has
             return mean_denoiser_terms(
-                model.diffusion, conditioned, batch.high, timesteps, noise, denoised=count
+                model.diffusion,
+                conditioned,
+                batch.high,
+                timesteps,
+                noise,
+                denoised=count,
+                mean_error=self._mean_error,
             )
 
 

@@ -6,6 +6,8 @@ is judged by itself; the denoiser's targets change as the mean gets better.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
@@ -18,6 +20,13 @@ from superres.networks.mean_denoiser import RESIDUAL_SCALE, MeanConditions
 
 DEVIATION_WEIGHT = 0.1
 """Of the likelihood that the deviations are learned by."""
+EQUAL = 0.2
+"""Root mean square error, times `RESIDUAL_SCALE`, of tiles that pull alike by `mse` and `rmse`: 5
+levels of 255."""
+FLOOR = 1e-4
+"""Added to the squared error that `rmse` is the root of, which has no derivative at 0."""
+
+MeanError = Literal["mse", "rmse"]
 
 
 def mean_denoiser_terms(
@@ -27,6 +36,7 @@ def mean_denoiser_terms(
     timesteps: Tensor,
     noise: Tensor,
     denoised: int | None = None,
+    mean_error: MeanError = "mse",
 ) -> dict[str, Tensor]:
     """Return the loss of each tile and its parts.
 
@@ -37,9 +47,10 @@ def mean_denoiser_terms(
         timesteps: of the process, (B,).
         noise: standard normal, (B, 1, H, W).
         denoised: how many tiles, the first ones, the denoiser learns from; None for all.
+        mean_error: a tile's error that the mean learns by.
 
     Returns:
-        `loss`, the sum of the others; `mean`: squared error of the mean; `deviation`: negative
+        `loss`, the sum of the others; `mean`: error of the mean; `deviation`: negative
         log-likelihood of its luma's error under a normal distribution of the predicted size;
         `denoiser`: squared error of its prediction, 0 for tiles that it does not learn from and
         more for the others, so that the mean over all stays what it is. Each (B,).
@@ -47,6 +58,8 @@ def mean_denoiser_terms(
     predicted = MeanConditions(*conditioned.conditions)
     error = high - predicted.mean
     mean = mean_over_pixels((RESIDUAL_SCALE * error).square())
+    if mean_error == "rmse":
+        mean = 2 * EQUAL * (mean + FLOOR).sqrt()
     scaled = luma(error.detach()) / predicted.log_deviation.exp()
     deviation = DEVIATION_WEIGHT * mean_over_pixels(predicted.log_deviation + 0.5 * scaled.square())
     count = len(high) if denoised is None else denoised
