@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
-from trainings import checked, trainer
+from trainings import MUON, checked, trainer
 
 from benchmarks.training_memory import spec_of
 from superres.config.check import Params
@@ -89,6 +89,16 @@ def test_what_is_kept_is_every_copy_of_the_weights(tmp_path: Path) -> None:
     divided = expected_memory(spec, params.train, TILE, 1, shards=7)
     # weights, gradients, two moments, three averages
     assert alone.kept - divided.kept == 7 * weights - weights
+
+
+def test_of_what_muon_trains_one_moment_is_kept(tmp_path: Path) -> None:
+    adam, muon = (checked(tmp_path, muon={**MUON, "rate": rate}) for rate in (0.0, 2.0))
+    spec = spec_of(adam)
+    network = SuperResolver(spec).unwrapped
+    named = dict(network.named_parameters())
+    convolutions = sum(named[name].nbytes for name in network.block_convolutions())
+    kept = [expected_memory(spec, params.train, TILE, 1).kept for params in (adam, muon)]
+    assert kept[0] - kept[1] == convolutions > 0
 
 
 def test_dtypes_are_those_of_autocast_on_cuda() -> None:

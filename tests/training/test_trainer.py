@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from trainings import ALONE, IMPORTANCE, trainer, weights
+from trainings import ALONE, IMPORTANCE, MUON, trainer, weights
 
 from superres.core.errors import SuperresError
 from superres.model.folder import load_model
@@ -31,6 +31,12 @@ def test_divided_weights_are_refused_in_fp16(project: Path, tmp_path: Path) -> N
         trainer(project, tmp_path, divided, precision="fp16")
 
 
+def test_divided_weights_are_refused_by_muon(project: Path, tmp_path: Path) -> None:
+    divided = replace(ALONE, sharded=True)
+    with pytest.raises(SuperresError, match=r"train\.muon\.rate: must be 0 with SUPERRES_SHARD"):
+        trainer(project, tmp_path, divided, muon=MUON)
+
+
 def test_micro_batches_change_nothing_but_rounding(project: Path, tmp_path: Path) -> None:
     whole, parts = (trainer(project, tmp_path, batch=4, micro_batches=micro) for micro in (1, 4))
     for _ in range(2):
@@ -40,17 +46,20 @@ def test_micro_batches_change_nothing_but_rounding(project: Path, tmp_path: Path
         torch.testing.assert_close(weights(parts)[name], weight, rtol=1e-3, atol=2e-4)
 
 
-def test_a_resumed_training_is_the_same_to_the_last_bit(project: Path, tmp_path: Path) -> None:
-    through = trainer(project, tmp_path)
+@pytest.mark.parametrize("changes", [{}, {"muon": MUON}, {"muon": MUON, "channels_last": False}])
+def test_a_resumed_training_is_the_same_to_the_last_bit(
+    project: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    through = trainer(project, tmp_path, **changes)
     for _ in range(4):
         through.advance()
-    first = trainer(project, tmp_path)
+    first = trainer(project, tmp_path, **changes)
     first.advance()
     first.advance()
     Progress(tmp_path / "progress", "x").save(first.state([]))
     state = Progress(tmp_path / "progress", "x").load()
     assert state is not None
-    second = trainer(project, tmp_path, seed=0)
+    second = trainer(project, tmp_path, seed=0, **changes)
     second.resume(state)
     second.advance()
     second.advance()
@@ -101,8 +110,12 @@ def test_options_for_speed_and_memory_change_rounding_at_most(
         torch.testing.assert_close(weights(other)[name], weight, rtol=1e-3, atol=2e-4)
 
 
-def test_fp16_finds_its_scale_and_resumes_with_it(project: Path, tmp_path: Path) -> None:
-    made = trainer(project, tmp_path, precision="fp16")
+@pytest.mark.parametrize("rate", [0.0, 2.0])
+def test_fp16_finds_its_scale_and_resumes_with_it(
+    project: Path, tmp_path: Path, rate: float
+) -> None:
+    muon = {**MUON, "rate": rate}
+    made = trainer(project, tmp_path, precision="fp16", muon=muon)
     made.optimizer.scaler.load_state_dict({**made.optimizer.scaler.state_dict(), "scale": 1e30})
     before = weights(made)
     made.advance()
@@ -110,7 +123,7 @@ def test_fp16_finds_its_scale_and_resumes_with_it(project: Path, tmp_path: Path)
     assert all(torch.equal(before[name], weight) for name, weight in weights(made).items())
     scale = made.optimizer.scaler.get_scale()
     assert scale == pytest.approx(5e29)
-    again = trainer(project, tmp_path, precision="fp16")
+    again = trainer(project, tmp_path, precision="fp16", muon=muon)
     made.optimizer.scaler.load_state_dict({**made.optimizer.scaler.state_dict(), "scale": 64.0})
     made.advance()
     again.resume(made.state([]))

@@ -16,6 +16,7 @@ from support import tiny_mean_denoiser_params, tiny_params, write_yaml
 ALONE = Processes(0, 1, torch.device("cpu"))
 IMPORTANCE = {"timesteps": "loss_second_moment", "high_noise": 0.0, "kind": "kl"}
 """Changes to the loss."""
+MUON = {"rate": 2.0, "momentum": 0.95}
 
 
 def checked(tmp_path: Path, **changes: Any) -> Params:

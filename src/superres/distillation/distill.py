@@ -97,6 +97,7 @@ def training_params(params: DistillParams, model_folder: str | Path) -> TrainPar
                 "final_fraction": 0.0,
                 "halve_at": [],
             },
+            "muon": {"rate": 0.0, "momentum": 0.95},
             "betas": [0.9, 0.99],
             "weight_decay": 0.0,
             "clip_norm": 1.0,

@@ -10,6 +10,7 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
 
 from superres.networks.absent_entropies import absorbed
+from superres.networks.layers import ResBlock, convolutions_in
 from superres.networks.unet import UNet
 
 if TYPE_CHECKING:  # without pydantic, torch alone is enough
@@ -51,6 +52,10 @@ class SuperResUNet(UNet):
         self.pictures = channels + 3
 
     sees_log_noise = False
+
+    def block_convolutions(self) -> list[str]:
+        """Return the weights of the residual blocks' convolutions; see `Network`."""
+        return convolutions_in(self, ResBlock)
 
     def entropy_inputs(self) -> dict[str, tuple[int, int]]:
         """Return where the planes enter; see `Network`."""

@@ -57,6 +57,17 @@ def zeroed(module: nn.Module) -> Any:
     return module
 
 
+def convolutions_in(network: nn.Module, kind: type[nn.Module]) -> list[str]:
+    """Return the names of the weights of the convolutions in a network's modules of a kind."""
+    return [
+        f"{module}.{name}"
+        for module, block in network.named_modules()
+        if isinstance(block, kind)
+        for name, weight in block.named_parameters()
+        if weight.ndim > 2
+    ]
+
+
 def activate(x: Tensor) -> Tensor:
     """Return SiLU of a tensor that nothing else needs: without gradients it is overwritten."""
     # A fresh tensor costs a CPU page faults, which take as long as the arithmetic.

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from superres.networks.absent_entropies import absorbed, settled
-from superres.networks.layers import activate
+from superres.networks.layers import activate, convolutions_in
 from superres.networks.pixelwise import added, beside, modulated_norm, shuffled_onto
 
 if TYPE_CHECKING:  # without pydantic, torch alone is enough
@@ -76,6 +76,10 @@ class MeanDenoiser(nn.Module):
     def shard_blocks(self) -> list[nn.Module]:
         """Return the blocks of both networks."""
         return [block for block in self.modules() if isinstance(block, ConditionedBlock)]
+
+    def block_convolutions(self) -> list[str]:
+        """Return the weights of the blocks' convolutions; see `Network`."""
+        return convolutions_in(self, ConditionedBlock)
 
     def entropy_inputs(self) -> dict[str, tuple[int, int]]:
         """Return where entropies enter both networks; see `Network`."""

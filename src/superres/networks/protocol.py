@@ -33,6 +33,12 @@ class Network(Protocol):
         Weights are divided among processes, and activations recomputed, by these parts.
         """
 
+    def block_convolutions(self) -> Collection[str]:
+        """Return the names of the weights of the convolutions between hidden layers.
+
+        Muon trains these, whose inputs and outputs are features; see `train.muon`.
+        """
+
     def entropy_inputs(self) -> Mapping[str, tuple[int, int]]:
         """Return which inputs of which weights are entropies, at the end of the inputs.
 

@@ -62,7 +62,7 @@ class SamplerParams(FinishParams):
     `trailing_angle` is `angle` without an evaluation of the cleanest, for very few steps."""
     eta: Annotated[float, Field(ge=0, le=1)]
     """Noise of `ddim`: 0 is deterministic, 1 is as noisy as ancestral sampling."""
-    temperature: Annotated[float, Field(ge=0, le=1)]
+    temperature: Unit
     """Factor on the noise added in each step, or of samplers that add none (`dpmpp_2m`, `heun`) on
     what they start from: 1 samples the posterior, less gives smoother pictures, nearer to its
     mean."""

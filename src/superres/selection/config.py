@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from superres.core.params import Unit
 from superres.sampling.config import FinishParams, SamplerName, Spacing
 from superres.training.config import Width
 
@@ -19,7 +20,7 @@ class RestoringParams(FinishParams):
     sampler: SamplerName
     steps: Annotated[int, Field(ge=1, le=4000)]
     spacing: Spacing
-    temperature: Annotated[float, Field(ge=0, le=1)]
+    temperature: Unit
 
 
 class SelectParams(FinishParams):
@@ -37,7 +38,7 @@ class SelectParams(FinishParams):
     spacing: Spacing
     steps: Annotated[int, Field(ge=1, le=4000)]
     """Timesteps of the samples that are scored."""
-    temperature: Annotated[float, Field(ge=0, le=1)]
+    temperature: Unit
     """Factor on their noise."""
     tiles: Annotated[int, Field(ge=2, le=16384)]
     """Val tiles used, spread evenly over them; fewer where there are fewer."""

@@ -10,7 +10,7 @@ from superres.core.params import Precision, Section, Unit
 from superres.networks.config import Condition
 
 Positive = Annotated[int, Field(ge=1, le=100_000_000)]
-
+MeanError = Literal["mse", "rmse"]
 
 Width = Annotated[float, Field(ge=0.01, le=0.28)]
 """Standard deviation of an averaging profile over the length of the training."""
@@ -59,7 +59,7 @@ class LossParams(Section):
     denoiser_share: Annotated[float, Field(gt=0, le=1)]
     """Share of the tiles of a pass, at least one, that the denoiser of `mean_denoiser` learns from;
     of the others the mean alone does, which takes a quarter less time. Used by that kind alone."""
-    mean_error: Literal["mse", "rmse"]
+    mean_error: MeanError
     """What the mean of `mean_denoiser` learns by: each tile's squared error, or the root of that,
     by which easy tiles count for more, as they do in a mean of PSNRs. Used by that kind alone."""
     min_snr_gamma: Annotated[float, Field(gt=0, le=1000)] | None
@@ -90,6 +90,19 @@ class LearningRateParams(Section):
     """Where `cosine` ends, as a fraction of the peak."""
     halve_at: list[Positive]
     """Steps at which `step` halves the learning rate."""
+
+
+class MuonParams(Section):
+    """Muon (Jordan et al. 2024), in the place of AdamW for the convolutions of a network's blocks.
+
+    A step along the gradients' running mean with all its singular values made 1, as long as a
+    usual step of AdamW (Liu et al. 2025). What is left (the first and the last layers, biases,
+    embeddings, norms) is AdamW's. Not with weights divided among processes.
+    """
+
+    rate: Annotated[float, Field(ge=0, le=100)]
+    """Its learning rate over `learning_rate`'s; 0 leaves all weights to AdamW."""
+    momentum: Annotated[float, Field(ge=0, lt=1)]
 
 
 class BadLossParams(Section):
@@ -132,6 +145,7 @@ class TrainParams(Section):
     """Forward and backward passes that one optimiser step is divided into, over all processes; with
     more processes than passes, each makes one."""
     learning_rate: LearningRateParams
+    muon: MuonParams
     betas: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)]
     weight_decay: Annotated[float, Field(ge=0, le=10)]
     clip_norm: Annotated[float, Field(gt=0)] | None

@@ -22,7 +22,7 @@ from superres.training.config import TrainParams
 from superres.training.data import VALIDATION_TILES, TrainingBatch
 from superres.training.live_tensors import LiveTensors
 from superres.training.objectives import EVALUATED_AT_ONCE, Objective, make_objective
-from superres.training.optimizer import MOMENTS
+from superres.training.optimizer import moments_by_weight
 
 RESERVED_BYTES, RESERVED_SHARE = 2**30, 0.1
 """Of a card's memory, for what is not counted: the context, libraries' scratch space, copies into
@@ -70,8 +70,11 @@ def expected_memory(
     network.activation_checkpointing = params.activation_checkpointing
     objective = make_objective(model, params.loss, "fp32")  # its dtypes are CudaDtypes' affair
     dtype = PRECISIONS[params.precision]
-    weights = sum(weight.nbytes for weight in network.parameters())
-    copies = 1 + 1 + len(MOMENTS) + 1 + len(params.averaging.power)  # weights, gradients, averages
+    named = dict(network.named_parameters())
+    moments = moments_by_weight(named, network.block_convolutions(), params)
+    weights = sum(weight.nbytes for weight in named.values())
+    optimizer = sum(len(moments[name]) * weight.nbytes for name, weight in named.items())
+    copies = 1 + 1 + 1 + len(params.averaging.power)  # themselves, gradients, averages
     batch = blank_batch(spec, tile, tiles, META)
     step = pass_bytes(objective, batch, dtype, added=passes > 1)
     # The average takes the weights' place while it is looked at, and they are put aside.
@@ -79,7 +82,7 @@ def expected_memory(
     # A step's own gradients are part of the pass where there were none before it.
     gradients = weights if passes > 1 else 0
     held = sum(part.nbytes for part in blank_batch(spec, tile, VALIDATION_TILES, META))
-    kept = copies * weights // shards + held
+    kept = (copies * weights + optimizer) // shards + held
     return ExpectedMemory(kept, max(step - weights + gradients, looked))
 
 

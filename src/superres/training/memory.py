@@ -91,9 +91,7 @@ def _fits(trainer: Trainer, tiles: int) -> bool:
 def _rehearse(trainer: Trainer, tiles: int) -> None:
     """Compute the gradients of the first tiles of the training, as one pass would."""
     trainer.optimizer.begin(trainer.step)
-    # The optimiser's two averages of the gradients, which only the first step makes.
-    averaged = [] if trainer.optimizer.adam.state else list(trainer.weights.values()) * 2
-    ballast = [torch.empty_like(weight) for weight in averaged]
+    ballast = [torch.empty_like(weight) for weight in trainer.optimizer.unmade()]
     batch = trainer.batches.at(0, tiles, trainer.device)
     with trainer.processes.accumulating(trainer.model.network, last=False):
         t, _ = trainer.objective.timesteps.draw(batch.uniform)

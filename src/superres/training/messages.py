@@ -169,6 +169,11 @@ def tensorboard_missing(variable: str) -> str:
     return f"{variable}: TensorBoard is not installed; pip install tensorboard"
 
 
+def muon_not_sharded(variable: str) -> str:
+    """Say that two choices exclude each other."""
+    return f"train.muon.rate: must be 0 with {variable}: Muon needs whole weights"
+
+
 def fp16_not_sharded(variable: str) -> str:
     """Say that two choices exclude each other."""
     return (

@@ -1,53 +1,78 @@
-"""Learning rate as a function of the step, and the optimiser with its arithmetic."""
+"""Learning rate as a function of the step, and the optimisers with their arithmetic."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
-from torch.optim import AdamW
+from torch.optim import AdamW, Muon
 
 from superres.core.distributed import local_part
 from superres.training.config import LearningRateParams, TrainParams
 
-MOMENTS = ("exp_avg", "exp_avg_sq")
-"""Adam's averages of the gradients and of their squares."""
+ADAM_MOMENTS = ("exp_avg", "exp_avg_sq")
+"""AdamW's averages of the gradients and of their squares."""
+MUON_MOMENTS = ("momentum_buffer",)
+"""Muon's running mean of the gradients."""
 
 
 class Optimizer:
-    """AdamW with clipping, and for fp16 with losses scaled so that small gradients survive.
+    """AdamW and Muon with clipping; for fp16 with losses scaled so that small gradients survive.
 
     Args:
         weights: what is trained, by name.
+        convolutions: names of weights that Muon trains where `train.muon.rate` is not 0.
         params: rates, clipping, precision.
         device: where the weights are.
     """
 
     def __init__(
-        self, weights: Mapping[str, Tensor], params: TrainParams, device: torch.device
+        self,
+        weights: Mapping[str, Tensor],
+        convolutions: Collection[str],
+        params: TrainParams,
+        device: torch.device,
     ) -> None:
         self._params = params
         self._device = device
         self._weights = dict(weights)
+        self._moments = moments_by_weight(weights, convolutions, params)
+        # Muon knows matrices alone: each shares its memory with a weight.
+        self._matrices = {
+            name: nn.Parameter(as_matrix(weights[name].detach()))
+            for name, moments in self._moments.items()
+            if moments == MUON_MOMENTS
+        }
         self.adam = AdamW(
-            list(self._weights.values()),
+            [weight for name, weight in weights.items() if name not in self._matrices],
             lr=params.learning_rate.peak,
             betas=(params.betas[0], params.betas[1]),
             weight_decay=params.weight_decay,
             fused=True,
         )
+        self._optimizers: list[tuple[torch.optim.Optimizer, float]] = [(self.adam, 1.0)]
+        if self._matrices:
+            muon = Muon(
+                list(self._matrices.values()),
+                momentum=params.muon.momentum,
+                weight_decay=params.weight_decay,
+                adjust_lr_fn="match_rms_adamw",
+            )
+            self._optimizers.append((muon, params.muon.rate))
         self.scaler = GradScaler(device.type, enabled=params.precision == "fp16")
 
     def begin(self, step: int) -> float:
         """Forget the gradients and set the learning rate of a step, counted from 0; return it."""
         rate = learning_rate(step, self._params.steps, self._params.learning_rate)
-        for group in self.adam.param_groups:
-            group["lr"] = rate
-        self.adam.zero_grad(set_to_none=True)
+        for optimizer, factor in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * factor
+        for weight in self._weights.values():
+            weight.grad = None
         return rate
 
     def backward(self, loss: Tensor) -> None:
@@ -56,13 +81,18 @@ class Optimizer:
 
     def clip(self) -> Tensor:
         """Scale the gradients down to `clip_norm` and return the norm that they had."""
-        self.scaler.unscale_(self.adam)
+        for name, matrix in self._matrices.items():
+            gradient = self._weights[name].grad
+            matrix.grad = None if gradient is None else as_matrix(gradient)
+        for optimizer, _ in self._optimizers:
+            self.scaler.unscale_(optimizer)
         limit = math.inf if self._params.clip_norm is None else self._params.clip_norm
         return torch.nn.utils.clip_grad_norm_(list(self._weights.values()), limit)
 
     def step(self) -> None:
         """Change the weights; fp16 leaves out steps whose gradients overflowed."""
-        self.scaler.step(self.adam)
+        for optimizer, _ in self._optimizers:
+            self.scaler.step(optimizer)
         self.scaler.update()
 
     def leave_out(self) -> None:
@@ -70,17 +100,26 @@ class Optimizer:
         if self.scaler.is_enabled():
             self.scaler.update()
 
-    def moments(self) -> dict[str, Tensor]:
-        """Return this process's parts of Adam's moments: `{moment}/{weight's name}`."""
-        return {
-            f"{moment}/{name}": local_part(self.adam.state[weight][moment])
+    def unmade(self) -> list[Tensor]:
+        """Return the weight of each moment that only the first step makes, once for each."""
+        return [
+            weight
             for name, weight in self._weights.items()
-            for moment in MOMENTS
+            for moment in self._moments[name]
+            if moment not in self._state(name)
+        ]
+
+    def moments(self) -> dict[str, Tensor]:
+        """Return this process's parts of the moments: `{moment}/{weight's name}`."""
+        return {
+            f"{moment}/{name}": local_part(self._state(name)[moment])
+            for name, moments in self._moments.items()
+            for moment in moments
         }
 
     def steps(self) -> dict[str, Tensor]:
-        """Return Adam's count of steps by weight's name."""
-        return {name: self.adam.state[weight]["step"] for name, weight in self._weights.items()}
+        """Return AdamW's counts of steps by weight's name."""
+        return {name: self._state(name)["step"] for name in self._by_adam()}
 
     @torch.no_grad()
     def resume(
@@ -91,13 +130,49 @@ class Optimizer:
     ) -> None:
         """Continue from what `moments`, `steps` and the scaler's own `state_dict` returned."""
         self.scaler.load_state_dict(scaler)
-        for name, weight in self._weights.items():
-            entry: dict[str, Any] = self.adam.state[weight]
-            entry["step"] = steps[name].to(self._device, copy=True)
-            for moment in MOMENTS:
+        for name in self._by_adam():
+            self._state(name)["step"] = steps[name].to(self._device, copy=True)
+        for name, names in self._moments.items():
+            for moment in names:
                 # Layout matters to the last bit: the kernels sum in memory order.
-                entry[moment] = torch.zeros_like(weight)
-                local_part(entry[moment]).copy_(moments[f"{moment}/{name}"])
+                empty = torch.zeros_like(self._matrices.get(name, self._weights[name]))
+                local_part(empty).copy_(moments[f"{moment}/{name}"])
+                self._state(name)[moment] = empty
+
+    def _by_adam(self) -> list[str]:
+        return [name for name in self._weights if name not in self._matrices]
+
+    def _state(self, name: str) -> dict[str, Any]:
+        """Return what the optimiser of a weight remembers of it."""
+        if name in self._matrices:
+            muon, _ = self._optimizers[1]
+            return muon.state[self._matrices[name]]
+        return self.adam.state[self._weights[name]]
+
+
+def moments_by_weight(
+    weights: Mapping[str, Tensor], convolutions: Collection[str], params: TrainParams
+) -> dict[str, tuple[str, ...]]:
+    """Return by weight's name what its optimiser keeps of its gradients, each as large as it is.
+
+    Args:
+        weights: what is trained, by name.
+        convolutions: names of weights that Muon can train.
+        params: whether it does.
+    """
+    by_muon = set(convolutions) if params.muon.rate else set()
+    return {name: MUON_MOMENTS if name in by_muon else ADAM_MOMENTS for name in weights}
+
+
+def as_matrix(convolution: Tensor) -> Tensor:
+    """Return a view of a convolution's weight, (out, in, ...), as (out, what each output sees).
+
+    Its columns are in the order of memory, whichever that is.
+    """
+    if convolution.is_contiguous():
+        return convolution.flatten(1)
+    channels_last = (0, *range(2, convolution.ndim), 1)
+    return convolution.permute(channels_last).view(len(convolution), -1)
 
 
 def learning_rate(step: int, steps: int, params: LearningRateParams) -> float:

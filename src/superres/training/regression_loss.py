@@ -6,8 +6,6 @@ is judged by itself; the denoiser's targets change as the mean gets better.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
@@ -17,6 +15,7 @@ from superres.diffusion.variational import mean_over_pixels
 from superres.model.resolver import Conditioned
 from superres.model.signal_space import luma
 from superres.networks.mean_denoiser import RESIDUAL_SCALE, MeanConditions
+from superres.training.config import MeanError
 
 DEVIATION_WEIGHT = 0.1
 """Of the likelihood that the deviations are learned by."""
@@ -25,8 +24,6 @@ EQUAL = 0.2
 levels of 255."""
 FLOOR = 1e-4
 """Added to the squared error that `rmse` is the root of, which has no derivative at 0."""
-
-MeanError = Literal["mse", "rmse"]
 
 
 def mean_denoiser_terms(

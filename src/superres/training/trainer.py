@@ -73,6 +73,8 @@ class Trainer:
     ) -> None:
         if processes.sharded and train.precision == "fp16":
             raise SuperresError(messages.fp16_not_sharded(SHARD_VARIABLE))
+        if processes.sharded and train.muon.rate:
+            raise SuperresError(messages.muon_not_sharded(SHARD_VARIABLE))
         self.params = train
         self.processes = processes
         self.device = processes.device
@@ -113,7 +115,9 @@ class Trainer:
             self.objective = make(self.model)
         self._prepare_network()
         self.averages = Averages(self._local_weights(), train.averaging)
-        self.optimizer = Optimizer(self.weights, train, self.device)
+        self.optimizer = Optimizer(
+            self.weights, self.model.unwrapped.block_convolutions(), train, self.device
+        )
         fresh = FreshCorruptions(
             training.degradation, train.fresh_corruptions, train.seed, train.recolored
         )
