@@ -55,6 +55,7 @@ class Optimizer:
             fused=True,
         )
         self._optimizers: list[tuple[torch.optim.Optimizer, float]] = [(self.adam, 1.0)]
+        self._states = {name: (self.adam.state, weight) for name, weight in weights.items()}
         if self._matrices:
             muon = Muon(
                 list(self._matrices.values()),
@@ -63,6 +64,7 @@ class Optimizer:
                 adjust_lr_fn="match_rms_adamw",
             )
             self._optimizers.append((muon, params.muon.rate))
+            self._states |= {name: (muon.state, part) for name, part in self._matrices.items()}
         self.scaler = GradScaler(device.type, enabled=params.precision == "fp16")
 
     def begin(self, step: int) -> float:
@@ -71,7 +73,8 @@ class Optimizer:
         for optimizer, factor in self._optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
-        for weight in self._weights.values():
+        # A matrix that kept its view of a gradient would keep the gradient's memory too.
+        for weight in (*self._weights.values(), *self._matrices.values()):
             weight.grad = None
         return rate
 
@@ -135,7 +138,7 @@ class Optimizer:
         for name, names in self._moments.items():
             for moment in names:
                 # Layout matters to the last bit: the kernels sum in memory order.
-                empty = torch.zeros_like(self._matrices.get(name, self._weights[name]))
+                empty = torch.zeros_like(self._states[name][1])
                 local_part(empty).copy_(moments[f"{moment}/{name}"])
                 self._state(name)[moment] = empty
 
@@ -144,10 +147,8 @@ class Optimizer:
 
     def _state(self, name: str) -> dict[str, Any]:
         """Return what the optimiser of a weight remembers of it."""
-        if name in self._matrices:
-            muon, _ = self._optimizers[1]
-            return muon.state[self._matrices[name]]
-        return self.adam.state[self._weights[name]]
+        states, trained = self._states[name]
+        return states[trained]
 
 
 def moments_by_weight(
