@@ -40,6 +40,7 @@ LOSS = tiny_params()["train"]["loss"]
 TRAININGS: dict[str, tuple[Callable[[], dict[str, Any]], dict[str, Any]]] = {
     "plain": (tiny_params, {}),
     "two parts": (tiny_mean_denoiser_params, {}),
+    "two parts, Muon": (tiny_mean_denoiser_params, {"muon": {"rate": 2.0, "momentum": 0.95}}),
     "passes, drops, checkpointing, bf16": (
         tiny_params,
         {

@@ -5,12 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from trainings import ALONE, MUON, checked, trainer, weights
+from trainings import MUON, checked, trainer, weights
 
-from superres.config.check import check_params
 from superres.training.optimizer import as_matrix, learning_rate
 from superres.training.trainer import Trainer
-from support import tiny_mean_denoiser_params, write_yaml
 
 
 def test_learning_rates(tmp_path: Path) -> None:
@@ -42,18 +40,7 @@ def test_gradients_are_clipped_and_the_optimiser_gets_its_params(
 
 
 def two_parts(project: Path, tmp_path: Path, **changes: Any) -> Trainer:
-    tmp_path.mkdir(exist_ok=True)
-    params = tiny_mean_denoiser_params()
-    params["train"].update(muon=MUON, clip_norm=None, **changes)
-    checked_params = check_params(write_yaml(tmp_path / "params.yaml", params))
-    made = Trainer(
-        checked_params.model,
-        checked_params.diffusion,
-        checked_params.train,
-        project / "data/tiles",
-        project / "data/pairs",
-        ALONE,
-    )
+    made = trainer(project, tmp_path, two_parts=True, muon=MUON, clip_norm=None, **changes)
     torch.manual_seed(0)
     with torch.no_grad():  # a new network ends in zeros, which let no gradients through
         for weight in made.weights.values():
@@ -84,7 +71,7 @@ def test_muon_makes_all_singular_values_of_a_step_alike(
 def test_muon_trains_the_convolutions_of_blocks_and_adam_the_rest(
     project: Path, tmp_path: Path
 ) -> None:
-    made, other = two_parts(project, tmp_path / "a"), two_parts(project, tmp_path / "b")
+    made, other = two_parts(project, tmp_path), two_parts(project, tmp_path)
     other.optimizer.adam.step = lambda *_: None  # type: ignore[method-assign]
     before = weights(other)
     other.advance()
@@ -95,6 +82,21 @@ def test_muon_trains_the_convolutions_of_blocks_and_adam_the_rest(
     made.advance()
     assert "mean.stem.weight" in made.optimizer.steps()
     assert not convolutions & set(made.optimizer.steps())
+
+
+def test_a_step_begins_without_the_last_ones_gradients(project: Path, tmp_path: Path) -> None:
+    made = two_parts(project, tmp_path)
+    made.advance()
+    trained = [
+        weight
+        for optimizer, _ in made.optimizer._optimizers
+        for group in optimizer.param_groups
+        for weight in group["params"]
+    ]
+    assert len(trained) == len(made.weights)
+    assert all(weight.grad is not None for weight in trained)
+    made.optimizer.begin(made.step)
+    assert all(weight.grad is None for weight in (*trained, *made.weights.values()))
 
 
 def test_a_matrix_shares_its_memory_with_the_convolution() -> None:

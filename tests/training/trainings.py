@@ -19,9 +19,9 @@ IMPORTANCE = {"timesteps": "loss_second_moment", "high_noise": 0.0, "kind": "kl"
 MUON = {"rate": 2.0, "momentum": 0.95}
 
 
-def checked(tmp_path: Path, **changes: Any) -> Params:
+def checked(tmp_path: Path, two_parts: bool = False, **changes: Any) -> Params:
     """Return tiny params with changes to `train`, and to `model` under that name."""
-    params = tiny_params()
+    params = tiny_mean_denoiser_params() if two_parts else tiny_params()
     params["model"].update(changes.pop("model", {}))
     params["train"].update(changes)
     return check_params(write_yaml(tmp_path / "params.yaml", params))
