@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from trainings import workspace
+from trainings import MUON, workspace
 
 from forking import End, Run, story
 from support import ROOT, environment, tiny_params
@@ -29,6 +29,7 @@ IMPORTANCE = {
     "learning_rate": {**TRAIN["learning_rate"], "peak": 1e-4},
 }
 TWO_PARTS = {"two_parts": True, "batch": 4, "micro_batches": 2}
+TWO_PARTS_MUON = {**TWO_PARTS, "muon": MUON}
 BAD = {**ONE_PASS, "bad_loss": {"action": "skip", "limit": 1, "factor": None}}
 SPOIL = """
 from superres.training.data import Batches
@@ -62,6 +63,8 @@ CASES: dict[str, tuple[dict[str, Any], Run]] = {
     "two, importance": (IMPORTANCE, Run("", processes=2)),
     "one, two parts": (TWO_PARTS, Run("")),
     "two, two parts": (TWO_PARTS, Run("", processes=2)),
+    "one, Muon": (TWO_PARTS_MUON, Run("")),
+    "two, Muon": (TWO_PARTS_MUON, Run("", processes=2)),
     "divided, two parts": (TWO_PARTS, Run("", processes=2, environment={"SUPERRES_SHARD": "1"})),
     "two, spoilt": (BAD, Run("", hook=SPOIL + HELD, processes=2)),
 }
@@ -100,6 +103,7 @@ def assert_same(ours: Path, theirs: Path, tolerance: float) -> None:
         ("two, importance", "one, importance", 5e-6),
         ("two, two parts", "one, two parts", 2e-5),
         ("divided, two parts", "one, two parts", 2e-5),
+        ("two, Muon", "one, Muon", 2e-5),
     ],
 )
 def test_two_processes_give_the_weights_of_one(
