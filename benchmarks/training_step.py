@@ -1,7 +1,7 @@
 """A training step on a CPU: memory orders in turns, and how idle threads wait.
 
 PYTHONPATH=src python -m benchmarks.training_step orders            # both memory orders, one thread
-PYTHONPATH=src python -m benchmarks.training_step waiting           # OMP_WAIT_POLICY, two threads
+PYTHONPATH=src python -m benchmarks.training_step waiting           # GOMP_SPINCOUNT, two threads
 PYTHONPATH=src python -m benchmarks.training_step waiting --loaded  # beside busy processes
 """
 
@@ -28,8 +28,9 @@ from superres.training.objectives import make_objective
 
 ROOT = Path(__file__).resolve().parent.parent
 PRESETS = ("default", "small-unet")
-POLICIES = ("active", "passive", "")
-"""Of OMP_WAIT_POLICY; the last is none, where OpenMP's threads spin for a while."""
+SPINS = ("0", "3000", "10000", "30000", "300000")
+"""Of GOMP_SPINCOUNT, how often idle threads look for work before they sleep, 100 in a microsecond or
+less; the first is a passive OMP_WAIT_POLICY, the last OpenMP's own where none is named."""
 BUSY = "while True: pass"
 
 
@@ -75,7 +76,7 @@ def order_rows(preset: str, precision: str, rounds: int, batch: int | None) -> l
 
 def waiting_rows(threads: int, rounds: int, batch: int | None, loaded: bool) -> list[Row]:
     """Return seconds of a step by how OpenMP's threads wait, processes in turns."""
-    taken: dict[str, list[float]] = {policy: [] for policy in POLICIES}
+    taken: dict[str, list[float]] = {spins: [] for spins in SPINS}
     command = [sys.executable, "-m", "benchmarks.training_step", "one", "--rounds", "3"]
     command += [] if batch is None else ["--batch", str(batch)]
     busy = []
@@ -83,21 +84,21 @@ def waiting_rows(threads: int, rounds: int, batch: int | None, loaded: bool) -> 
         for _ in range((os.cpu_count() or 1) if loaded else 0):
             busy.append(subprocess.Popen([sys.executable, "-c", BUSY]))
         for _ in range(rounds):
-            for policy in POLICIES:
+            for spins in SPINS:
                 environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-                environment |= {"OMP_WAIT_POLICY": policy} if policy else {}
+                environment["GOMP_SPINCOUNT"] = spins
                 done = subprocess.run(
                     command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
                 )
-                taken[policy].append(statistics.median(map(float, done.stdout.split())))
+                taken[spins].append(statistics.median(map(float, done.stdout.split())))
     finally:
         for process in busy:
             process.kill()
             process.wait()
     how = "loaded" if loaded else "nothing else"
     return [
-        Row(f"{threads} threads, {how}: {policy or 'no policy'}", "s", values)
-        for policy, values in taken.items()
+        Row(f"{threads} threads, {how}: {spins} spins", "s", values)
+        for spins, values in taken.items()
     ]
 
 

@@ -8,9 +8,13 @@ from typing import Any
 __version__ = "0.1.0"
 __all__ = ["load"]
 
-# OpenMP reads it when torch is loaded. Idle threads that spin cost a computation that shares its
-# cores several times its time (docs/training.md); what is set already holds.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# OpenMP reads them when torch is loaded; what is set already holds. Idle threads spin for a tenth of
+# a millisecond, then sleep: it takes longer to wake them for each operation, and longer ones keep
+# computations waiting that share their cores (docs/training.md). Other OpenMPs than GNU's know the
+# policy alone.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 def __getattr__(name: str) -> Any:
