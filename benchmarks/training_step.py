@@ -29,8 +29,8 @@ from superres.training.objectives import make_objective
 ROOT = Path(__file__).resolve().parent.parent
 PRESETS = ("default", "small-unet")
 SPINS = ("0", "3000", "10000", "30000", "300000")
-"""Of GOMP_SPINCOUNT, how often idle threads look for work before they sleep, 100 in a microsecond or
-less; the first is a passive OMP_WAIT_POLICY, the last OpenMP's own where none is named."""
+"""Of GOMP_SPINCOUNT, how often idle threads look for work before they sleep, about 100 times in a
+microsecond; the first is a passive OMP_WAIT_POLICY, the last OpenMP's own where none is named."""
 BUSY = "while True: pass"
 
 

@@ -8,10 +8,10 @@ from typing import Any
 __version__ = "0.1.0"
 __all__ = ["load"]
 
-# OpenMP reads them when torch is loaded; what is set already holds. Idle threads spin for a tenth of
-# a millisecond, then sleep: it takes longer to wake them for each operation, and longer ones keep
-# computations waiting that share their cores (docs/training.md). Other OpenMPs than GNU's know the
-# policy alone.
+# OpenMP reads them when torch is loaded; what is set already holds. Idle threads spin for a tenth
+# of a millisecond, then sleep: to sleep at once costs a third of a training step in waking them,
+# and to spin for long holds up whatever shares their cores (docs/training.md). Other OpenMPs than
+# GNU's know the policy alone.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
