@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 __all__ = ["load"]
 
 # OpenMP reads them when torch is loaded; what is set already holds. Idle threads spin for a tenth
-# of a millisecond, then sleep: to sleep at once costs a third of a training step in waking them,
+# of a millisecond, then sleep: to sleep at once costs up to a fifth of a training step for waking,
 # and to spin for long holds up whatever shares their cores (docs/training.md). Other OpenMPs than
 # GNU's know the policy alone.
 if "OMP_WAIT_POLICY" not in os.environ:

@@ -11,7 +11,7 @@ import pytest
 from support import ROOT
 
 NAMES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
-SHOW = f"import os, sys, superres; print([os.environ.get(name) for name in {NAMES}])"
+SHOW = f"import os, superres; print([os.environ.get(name) for name in {NAMES}])"
 
 
 @pytest.mark.parametrize(
