@@ -17,7 +17,7 @@ from superres.training.start import starting_weights
 from support import ROOT, tiny_mean_denoiser_params, tiny_params, write_yaml
 
 
-def resolver(params: Params, entropies: list[str]) -> SuperResolver:
+def new_resolver(params: Params, entropies: list[str]) -> SuperResolver:
     spec = ModelSpec(
         format="superres-1",
         model=params.model,
@@ -28,7 +28,12 @@ def resolver(params: Params, entropies: list[str]) -> SuperResolver:
         provenance={},
     )
     torch.manual_seed(len(entropies))
-    model = SuperResolver(spec)
+    return SuperResolver(spec)
+
+
+def resolver(params: Params, entropies: list[str]) -> SuperResolver:
+    """Return a model none of whose weights is zero, as if it had been trained."""
+    model = new_resolver(params, entropies)
     for weight in model.unwrapped.parameters():  # type: ignore[attr-defined]
         torch.nn.init.normal_(weight, std=0.1)
     return model
@@ -90,6 +95,40 @@ def test_corruptions_that_are_taken_as_absent_change_no_output(
     again = saved(after, tmp_path / "again")  # one without corruptions is begun from as it is
     same = starting_weights(after.spec, after.unwrapped, again, new_entropies=False)
     assert all(torch.equal(same[name], weights[name]) for name in weights)
+
+
+def test_corruptions_new_to_a_model_without_any_change_no_output(
+    params: Params, tmp_path: Path
+) -> None:
+    knows = resolver(params, ["blur", "jpeg"])
+    before = resolver(params, [])
+    folder = saved(knows, tmp_path / "knows")
+    taken = starting_weights(before.spec, before.unwrapped, folder, False, without_entropies=True)
+    before.network.load_state_dict(taken)
+    after = new_resolver(params, ["noise", "jpeg"])
+    folder = saved(before, tmp_path / "start")
+    weights = starting_weights(after.spec, after.unwrapped, folder, new_entropies=True)
+    after.network.load_state_dict(weights)
+    for entropies in ([0.0, 0.0], [0.3, 0.9]):
+        found = output(after, entropies)
+        torch.testing.assert_close(found, output(before, []), rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_of_more_blocks_begins_as_the_one_of_fewer(tmp_path: Path) -> None:
+    values = tiny_mean_denoiser_params()
+    few = check_params(write_yaml(tmp_path / "few.yaml", values))
+    values["model"].update(mean_blocks=[1, 3, 2], denoiser_blocks=[2, 1, 1])
+    many = check_params(write_yaml(tmp_path / "many.yaml", values))
+    before = resolver(few, ["blur", "jpeg"])
+    folder = saved(before, tmp_path / "start")
+    after = new_resolver(many, ["blur", "jpeg"])
+    weights = starting_weights(after.spec, after.unwrapped, folder, new_entropies=False)
+    after.network.load_state_dict(weights)
+    assert len(weights) > len(before.network.state_dict())
+    torch.testing.assert_close(output(after, [0.2, 0.9]), output(before, [0.2, 0.9]))
+    folder = saved(after, tmp_path / "deeper")
+    with pytest.raises(SuperresError, match=r"mean_blocks is \[1, 3, 2\] there, \[1, 1, 1\] here"):
+        starting_weights(before.spec, before.unwrapped, folder, new_entropies=False)
 
 
 def test_what_does_not_fit_is_named(params: Params, tmp_path: Path) -> None:

@@ -54,4 +54,5 @@ def settled(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
         if name.endswith("modulation.weight"):
             bias = name.removesuffix("weight") + "bias"
             changed[bias] = changed[bias] + weights[name] @ embedding
+            changed[name] = torch.zeros_like(weights[name])
     return changed

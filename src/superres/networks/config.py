@@ -59,6 +59,10 @@ class MeanDenoiserParams(Section):
     denoiser_blocks: Blocks
 
 
+IDENTITY_BLOCKS = ("mean_blocks", "denoiser_blocks")
+"""Keys with numbers of blocks that change nothing until they are trained: a network may begin with
+the weights of one that has fewer."""
+
 ModelParams = UNetParams | MeanDenoiserParams
 
 MODEL_PARAMS: Mapping[str, type[ModelParams]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
@@ -12,6 +12,8 @@ from superres.core.errors import SuperresError
 from superres.core.params import NOISE
 from superres.core.state_dicts import tensor_faults
 from superres.model.folder import ModelSpec, read_spec, read_weights
+from superres.model.resolver import SuperResolver
+from superres.networks.config import IDENTITY_BLOCKS
 from superres.networks.protocol import Network
 
 PREDICTED = (
@@ -32,7 +34,9 @@ def starting_weights(
 
     Args:
         spec: of the model that is trained.
-        network: its network, whose own weights say what shapes are wanted.
+        network: its network, new: its weights say what shapes are wanted, and are kept where the
+            model to begin from has none, as in blocks that it lacks (`IDENTITY_BLOCKS`), which
+            change nothing at first.
         folder: the model folder to begin from.
         new_entropies: whether corruptions that its model does not know get inputs, whose weights
             are zero: at first they change nothing.
@@ -49,7 +53,10 @@ def starting_weights(
             f"train.start_from: {folder} does not fit params.yaml: {'; '.join(differences)}; "
             f"{NOISE} begins with noise"
         )
-    weights = read_weights(folder)
+    assert isinstance(network, torch.nn.Module)
+    own = network.state_dict()
+    known = _weights_of(start)
+    weights = read_weights(folder) | {name: own[name] for name in own if name not in known}
     kept = [name for name in start.entropies if name in spec.entropies]
     gone = [place for place, name in enumerate(start.entropies) if name not in kept]
     if gone:
@@ -57,8 +64,7 @@ def starting_weights(
     where = [kept.index(name) if name in kept else -1 for name in spec.entropies]
     for name, (first, width) in network.entropy_inputs().items():
         weights[name] = _reordered(weights[name], first, width, where)
-    assert isinstance(network, torch.nn.Module)
-    if faults := tensor_faults(weights, network.state_dict()):
+    if faults := tensor_faults(weights, own):
         raise SuperresError(f"train.start_from: {folder}: {'; '.join(faults)}")
     return weights
 
@@ -72,7 +78,11 @@ def _differences(
     pairs |= _compared("model", start.model.model_dump(), spec.model.model_dump())
     theirs, ours = start.diffusion.model_dump(), spec.diffusion.model_dump()
     pairs |= {f"diffusion.{key}": (theirs[key], ours[key]) for key in PREDICTED}
-    found = [f"{key} is {a!r} there, {b!r} here" for key, (a, b) in pairs.items() if a != b]
+    found = [
+        f"{key} is {there!r} there, {here!r} here"
+        for key, (there, here) in pairs.items()
+        if there != here and not _deeper(key, there, here)
+    ]
     lost = [name for name in start.entropies if name not in spec.entropies]
     if lost and not without_entropies:
         found.append(
@@ -86,6 +96,23 @@ def _differences(
             "gives them inputs of their own)"
         )
     return found
+
+
+def _deeper(key: str, there: object, here: object) -> bool:
+    """Return whether all that differs are blocks that a new network begins with as identity."""
+    if key.removeprefix("model.") not in IDENTITY_BLOCKS:
+        return False
+    if not (isinstance(there, list) and isinstance(here, list)):  # another network
+        return False
+    return all(few <= many for few, many in zip(there, here, strict=True))
+
+
+def _weights_of(spec: ModelSpec) -> Collection[str]:
+    """Return the names of a model's weights."""
+    with torch.device("meta"):
+        network = SuperResolver(spec).unwrapped
+    assert isinstance(network, torch.nn.Module)
+    return network.state_dict().keys()
 
 
 def _compared(
