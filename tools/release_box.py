@@ -1,13 +1,16 @@
-"""Put the model and the estimator of a finished run into the package: `release_box.py RUN`.
+"""Put the model and the estimator of a finished run into the package.
 
-With the run's student, if it has one (`distill.steps`), for `superres restore --fast`. Weights
-become fp16, half as large; how far that moves restored pictures is printed. What the run
-was trained on and how goes into docs/model-card.md by hand.
+    PYTHONPATH=src python tools/release_box.py RUN [--student-fidelity 0.6]
+
+With the run's student, if it has one (`distill.steps`), for `superres restore --fast`; it keeps
+the fidelity of its teacher or gets the one that is given. Weights become fp16, half as large; how
+far that moves restored pictures is printed. What the run was trained on and how goes into
+docs/model-card.md by hand.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +43,7 @@ def halve(source: Path, target: Path, description: str) -> None:
         save_tensors({name: tensor.half() for name, tensor in tensors.items()}, new / WEIGHTS)
 
 
-def add_student(student: Path, teacher: Path, target: Path) -> None:
+def add_student(student: Path, teacher: Path, target: Path, fidelity: float | None = None) -> None:
     """Put a student's weights, where they differ from its teacher's, into a folder, in fp16."""
     spec, before = read_spec(student), read_weights(teacher)
     changed = {
@@ -50,7 +53,8 @@ def add_student(student: Path, teacher: Path, target: Path) -> None:
     }
     if spec.sampling is None or not spec.sampling.student:
         raise SystemExit(f"{student}: not a student")
-    save_student(target, spec.sampling, changed)
+    own = {} if fidelity is None else {"fidelity": fidelity}
+    save_student(target, spec.sampling.model_copy(update=own), changed)
 
 
 def largest_difference(before: Path, after: Path) -> tuple[int, float]:
@@ -65,12 +69,16 @@ def largest_difference(before: Path, after: Path) -> tuple[int, float]:
 
 def main() -> None:
     """Release."""
-    run = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--student-fidelity", type=float)
+    args = parser.parse_args()
+    run = args.run
     best, estimator = run / "models/best", run / "models" / ESTIMATOR
     halve(best, BOX, DESCRIPTION)
     student = run / "models/student"
     if is_model(student):
-        add_student(student, best, BOX)
+        add_student(student, best, BOX, args.student_fidelity)
     halve(estimator, BOX.parent / ESTIMATOR, ENTROPY_DESCRIPTION)
     size = sum(file.stat().st_size for file in BOX.parent.rglob("*") if file.is_file()) / 1e6
     most, mean = largest_difference(best, BOX)

@@ -193,6 +193,10 @@ def test_releasing_keeps_the_weights_that_differ(run: Path, student: Path, tmp_p
     pairs = zip(fast.network.parameters(), whole.network.parameters(), strict=True)
     assert all(torch.allclose(one, other, rtol=1e-3, atol=1e-5) for one, other in pairs)
     assert fast.spec.sampling == whole.spec.sampling
+    add_student(student, run / "best", model, fidelity=0.25)
+    released = load_model(model, fast=True).spec.sampling
+    assert whole.spec.sampling is not None
+    assert released == whole.spec.sampling.model_copy(update={"fidelity": 0.25})
     with pytest.raises(SystemExit, match="not a student"):
         add_student(run / "best", run / "best", model)
 
