@@ -29,6 +29,7 @@ from superres.model.folder import (
     save_student,
 )
 from superres.model.found import BOX, ESTIMATOR
+from superres.model.spec import SamplingSpec
 from superres.restoration.restorer import load
 
 LIMIT_MB = 10.0
@@ -54,7 +55,8 @@ def add_student(student: Path, teacher: Path, target: Path, fidelity: float | No
     if spec.sampling is None or not spec.sampling.student:
         raise SystemExit(f"{student}: not a student")
     own = {} if fidelity is None else {"fidelity": fidelity}
-    save_student(target, spec.sampling.model_copy(update=own), changed)
+    sampling = SamplingSpec.model_validate(spec.sampling.model_dump() | own)
+    save_student(target, sampling, changed)
 
 
 def largest_difference(before: Path, after: Path) -> tuple[int, float]:

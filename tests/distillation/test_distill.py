@@ -197,6 +197,8 @@ def test_releasing_keeps_the_weights_that_differ(run: Path, student: Path, tmp_p
     released = load_model(model, fast=True).spec.sampling
     assert whole.spec.sampling is not None
     assert released == whole.spec.sampling.model_copy(update={"fidelity": 0.25})
+    with pytest.raises(ValueError, match="fidelity"):
+        add_student(student, run / "best", model, fidelity=1.5)
     with pytest.raises(SystemExit, match="not a student"):
         add_student(run / "best", run / "best", model)
 
