@@ -8,7 +8,7 @@ import torch
 
 from superres.degradation.dataset import PairSet
 from superres.degradation.degrade import degrade
-from superres.training.config import DropParams, EntropyNoiseParams
+from superres.training.config import DropParams
 from superres.training.data import Batches, FreshCorruptions, validation_batch
 
 DROP = DropParams(low=0.25, entropies=0.5)
@@ -106,28 +106,6 @@ def test_fresh_corruptions_are_those_of_the_pairs(project: Path) -> None:
     for step, drawn in zip(pairs.degradation.corruptions, columns, strict=True):
         assert step.low <= drawn.min() < drawn.max() <= step.high
     assert len(np.unique(columns[0])) == count  # a tile seen again is corrupted otherwise
-
-
-def test_a_share_of_the_entropies_is_told_with_noise_and_nothing_else_changes(
-    project: Path,
-) -> None:
-    pairs = PairSet(project / "data/tiles", project / "data/pairs", "train")
-    device = torch.device("cpu")
-    noise = EntropyNoiseParams(share=0.5, deviation=0.1)
-    exact = Batches(pairs, 0, DROP).at(0, 600, device)
-    told = Batches(pairs, 0, DROP, entropy_noise=noise).at(0, 600, device)
-    for name in ("high", "low", "noise", "drop_low", "drop_entropies", "uniform"):
-        assert torch.equal(getattr(exact, name), getattr(told, name))
-    changed = (told.entropy != exact.entropy).any(1)
-    assert changed.double().mean().item() == pytest.approx(0.5, abs=0.06)
-    assert told.entropy.min() == 0  # clipped
-    assert told.entropy.max() == 1
-    inside = (exact.entropy > 0.3) & (exact.entropy < 0.7) & changed[:, None]
-    errors = (told.entropy - exact.entropy)[inside].numpy()
-    assert errors.mean() == pytest.approx(0, abs=0.02)
-    assert errors.std() == pytest.approx(0.1, rel=0.1)
-    late = Batches(pairs, 0, DROP, entropy_noise=noise).at(40, 24, device)
-    assert torch.equal(late.entropy, told.entropy[40:64])
 
 
 def test_tiles_are_read_from_their_shards_without_a_copy(project: Path) -> None:

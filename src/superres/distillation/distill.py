@@ -116,7 +116,6 @@ def training_params(params: DistillParams, model_folder: str | Path) -> TrainPar
             "drop": {"low": 0.0, "entropies": 0.0},
             "fresh_corruptions": 1.0,
             "recolored": 0.0,  # the mean network, which colours are for, does not learn
-            "entropy_noise": {"share": 0.0, "deviation": 0.0},
             "precision": params.precision,
             "tf32": False,
             "channels_last": True,

@@ -80,19 +80,6 @@ class DropParams(Section):
         return [name for name, share in shares.items() if share > 0]
 
 
-class EntropyNoiseParams(Section):
-    """Noise in the corruption entropies that the network is told, clipped to [0, 1].
-
-    What one reads off a picture, or guesses, is never exact. A network that was told the truth
-    always believes what it is told; this one learns to look, and to doubt it.
-    """
-
-    share: Unit
-    """Of the tiles that are told inexact ones; 0 for none."""
-    deviation: Unit
-    """Standard deviation of the noise, each entropy's drawn on its own."""
-
-
 class LearningRateParams(Section):
     """Linear warm-up, then constant, cosine decay, or halving at given steps."""
 
@@ -172,7 +159,6 @@ class TrainParams(Section):
     recolored: Unit
     """Share of those whose original gets other colours first: channels in another order, another
     saturation, exposure and white balance. A few photographs do not show every colour."""
-    entropy_noise: EntropyNoiseParams
     precision: Precision
     """Of the network's arithmetic; weights and averages are fp32 always."""
     tf32: bool

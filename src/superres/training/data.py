@@ -20,7 +20,7 @@ from superres.degradation.chain import Degradation
 from superres.degradation.dataset import PairSet
 from superres.degradation.degrade import degrade, draw_entropies
 from superres.diffusion.noise import ItemNoise
-from superres.training.config import DropParams, EntropyNoiseParams
+from superres.training.config import DropParams
 
 VALIDATION_TILES = 64
 """That are kept on the device and evaluated at each checkpoint, at most."""
@@ -82,7 +82,6 @@ class Batches:
         seed: the experiment's seed.
         drop: shares of tiles whose conditions are withheld.
         corrupt: replaces inputs and entropies, given (positions, tiles, inputs, entropies).
-        entropy_noise: of what a model is told of entropies; None tells them as they are.
         pinned: whether batches are put into page-locked memory, from which a GPU copies by itself;
             tiles go there straight from the shards.
     """
@@ -93,13 +92,11 @@ class Batches:
         seed: int,
         drop: DropParams,
         corrupt: Corrupt | None = None,
-        entropy_noise: EntropyNoiseParams | None = None,
         pinned: bool = False,
     ) -> None:
         self._pairs = pairs
         self._seed = seed
         self._corrupt = corrupt
-        self._entropy_noise = entropy_noise
         self._pinned = pinned
         self.drop = drop
         self._order = lru_cache(maxsize=2)(self._draw_order)
@@ -121,10 +118,6 @@ class Batches:
         entropies = self._pairs.entropies(items)
         if self._corrupt is not None:
             self._corrupt(positions, highs, lows, entropies)
-        if self._entropy_noise is not None:
-            for place, position in enumerate(positions):
-                stream = rng(self._seed, "train-entropy-noise", position)
-                entropies[place] = with_noise(entropies[place], self._entropy_noise, stream)
         numbers = (torch.from_numpy(array) for array in (entropies, uniform))
         entropy, draws = (t.pin_memory() if self._pinned else t for t in numbers)
         return HostBatch(
@@ -206,25 +199,6 @@ def in_other_colours(tile: np.ndarray, stream: np.random.Generator) -> np.ndarra
     colours = grey + (colours - grey) * np.float32(stream.uniform(0.3, 1.3))
     gains = np.exp(stream.normal(0, 0.15) + stream.normal(0, 0.1, 3)).astype(np.float32)
     return np.rint((colours * gains).clip(0, 255)).astype(np.uint8)
-
-
-def with_noise(
-    entropies: np.ndarray, params: EntropyNoiseParams, stream: np.random.Generator
-) -> np.ndarray:
-    """Return a tile's entropies as a model is told them: as they are, or with noise.
-
-    Args:
-        entropies: float32, (E,), in [0, 1].
-        params: how often, and how much.
-        stream: what is drawn from.
-
-    Returns:
-        float32, (E,), in [0, 1].
-    """
-    if stream.random() >= params.share:
-        return entropies
-    noise = stream.normal(0, params.deviation, entropies.shape)
-    return (entropies + noise).clip(0, 1).astype(np.float32)
 
 
 def validation_batch(pairs: PairSet, items: np.ndarray, device: torch.device) -> TrainingBatch:
