@@ -12,6 +12,7 @@ from superres.config.check import Params, check_params
 from superres.core.errors import SuperresError
 from superres.core.params import NOISE
 from superres.model.folder import ModelSpec, load_model, save_model
+from superres.model.found import BOX
 from superres.model.resolver import SuperResolver
 from superres.training.start import starting_weights
 from support import ROOT, tiny_mean_denoiser_params, tiny_params, write_yaml
@@ -129,6 +130,23 @@ def test_a_network_of_more_blocks_begins_as_the_one_of_fewer(tmp_path: Path) -> 
     folder = saved(after, tmp_path / "deeper")
     with pytest.raises(SuperresError, match=r"mean_blocks is \[1, 3, 2\] there, \[1, 1, 1\] here"):
         starting_weights(before.spec, before.unwrapped, folder, new_entropies=False)
+
+
+def begins_with_the_box(preset: Path) -> bool:
+    return Path(check_params(preset).train.start_from) == BOX.relative_to(ROOT)
+
+
+@pytest.mark.parametrize(
+    "preset",
+    sorted(filter(begins_with_the_box, (ROOT / "presets").glob("*.yaml"))),
+    ids=lambda preset: preset.stem,
+)
+def test_presets_that_begin_with_the_box_fit_it(preset: Path) -> None:
+    params = check_params(preset)
+    wanted = new_resolver(params, [corruption.name for corruption in params.degrade.corruptions])
+    spec = wanted.spec.model_copy(update={"scale": params.degrade.scale})
+    train = params.train
+    starting_weights(spec, wanted.unwrapped, BOX, train.new_entropies, train.without_entropies)
 
 
 def test_what_does_not_fit_is_named(params: Params, tmp_path: Path) -> None:
