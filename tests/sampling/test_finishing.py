@@ -1,4 +1,4 @@
-"""What is done to samples with the mean at hand: fidelity, coring, sharpening."""
+"""What is done to samples with the mean at hand: fidelity, coring, sharpening, ceiling."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from tiny_trial import save_random_model
 FINISHES = [
     *(Finish(0.8), Finish(0.0, 40.0), Finish(0.8, 40.0)),
     *(Finish(sharpening=0.7), Finish(0.8, 40.0, 0.7)),
+    *(Finish(ceiling=60.0), Finish(0.8, 40.0, 0.7, 60.0)),
 ]
 
 
@@ -138,6 +139,33 @@ def test_texture_stays_where_the_mean_is_smooth_and_goes_beside_its_edges() -> N
     assert edge < 0.35
 
 
+def test_a_ceiling_strengthens_what_is_weak_and_holds_what_is_strong() -> None:
+    mean = torch.full((1, 3, 64, 192), 0.1)
+    checks = (-1.0) ** (torch.arange(64)[:, None] + torch.arange(192))
+    strength = torch.tensor([2.0, 12.0, 60.0]).repeat_interleave(64)
+    difference = checks * strength / 127.5
+    found = 127.5 * (finished(Rows(mean + difference, mean), Finish(ceiling=24.0), 2) - mean)
+    rms = [float(found[..., 8:-8, a : a + 32].square().mean().sqrt()) for a in (16, 80, 144)]
+    # 2 s / sqrt(1 + (2 s / 24)^2): almost doubled, 24 / sqrt(2), almost the ceiling.
+    assert rms == pytest.approx([4 / (1 + 1 / 36) ** 0.5, 24 / 2**0.5, 120 / 26**0.5], rel=1e-3)
+
+
+def test_a_ceiling_leaves_colours_and_follows_fidelity_and_coring() -> None:
+    sampled, mean = rows()
+    luma = np.array([0.299, 0.587, 0.114])
+    weak, strong = (
+        (finished(Rows(sampled, mean), Finish(0.7, 30.0, ceiling=ceiling), 2) - mean).numpy()
+        for ceiling in (0.0, 50.0)
+    )
+    light = [np.tensordot(luma, one, (0, 1))[:, None] for one in (weak, strong)]
+    assert np.abs((weak - light[0]) - (strong - light[1])).max() < 1e-6
+    whole = np.tensordot(luma, (sampled - mean).numpy(), (0, 1))[:, None]
+    window = (0, 0, 2 * NEIGHBOURHOOD, 2 * NEIGHBOURHOOD)
+    power = gaussian_filter(whole**2, window, mode="nearest")
+    gain = 2 / np.sqrt(1 + power * (2 * 127.5 / 50) ** 2)
+    assert np.abs(light[1] - gain * light[0]).max() < 5e-3
+
+
 @pytest.fixture(scope="module")
 def of_two_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("of-two-parts")
@@ -181,6 +209,7 @@ def test_a_folder_and_the_command_line_say_how_much_is_taken_back(
         ([], {"coring": 9.0}),
         (["--fidelity", "0.5", "--coring", "3"], {"fidelity": 0.5, "coring": 3.0}),
         (["--coring", "0", "--sharpening", "0.3"], {"sharpening": 0.3}),
+        (["--ceiling", "24"], {"coring": 9.0, "ceiling": 24.0}),
     ):
         assert main([*words, *more, "--overwrite"]) == 0
         with Image.open(tmp_path / "out.png") as image:
@@ -193,10 +222,11 @@ def test_networks_that_do_not_know_the_mean_refuse(tmp_path: Path) -> None:
     params["sampler"]["fidelity"] = 0.5
     params["select"]["coring"] = 2.0
     params["select"]["sharpening"] = 0.1
+    params["sampler"]["ceiling"] = 24.0
     refused = "{}: must be 0 with model.kind 'unet'"
     with pytest.raises(SuperresError) as raised:
         check_params(write_yaml(tmp_path / "params.yaml", params))
-    for key in ("sampler.fidelity", "select.coring", "select.sharpening"):
+    for key in ("sampler.fidelity", "select.coring", "select.sharpening", "sampler.ceiling"):
         assert refused.format(key) in str(raised.value)
     checked = check_params(write_yaml(tmp_path / "fine.yaml", tiny_params()))
     save_random_model(tmp_path / "best", checked)

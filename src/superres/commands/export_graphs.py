@@ -18,7 +18,7 @@ from superres.model.folder import WEIGHTS, load_model
 from superres.model.found import Found
 from superres.model.resolver import SuperResolver
 from superres.sampling.batch import Sampling
-from superres.sampling.finishing import DETAIL, DEVIATION, MASKING, NEIGHBOURHOOD
+from superres.sampling.finishing import DETAIL, DEVIATION, GAIN, MASKING, NEIGHBOURHOOD
 from superres.sampling.spacing import choose_timesteps
 
 FORMAT = "superres-onnx-1"
@@ -96,4 +96,6 @@ def sampling(model: SuperResolver) -> dict[str, Any]:
         "sharpening": known.sharpening,
         "sharpening_deviation_px": DETAIL * model.spec.scale,
         "sharpening_masking": MASKING,
+        "ceiling": known.ceiling,
+        "ceiling_gain": GAIN,
     }

@@ -31,13 +31,11 @@ from superres.restoration.record import Record
 from superres.restoration.restorer import AUTO, Restorer, estimator_beside, load
 from superres.restoration.self_ensemble import ENSEMBLES, check_ensemble
 from superres.sampling.config import SamplerName, Spacing
+from superres.sampling.finishing import Finish
 from superres.training.config import Precision
 
 MEGA = 1e6
-SAMPLING_OPTIONS = (
-    *("sampler", "steps", "spacing", "temperature", "fidelity", "coring", "sharpening"),
-    "estimate",
-)
+SAMPLING_OPTIONS = ("sampler", "steps", "spacing", "temperature", *Finish._fields, "estimate")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--coring", type=float, metavar="LEVELS", help="of 255, below which texture is left out")
     add("--sharpening", type=float, metavar="0..2", help="share of detail that samples get more")
+    add("--ceiling", type=float, metavar="LEVELS", help="of 255, of texture at most; 0: any")
     add("--seed", type=int, default=0, help="the same seed gives the same picture (default 0)")
     add("--samples", type=int, default=1, metavar="K", help="write K, as NAME-1.png, NAME-2.png ..")
     add(

@@ -295,7 +295,7 @@ class Conditioned:
         """
         mean = self._signal.mean()
         if mean is None:
-            raise ValueError("fidelity, coring and sharpening need a network that knows the mean")
+            raise ValueError("finishing a sample needs a network that knows the mean")
         return mean
 
     @torch.no_grad()

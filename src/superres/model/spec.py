@@ -24,11 +24,13 @@ FORMAT = StoredFormat(
 changes what stored keys mean raises the name, and adds an upgrade from the old one."""
 
 
-LARGEST = {"temperature": 1, "fidelity": 1, "coring": 255, "sharpening": 2}
+LARGEST = {"temperature": 1, "fidelity": 1, "coring": 255, "sharpening": 2, "ceiling": 255}
 """What may be asked at most of how pictures are restored; the least is 0."""
 Coring = Annotated[float, Field(ge=0, le=LARGEST["coring"])]
 """Levels of 255."""
 Sharpening = Annotated[float, Field(ge=0, le=LARGEST["sharpening"])]
+Ceiling = Annotated[float, Field(ge=0, le=LARGEST["ceiling"])]
+"""Levels of 255; 0 is none."""
 
 
 class SamplingSpec(Section):
@@ -43,13 +45,14 @@ class SamplingSpec(Section):
     fidelity: Unit = 0.0
     coring: Coring = 0.0
     sharpening: Sharpening = 0.0
+    ceiling: Ceiling = 0.0
     student: bool = False
     """Whether the weights were distilled for this sampler, these steps and this spacing alone."""
 
     def described(self) -> str:
         """Return it in words."""
         sampled = f"{self.sampler} with {self.steps} steps, temperature {self.temperature:g}"
-        for name in ("fidelity", "coring", "sharpening"):
+        for name in ("fidelity", "coring", "sharpening", "ceiling"):
             if value := getattr(self, name):
                 sampled += f", {name} {value:g}"
         if self.student:

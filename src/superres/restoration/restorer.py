@@ -82,6 +82,7 @@ class Restorer:
         fidelity: float | None = None,
         coring: float | None = None,
         sharpening: float | None = None,
+        ceiling: float | None = None,
         estimate: bool | None = None,
         ensemble: int = 1,
         seed: int = 0,
@@ -95,7 +96,7 @@ class Restorer:
             image: a Pillow image (its orientation is applied; profile, resolution, EXIF and XMP go
                 along in `info`), an array, uint8 or uint16, (H, W) or (H, W, channels), or a list
                 of those.
-            steps: timesteps visited; this and the next six are by default those that the
+            steps: timesteps visited; this and the next seven are by default those that the
                 model's folder names, or 50 of `ddpm` where it names none. Giving one of them asks
                 for a sample, also where the folder names the estimate.
             sampler: a name from `superres.sampling.samplers.SAMPLERS`.
@@ -105,6 +106,8 @@ class Restorer:
                 from a sample, in [0, 1]: at 1 only the finest texture is drawn anew.
             coring: levels of 255, below which most of that difference is taken back, in [0, 255].
             sharpening: share of the mean's fine detail that is added to a sample, in [0, 2].
+            ceiling: levels of 255 that luma differs from the mean by at most, as a root mean square
+                around a pixel, in [0, 255]; 0 is none.
             estimate: the posterior's mean in one evaluation instead of a sample; by default
                 what the model's folder names.
             ensemble: 2, 4 or 8 give the mean of as many estimates, of the image flipped and turned.
@@ -118,7 +121,7 @@ class Restorer:
             SuperresError: an unknown name, a value out of range, an image that has no pixels.
         """
         how = self.sampling(
-            sampler, steps, spacing, temperature, fidelity, coring, sharpening, estimate
+            sampler, steps, spacing, temperature, fidelity, coring, sharpening, ceiling, estimate
         )
         check_ensemble(ensemble, how is None)
 
@@ -151,6 +154,7 @@ class Restorer:
         fidelity: float | None = None,
         coring: float | None = None,
         sharpening: float | None = None,
+        ceiling: float | None = None,
         estimate: bool | None = None,
     ) -> Sampling | None:
         """Return how to sample: as asked, and where nothing is, as the model's folder says.
@@ -160,7 +164,7 @@ class Restorer:
         """
         asked: dict[str, Any] = {"sampler": sampler, "steps": steps, "spacing": spacing}
         asked |= {"temperature": temperature, "fidelity": fidelity}
-        asked |= {"coring": coring, "sharpening": sharpening}
+        asked |= {"coring": coring, "sharpening": sharpening, "ceiling": ceiling}
         asked = {key: one for key, one in asked.items() if one is not None}
         usual = Sampling()
         known = self.model.spec.sampling

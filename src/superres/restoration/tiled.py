@@ -70,7 +70,7 @@ def restore_in_bands(
         yield from sampled
         return
     if prepared is None:
-        raise ValueError("fidelity, coring and sharpening need a network that knows the mean")
+        raise ValueError("finishing a sample needs a network that knows the mean")
     signal = prepared.signal
     rows = (Rows(picture, _mean(signal(band))) for band, picture in sampled)
     finished = finished_in_bands(rows, how.finish, job.model.spec.scale)

@@ -41,6 +41,8 @@ class Sampling:
             `SuperResolver.knows_mean`.
         coring: levels of 255, below which most of that difference is taken back, likewise.
         sharpening: share of the mean's fine detail that is added, in [0, 2], likewise.
+        ceiling: levels of 255 that luma differs from the mean by at most, as a root mean square
+            around a pixel, likewise; 0 is none.
     """
 
     sampler: str = "ddpm"
@@ -54,11 +56,12 @@ class Sampling:
     fidelity: float = 0.0
     coring: float = 0.0
     sharpening: float = 0.0
+    ceiling: float = 0.0
 
     @property
     def finish(self) -> Finish:
         """What is done to a sample once it is drawn."""
-        return Finish(self.fidelity, self.coring, self.sharpening)
+        return Finish(self.fidelity, self.coring, self.sharpening, self.ceiling)
 
     @property
     def evaluations(self) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from superres.core.params import Precision, Section, Unit
-from superres.model.spec import Coring, Sharpening
+from superres.model.spec import Ceiling, Coring, Sharpening
 from superres.networks.config import Condition
 
 SamplerName = Literal["ddpm", "ddim", "dpmpp_2m", "dpmpp_2m_sde", "heun"]
@@ -29,9 +29,13 @@ class FinishParams(Section):
     sharpening: Sharpening
     """What of the mean's own fine detail is added, as a share of it: a mean is softer than what it
     is the mean of. Beside what that adds, less is drawn anew."""
+    ceiling: Ceiling
+    """Levels of 255 that a sample's luma differs from the mean by at most, as a root mean square
+    around a pixel. What is far below becomes twice as strong and what is above is weakened, so that
+    texture is spread and specks are not. 0 is none: all is left as it was drawn."""
 
     def finishing(self) -> dict[str, Any]:
-        """Return these three alone."""
+        """Return these alone."""
         return {name: getattr(self, name) for name in FinishParams.model_fields}
 
 

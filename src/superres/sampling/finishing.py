@@ -11,9 +11,13 @@ detail, made stronger, is where detail belongs, and costs less error than as muc
 it is strong, at rims, in print and around eyes, what is guessed beside it shows as specks and is
 taken back too.
 
+A small network puts too much of its guesses where it is least sure, as specks, and too little
+elsewhere. A ceiling takes from the former; below it, what was drawn is made stronger.
+
 After DDNM (Wang et al. 2022), which takes from the input what the input knows; here the line is
 drawn where a mean is better than a guess. Leaving out what is small is coring, as in video cameras,
-and adding detail over again is unsharp masking, as in darkrooms.
+adding detail over again unsharp masking, as in darkrooms, and a ceiling with a gain below it is a
+sound engineer's compressor.
 """
 
 from __future__ import annotations
@@ -43,6 +47,8 @@ DETAIL = 0.6
 """Deviation of the Gaussian filter that detail is what is left by, likewise."""
 MASKING = 3.0
 """Differences smaller than this many times what sharpening adds around a pixel are small, too."""
+GAIN = 2.0
+"""Factor on differences of luma that are far below a ceiling."""
 
 
 class Finish(NamedTuple):
@@ -56,6 +62,9 @@ class Finish(NamedTuple):
     sharpening: float = 0.0
     """What of the detail of the mean's luma is added, as a share of it. With a of root mean square
     around a pixel, the square of `MASKING` a is added to coring's."""
+    ceiling: float = 0.0
+    """Levels of 255; 0 is none. Luma's difference, of root mean square s around a pixel, is
+    multiplied by g / sqrt(1 + (g s / ceiling)^2), where g is `GAIN`."""
 
     def __bool__(self) -> bool:
         return any(self)
@@ -91,7 +100,7 @@ def finished_in_bands(bands: Iterable[Rows], finish: Finish, scale: int) -> Iter
         scale: likewise.
     """
     reach = _reach(DEVIATION, scale)
-    if finish.coring or finish.sharpening:
+    if finish.coring or finish.sharpening or finish.ceiling:
         reach = _reach(DETAIL, scale) + _reach(NEIGHBOURHOOD, scale)
     above: list[Rows] = []
     held: deque[Rows] = deque()
@@ -112,16 +121,19 @@ def finished_in_bands(bands: Iterable[Rows], finish: Finish, scale: int) -> Iter
 
 def _finished(rows: Rows, finish: Finish, scale: int) -> Tensor:
     difference = rows.sampled - rows.mean
-    coarse = finish.fidelity * _smoothed(difference, DEVIATION, scale)
-    if not (finish.coring or finish.sharpening):
-        return rows.sampled - coarse
+    fine = difference - finish.fidelity * _smoothed(difference, DEVIATION, scale)
+    if not (finish.coring or finish.sharpening or finish.ceiling):
+        return rows.mean + fine
     light = luma(rows.mean)
     added = finish.sharpening * (light - _smoothed(light, DETAIL, scale))
     masked = MASKING**2 * _smoothed(added.square(), NEIGHBOURHOOD, scale)
     small = masked + (finish.coring / LEVEL) ** 2
     power = _smoothed(luma(difference).square(), NEIGHBOURHOOD, scale)
     left = power / (power + small).clamp(min=1e-12)  # where both are nothing, nothing
-    return rows.mean + left * (difference - coarse) + added
+    if finish.ceiling:
+        above = power * (GAIN * LEVEL / finish.ceiling) ** 2
+        fine = fine + (GAIN / (1 + above).sqrt() - 1) * luma(fine)
+    return rows.mean + left * fine + added
 
 
 def _reach(deviation: float, scale: int) -> int:
