@@ -39,7 +39,7 @@ def test_other_numbers_of_entropies(
     run: Path, planes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried = trial(run, entropies=[0.0, 1.0])
-    applied = np.array([[0.1, 0.2, 0.3][:planes]], np.float32)
+    applied = np.array([[0.3, 0.1, 0.2][:planes]], np.float32)
     tried.test.entropy_names = ("one", "two", "three")[:planes]
     # Other tiles had other strengths.
     of = {tried.shown: applied}
@@ -56,7 +56,7 @@ def test_other_numbers_of_entropies(
 
     monkeypatch.setattr(tried, "restore", restore)
     picture, _ = entropy_grid(tried, ignore)
-    wanted = {0: [[]], 1: [[0], [1]], 3: [[0, 0, 0.3], [0, 1, 0.3], [1, 0, 0.3], [1, 1, 0.3]]}
+    wanted = {0: [[]], 1: [[0], [1]], 3: [[0, 0.1, 0], [0, 0.1, 1], [1, 0.1, 0], [1, 0.1, 1]]}
     np.testing.assert_allclose(told[0], np.array(wanted[planes], np.float32))
     across = 2 if planes > 1 else 1
     margin = MARGIN_PX if planes else GAP_PX

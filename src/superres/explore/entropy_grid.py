@@ -13,18 +13,25 @@ GAIN = 8
 """The map's brightness per 8-bit level of deviation."""
 
 
+def varied(trial: Trial) -> list[int]:
+    """Return which corruptions the grid varies: the tile's two strongest, in their order."""
+    applied = trial.test.entropies([trial.shown])[0]
+    return sorted(np.argsort(-applied, kind="stable")[:2].tolist())
+
+
 def grid_cells(trial: Trial) -> int:
     """Return how many restorations the entropy grid has."""
-    return len(trial.params.entropies) ** min(2, len(trial.test.entropy_names))
+    return len(trial.params.entropies) ** len(varied(trial))
 
 
 def entropy_grid(trial: Trial, advance: Advance) -> tuple[bytes, str]:
     """Return a PNG of a tile restored as if corrupted by each pair of entropies, and its caption.
 
-    Rows condition the model on the first entropy, columns on the second; the others keep what was
-    truly applied, and the noise is the same everywhere.
+    Rows condition the model on the first of the entropies that are `varied`, columns on the second;
+    the others keep what was truly applied, and the noise is the same everywhere.
     """
-    entropies, names = trial.params.entropies, trial.test.entropy_names
+    entropies = trial.params.entropies
+    names = [trial.test.entropy_names[plane] for plane in varied(trial)]
     down = entropies if len(names) > 0 else [0.0]
     across = entropies if len(names) > 1 else [0.0]
     restored = restore_as_if(trial, advance)
@@ -46,10 +53,11 @@ def entropy_grid(trial: Trial, advance: Advance) -> tuple[bytes, str]:
 
 def restore_as_if(trial: Trial, advance: Advance) -> np.ndarray:
     """Return the grid's restorations, row by row: uint8, N x H x W x 3."""
-    levels, planes = trial.params.entropies, min(2, len(trial.test.entropy_names))
+    levels, planes = trial.params.entropies, varied(trial)
     entropies = trial.test.entropies([trial.shown]).repeat(grid_cells(trial), axis=0)
     # The first plane changes slowest: rows of the grid.
-    for plane, values in enumerate(np.meshgrid(*[levels] * planes, indexing="ij")):
+    grids = np.meshgrid(*[levels] * len(planes), indexing="ij")
+    for plane, values in zip(planes, grids, strict=True):
         entropies[:, plane] = values.ravel()
     items = np.full(len(entropies), trial.shown)
     how = Sampling(SAMPLER, trial.params.grid_steps)
