@@ -19,7 +19,7 @@ from superres.diffusion.variational import Levels
 from superres.networks.conditional_unet import upsample
 from superres.networks.mean_denoiser import MeanConditions
 
-SHADING = 0.75
+SHADING = 0.8
 """How much of the change in colour that a change of light makes goes with sampled texture: at 1,
 all channels change by the same share, but for `DARK`."""
 DARK = 64 / 127.5

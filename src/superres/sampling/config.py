@@ -31,8 +31,8 @@ class FinishParams(Section):
     is the mean of. Beside what that adds, less is drawn anew."""
     ceiling: Ceiling
     """Levels of 255 that a sample's luma differs from the mean by at most, as a root mean square
-    around a pixel. What is far below becomes twice as strong and what is above is weakened, so that
-    texture is spread and specks are not. 0 is none: all is left as it was drawn."""
+    around a pixel. What is far below becomes half as strong again and what is above is weakened:
+    fewer specks, more texture elsewhere. 0 is none: all is left as it was drawn."""
 
     def finishing(self) -> dict[str, Any]:
         """Return these alone."""

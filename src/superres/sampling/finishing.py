@@ -47,7 +47,7 @@ DETAIL = 0.6
 """Deviation of the Gaussian filter that detail is what is left by, likewise."""
 MASKING = 3.0
 """Differences smaller than this many times what sharpening adds around a pixel are small, too."""
-GAIN = 2.0
+GAIN = 1.5
 """Factor on differences of luma that are far below a ceiling."""
 
 
@@ -64,7 +64,7 @@ class Finish(NamedTuple):
     around a pixel, the square of `MASKING` a is added to coring's."""
     ceiling: float = 0.0
     """Levels of 255; 0 is none. Luma's difference, of root mean square s around a pixel, is
-    multiplied by g / sqrt(1 + (g s / ceiling)^2), where g is `GAIN`."""
+    multiplied by g / (1 + (g s / ceiling)^4)^(1/4), where g is `GAIN`."""
 
     def __bool__(self) -> bool:
         return any(self)
@@ -132,7 +132,7 @@ def _finished(rows: Rows, finish: Finish, scale: int) -> Tensor:
     left = power / (power + small).clamp(min=1e-12)  # where both are nothing, nothing
     if finish.ceiling:
         above = power * (GAIN * LEVEL / finish.ceiling) ** 2
-        fine = fine + (GAIN / (1 + above).sqrt() - 1) * luma(fine)
+        fine = fine + (GAIN / (1 + above.square()).pow(0.25) - 1) * luma(fine)
     return rows.mean + left * fine + added
 
 
