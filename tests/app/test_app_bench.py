@@ -9,6 +9,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from superres import __version__
@@ -37,6 +38,22 @@ def as_the_command_does(words: str, source: Path, folder: Path) -> Path:
     assert name == source.name
     assert main(["restore", str(source), str(folder / out), *flags, "--device", "cpu"]) == 0
     return folder / out
+
+
+def test_a_precision_that_only_costs_time_is_named(
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    for precision, lines in (("fp32", 0), ("bf16", 1)):
+        options = {"device": "cpu", "precision": precision}
+        bench = Workbench([str(model)], Limits(0.1, 1), tmp_path, __version__, **options)
+        for _ in range(2):
+            bench.restorer(str(model))
+        slow = "--precision: this processor has no instructions for bf16; fp32 will be faster"
+        assert capsys.readouterr().err.count(slow) == lines
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".webp"])

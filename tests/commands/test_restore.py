@@ -56,6 +56,20 @@ def test_a_decompression_bomb(
     assert not (tmp_path / "out.png").exists()
 
 
+def test_a_precision_that_only_costs_time_is_named(
+    restore: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    source = picture(tmp_path / "a.png")
+    for number, (precision, lines) in enumerate((("fp32", 0), ("bf16", 1))):
+        assert restore(source, tmp_path / f"{number}.png", "--precision", precision) == 0
+        slow = "--precision: this processor has no instructions for bf16; fp32 will be faster"
+        assert capsys.readouterr().err.count(slow) == lines
+
+
 def test_globs(restore: Any, tmp_path: Path) -> None:
     for name in ("x/a.png", "x/b.png", "y/c.png", "y/d.jpg"):
         picture(tmp_path / "in" / name)

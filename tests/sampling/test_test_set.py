@@ -119,7 +119,13 @@ def test_more_steps_than_trained_on_are_refused(project: Path, tmp_path: Path) -
     assert not (tmp_path / "out").exists()
 
 
-def test_another_precision_is_used_and_written_down(project: Path, tmp_path: Path) -> None:
+def test_another_precision_is_used_and_written_down(
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     model = load_model(project / "models/best")
     with torch.no_grad():
         for weight in model.network.parameters():
@@ -127,7 +133,10 @@ def test_another_precision_is_used_and_written_down(project: Path, tmp_path: Pat
     folder = tmp_path / "model"  # one that is hardly trained says nothing that could be rounded
     save_model(folder, model.spec, model.network.state_dict())
     exact = restore(project, tmp_path, "a", folder)
+    slow = "sampler.precision: this processor has no instructions for bf16; fp32 will be faster"
+    assert slow not in capsys.readouterr().err
     rounded = restore(project, tmp_path, "b", folder, precision="bf16")
     assert json.loads((rounded / "sampling.json").read_text())["precision"] == "bf16"
+    assert slow in capsys.readouterr().err
     difference = tiles(exact, "model").astype(int) - tiles(rounded, "model")
     assert 0 < np.abs(difference).mean() < 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import threading
 from collections import OrderedDict
@@ -24,6 +25,8 @@ from superres.app.settings import (
 )
 from superres.core.errors import SuperresError
 from superres.core.images import UnreadableImage, decoding
+from superres.core.precision import Computing, remark
+from superres.core.terminal import echo
 from superres.restoration.entropy_sheet import grid_of
 from superres.restoration.formats import target
 from superres.restoration.order import Order, carry_out, write_restored
@@ -98,7 +101,10 @@ class Workbench:
             raise SuperresError(f"model: must be one of {', '.join(self.folders)}, got {folder!r}")
         with self._lock:
             if folder not in self._restorers:
-                self._restorers[folder] = load(folder, **self._options)
+                restorer = self._restorers[folder] = load(folder, **self._options)
+                precision = self._options.get("precision", Computing().precision)
+                if about := remark("--precision", precision, restorer.model.device):
+                    echo(about, sys.stderr)
             return self._restorers[folder]
 
     def read(self, path: str) -> PictureFile:

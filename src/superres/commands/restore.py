@@ -18,6 +18,7 @@ from superres import __version__
 from superres.core.errors import SuperresError
 from superres.core.hashing import folder_digest, text_digest
 from superres.core.images import register_heif
+from superres.core.precision import remark
 from superres.core.progress import progress_bar
 from superres.core.terminal import echo
 from superres.model.found import described, find_model
@@ -77,12 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     samplers, spacings = get_args(SamplerName), get_args(Spacing)
     add("--sampler", choices=samplers, help="how noise becomes a picture")
     add("--spacing", choices=spacings, help="which timesteps are visited")
-    add(
-        "--temperature",
-        type=float,
-        metavar="0..1",
-        help="factor on the noise; less is smoother",
-    )
+    add("--temperature", type=float, metavar="0..1", help="factor on the noise; less is smoother")
     add(
         "--fidelity",
         type=float,
@@ -161,6 +157,8 @@ def run(args: argparse.Namespace) -> int:
         compiled=args.compile,
         fast=args.fast,
     )
+    if about := remark("--precision", args.precision, restorer.model.device):
+        echo(about, sys.stderr)
     command = _Command(args, restorer)
     restorer.check(command.how)
     if args.entropy == AUTO:

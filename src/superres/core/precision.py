@@ -27,6 +27,19 @@ def slower_than_fp32(precision: str, device: torch.device) -> bool:
     return not any(there for name, there in abilities.items() if precision in name)
 
 
+def remark(option: str, precision: str, device: torch.device) -> str | None:
+    """Return what to say of a precision that costs time on this processor instead of saving it.
+
+    Args:
+        option: what asked for it: a key of params.yaml, or a flag.
+        precision: a key of `PRECISIONS`.
+        device: that computes.
+    """
+    if not slower_than_fp32(precision, device):
+        return None
+    return f"{option}: this processor has no instructions for {precision}; fp32 will be faster"
+
+
 class Computing(NamedTuple):
     """How a network is evaluated."""
 

@@ -23,7 +23,7 @@ from superres.core.errors import SuperresError
 from superres.core.fingerprints import fingerprint, source_digests
 from superres.core.hashing import sha256_of
 from superres.core.overlapping import overlapped
-from superres.core.precision import Computing
+from superres.core.precision import Computing, remark
 from superres.core.progress import progress_bar
 from superres.core.storage import MANIFEST, ShardWriter, replacing_folder, write_csv, write_json
 from superres.core.tensors import to_levels
@@ -74,6 +74,9 @@ def restore_tiles(
         params = _as_distilled(params, read_spec(model_folder))
     with connected(apple=True) as processes:
         how = Computing(params.precision, params.compile)
+        about = remark("sampler.precision", params.precision, processes.device)
+        if about is not None and processes.writes:
+            print(f"sample: {about}", file=sys.stderr)
         model = load_model(model_folder, processes.device, how)
         test = PairSet(tiles, pairs, "test")
         model.check_pairs(test.scale, test.entropy_names, model_folder)

@@ -18,7 +18,7 @@ import torch
 from superres.core.distributed import Processes, connected, entered_by_first, on_first
 from superres.core.errors import SuperresError
 from superres.core.params import NOISE
-from superres.core.precision import slower_than_fp32
+from superres.core.precision import remark
 from superres.diffusion.config import DiffusionParams
 from superres.networks.config import ModelParams
 from superres.training import messages
@@ -104,8 +104,8 @@ def trained(
     if trainer.device.type == "cuda" and trainer.processes.writes:
         card = torch.cuda.get_device_properties(trainer.device).total_memory
         _print_once(trainer.processes, memory_expected(trainer, card))
-    if slower_than_fp32(trainer.params.precision, trainer.device):
-        _print_once(trainer.processes, messages.emulated(trainer.params.precision))
+    if about := remark("train.precision", trainer.params.precision, trainer.device):
+        _print_once(trainer.processes, about)
     monitor = Monitor(log_file, trainer.params, trainer.step, trainer.processes)
     # ---- train
     with StopRequests() as stop, monitor:

@@ -51,13 +51,6 @@ def expected(seconds: float, steps: int, per_step: float) -> str:
     )
 
 
-def emulated(precision: str) -> str:
-    """Say that a precision costs time on this processor instead of saving it."""
-    return (
-        f"train.precision: this processor has no instructions for {precision}; fp32 will be faster"
-    )
-
-
 def memory(needed: int, card: int, fits: bool, tiles: int) -> str:
     """Say what a training is expected to hold on its device, and what the device has, in bytes."""
     line = (
