@@ -1,9 +1,10 @@
 """Put the model and the estimator of a finished run into the package.
 
-    PYTHONPATH=src python tools/release_box.py RUN [--student-fidelity 0.6]
+    PYTHONPATH=src python tools/release_box.py RUN [--student-fidelity 1.0]
+        [--student-coring 7.0]
 
 With the run's student, if it has one (`distill.steps`), for `superres restore --fast`; it keeps
-the fidelity of its teacher or gets the one that is given. Weights become fp16, half as large; how
+fidelity and coring of its teacher or gets those that are given. Weights become fp16, half as large; how
 far that moves restored pictures is printed. What the run was trained on and how goes into
 docs/model-card.md by hand.
 """
@@ -44,8 +45,15 @@ def halve(source: Path, target: Path, description: str) -> None:
         save_tensors({name: tensor.half() for name, tensor in tensors.items()}, new / WEIGHTS)
 
 
-def add_student(student: Path, teacher: Path, target: Path, fidelity: float | None = None) -> None:
-    """Put a student's weights, where they differ from its teacher's, into a folder, in fp16."""
+def add_student(student: Path, teacher: Path, target: Path, own: dict[str, float]) -> None:
+    """Put a student's weights, where they differ from its teacher's, into a folder, in fp16.
+
+    Args:
+        student: a model folder.
+        teacher: likewise.
+        target: likewise.
+        own: what the student samples with in place of its teacher's, by name.
+    """
     spec, before = read_spec(student), read_weights(teacher)
     changed = {
         name: tensor.half()
@@ -54,7 +62,6 @@ def add_student(student: Path, teacher: Path, target: Path, fidelity: float | No
     }
     if spec.sampling is None or not spec.sampling.student:
         raise SystemExit(f"{student}: not a student")
-    own = {} if fidelity is None else {"fidelity": fidelity}
     sampling = SamplingSpec.model_validate(spec.sampling.model_dump() | own)
     save_student(target, sampling, changed)
 
@@ -74,13 +81,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("run", type=Path)
     parser.add_argument("--student-fidelity", type=float)
+    parser.add_argument("--student-coring", type=float)
     args = parser.parse_args()
     run = args.run
     best, estimator = run / "models/best", run / "models" / ESTIMATOR
     halve(best, BOX, DESCRIPTION)
     student = run / "models/student"
     if is_model(student):
-        add_student(student, best, BOX, args.student_fidelity)
+        asked = {"fidelity": args.student_fidelity, "coring": args.student_coring}
+        own = {name: value for name, value in asked.items() if value is not None}
+        add_student(student, best, BOX, own)
     halve(estimator, BOX.parent / ESTIMATOR, ENTROPY_DESCRIPTION)
     size = sum(file.stat().st_size for file in BOX.parent.rglob("*") if file.is_file()) / 1e6
     most, mean = largest_difference(best, BOX)

@@ -187,20 +187,21 @@ def test_releasing_keeps_the_weights_that_differ(run: Path, student: Path, tmp_p
     model.mkdir()
     for name in ("model.json", "weights.safetensors"):
         (model / name).write_bytes((run / "best" / name).read_bytes())
-    add_student(student, run / "best", model)
+    add_student(student, run / "best", model, {})
     assert (model / STUDENT).stat().st_size < (model / "weights.safetensors").stat().st_size / 2
     fast, whole = load_model(model, fast=True), load_model(student)
     pairs = zip(fast.network.parameters(), whole.network.parameters(), strict=True)
     assert all(torch.allclose(one, other, rtol=1e-3, atol=1e-5) for one, other in pairs)
     assert fast.spec.sampling == whole.spec.sampling
-    add_student(student, run / "best", model, fidelity=0.25)
+    own = {"fidelity": 0.25, "coring": 7.0}
+    add_student(student, run / "best", model, own)
     released = load_model(model, fast=True).spec.sampling
     assert whole.spec.sampling is not None
-    assert released == whole.spec.sampling.model_copy(update={"fidelity": 0.25})
+    assert released == whole.spec.sampling.model_copy(update=own)
     with pytest.raises(ValueError, match="fidelity"):
-        add_student(student, run / "best", model, fidelity=1.5)
+        add_student(student, run / "best", model, {"fidelity": 1.5})
     with pytest.raises(SystemExit, match="not a student"):
-        add_student(run / "best", run / "best", model)
+        add_student(run / "best", run / "best", model, {})
 
 
 def test_a_student_has_no_likelihood(

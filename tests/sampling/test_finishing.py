@@ -81,9 +81,9 @@ def test_coring_leaves_what_is_large_and_takes_what_is_small() -> None:
     difference = checks * strength / 127.5
     found = finished(Rows(mean + difference, mean), Finish(coring=2.0), 2) - mean
     weak, strong = (found[..., columns] for columns in (slice(8, 40), slice(88, 120)))
-    # 1 / (1 + 4) of a root mean square of 1 level, 400 / (400 + 4) of one of 20.
-    torch.testing.assert_close(weak, 0.2 * difference[:, 8:40].expand_as(weak))
-    torch.testing.assert_close(strong, difference[:, 88:120].expand_as(strong) * 400 / 404)
+    # 1 / (1 + 16) of a root mean square of 1 level, 160,000 / (160,000 + 16) of one of 20.
+    torch.testing.assert_close(weak, difference[:, 8:40].expand_as(weak) / 17)
+    torch.testing.assert_close(strong, difference[:, 88:120].expand_as(strong) * 160000 / 160016)
 
 
 def test_coring_measures_luma_and_follows_fidelity() -> None:
@@ -91,7 +91,7 @@ def test_coring_measures_luma_and_follows_fidelity() -> None:
     difference = (sampled - mean).numpy()
     luma = np.tensordot([0.299, 0.587, 0.114], difference, (0, 1))[:, None]
     power = gaussian_filter(luma**2, (0, 0, 2 * NEIGHBOURHOOD, 2 * NEIGHBOURHOOD), mode="nearest")
-    left = power / (power + (30 / 127.5) ** 2)
+    left = power**2 / (power**2 + (30 / 127.5) ** 4)
     held = (finished(Rows(sampled, mean), Finish(0.7), 2) - mean).numpy()
     found = (finished(Rows(sampled, mean), Finish(0.7, 30.0), 2) - mean).numpy()
     assert np.abs(found - left * held).max() < 5e-3
@@ -118,7 +118,7 @@ def test_beside_what_sharpening_adds_small_differences_are_taken_back() -> None:
     luma = np.tensordot([0.299, 0.587, 0.114], difference, (0, 1))[:, None]
     window = (0, 0, 2 * NEIGHBOURHOOD, 2 * NEIGHBOURHOOD)
     power, masking = (gaussian_filter(x**2, window, mode="nearest") for x in (luma, added))
-    left = power / (power + (30 / 127.5) ** 2 + 3.0**2 * masking)
+    left = power**2 / (power**2 + ((30 / 127.5) ** 2 + 3.0**2 * masking) ** 2)
     held = (finished(Rows(sampled, mean), Finish(0.7), 2) - mean).numpy()
     found = (finished(Rows(sampled, mean), Finish(0.7, 30.0, 0.5), 2) - mean).numpy()
     assert np.abs(found - left * held - added).max() < 1e-2

@@ -58,7 +58,7 @@ class Finish(NamedTuple):
     """Share of the coarse part of its difference from the mean that is taken back, in [0, 1]."""
     coring: float = 0.0
     """Levels of 255. Of luma's difference, of root mean square s around a pixel, the share
-    s^2 / (s^2 + coring^2) is left there, and of colours' as much."""
+    s^4 / (s^4 + coring^4) is left there, and of colours' as much."""
     sharpening: float = 0.0
     """What of the detail of the mean's luma is added, as a share of it. With a of root mean square
     around a pixel, the square of `MASKING` a is added to coring's."""
@@ -129,7 +129,8 @@ def _finished(rows: Rows, finish: Finish, scale: int) -> Tensor:
     masked = MASKING**2 * _smoothed(added.square(), NEIGHBOURHOOD, scale)
     small = masked + (finish.coring / LEVEL) ** 2
     power = _smoothed(luma(difference).square(), NEIGHBOURHOOD, scale)
-    left = power / (power + small).clamp(min=1e-12)  # where both are nothing, nothing
+    kept = power.square()
+    left = kept / (kept + small.square()).clamp(min=1e-24)  # where both are nothing, nothing
     if finish.ceiling:
         above = power * (GAIN * LEVEL / finish.ceiling) ** 2
         fine = fine + (GAIN / (1 + above.square()).pow(0.25) - 1) * luma(fine)
