@@ -4,8 +4,8 @@
         [--student-coring 7.0]
 
 With the run's student, if it has one (`distill.steps`), for `superres restore --fast`; it keeps
-fidelity and coring of its teacher or gets those that are given. Weights become fp16, half as large; how
-far that moves restored pictures is printed. What the run was trained on and how goes into
+fidelity and coring of its teacher or gets those that are given. Weights become fp16, half as large;
+how far that moves restored pictures is printed. What the run was trained on and how goes into
 docs/model-card.md by hand.
 """
 
