@@ -53,6 +53,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             raise pytest.UsageError(f"pytest-xdist lost the groups of {len(lost)} tests: {lost[0]}")
 
 
+@pytest.fixture
+def fp32_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a processor without instructions for any other precision."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+
+
 @pytest.fixture(autouse=True)
 def no_weights_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep every test from the network and from weights that a developer has."""

@@ -9,7 +9,6 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from superres import __version__
@@ -40,13 +39,10 @@ def as_the_command_does(words: str, source: Path, folder: Path) -> Path:
     return folder / out
 
 
+@pytest.mark.usefixtures("fp32_alone")
 def test_a_precision_that_only_costs_time_is_named(
-    model: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     for precision, lines in (("fp32", 0), ("bf16", 1)):
         options = {"device": "cpu", "precision": precision}
         bench = Workbench([str(model)], Limits(0.1, 1), tmp_path, __version__, **options)

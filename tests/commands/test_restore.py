@@ -56,13 +56,10 @@ def test_a_decompression_bomb(
     assert not (tmp_path / "out.png").exists()
 
 
+@pytest.mark.usefixtures("fp32_alone")
 def test_a_precision_that_only_costs_time_is_named(
-    restore: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    restore: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     source = picture(tmp_path / "a.png")
     for number, (precision, lines) in enumerate((("fp32", 0), ("bf16", 1))):
         assert restore(source, tmp_path / f"{number}.png", "--precision", precision) == 0

@@ -119,13 +119,10 @@ def test_more_steps_than_trained_on_are_refused(project: Path, tmp_path: Path) -
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("fp32_alone")
 def test_another_precision_is_used_and_written_down(
-    project: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     model = load_model(project / "models/best")
     with torch.no_grad():
         for weight in model.network.parameters():

@@ -116,13 +116,10 @@ def test_other_params_start_afresh_and_say_so(
     assert other.is_dir()
 
 
+@pytest.mark.usefixtures("fp32_alone")
 def test_a_precision_that_only_costs_time_is_named(
-    project: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     run_training(project, tmp_path, "a", steps=1, precision="bf16")
     assert "no instructions for bf16; fp32 will be faster" in capsys.readouterr().err
 
