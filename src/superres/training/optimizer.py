@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
-from torch.optim import AdamW, Muon
+from torch.optim import AdamW
 
 from superres.core.distributed import local_part
 from superres.training.config import LearningRateParams, TrainParams
+from superres.training.muon import make_muon
 
 ADAM_MOMENTS = ("exp_avg", "exp_avg_sq")
 """AdamW's averages of the gradients and of their squares."""
@@ -57,11 +58,8 @@ class Optimizer:
         self._optimizers: list[tuple[torch.optim.Optimizer, float]] = [(self.adam, 1.0)]
         self._states = {name: (self.adam.state, weight) for name, weight in weights.items()}
         if self._matrices:
-            muon = Muon(
-                list(self._matrices.values()),
-                momentum=params.muon.momentum,
-                weight_decay=params.weight_decay,
-                adjust_lr_fn="match_rms_adamw",
+            muon = make_muon(
+                self._matrices.values(), params.muon.momentum, params.weight_decay, device
             )
             self._optimizers.append((muon, params.muon.rate))
             self._states |= {name: (muon.state, part) for name, part in self._matrices.items()}
