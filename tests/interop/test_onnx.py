@@ -28,7 +28,7 @@ from support import ROOT, tiny_mean_denoiser_params, tiny_params
 
 TOLERANCE = 1e-4
 SAMPLING = {"sampler": "ddim", "steps": 4, "spacing": "angle", "temperature": 1.0}
-SAMPLING |= {"fidelity": 0.5, "coring": 2.0, "sharpening": 0.3, "ceiling": 24.0}
+SAMPLING |= {"fidelity": 0.5, "coring": 2.0, "sharpening": 0.3, "ceiling": 0.9}
 
 
 def saved(folder: Path, params: dict[str, Any], scale: int, entropies: list[str]) -> Path:
@@ -124,13 +124,14 @@ def test_files_say_what_they_are(exported: SimpleNamespace) -> None:
     sampling = json.loads(said["sampling"])
     assert sampling["timesteps"][0] == diffusion.timesteps - 1
     finish = [sampling[name] for name in ("fidelity", "coring", "sharpening", "ceiling")]
-    assert finish == [0.5, 2.0, 0.3, 24.0]
+    assert finish == [0.5, 2.0, 0.3, 0.9]
     # Deviations are of the input's pixels, of which each has three in the restored picture.
     assert sampling["fidelity_deviation_px"] == pytest.approx(3 * 0.38)
     assert sampling["coring_deviation_px"] == pytest.approx(3 * 1.5)
     assert sampling["sharpening_deviation_px"] == pytest.approx(3 * 0.6)
     assert sampling["sharpening_masking"] == 3.0
-    assert sampling["ceiling_gain"] == 1.5
+    assert sampling["ceiling_gain"] == 2.0
+    assert sampling["ceiling_deviation_px"] == pytest.approx(3 * 8.0)
 
 
 def test_no_path_of_this_machine_is_in_a_file(exported: SimpleNamespace) -> None:

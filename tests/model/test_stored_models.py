@@ -114,3 +114,20 @@ def test_descriptions_from_before_classes(tmp_path: Path) -> None:
     (folder / "model.json").write_text(json.dumps(description))
     spec = read_spec(folder)
     assert (spec.classes, spec.label, spec.dropped) == (None, None, [])
+
+
+@pytest.mark.parametrize(("stored", "read"), [(24.0, 1.0), (255, 1.0), (10.0, 10.0), (0.0, 0.0)])
+def test_ceilings_in_levels_are_taken_for_the_usual_one(
+    tmp_path: Path, stored: float, read: float
+) -> None:
+    sampling = {"sampler": "ddim", "steps": 2, "spacing": "linear", "temperature": 1.0}
+    older = changed(tmp_path / "m", {"sampling": {**sampling, "ceiling": stored}})
+    found = read_spec(older).sampling
+    assert found is not None and found.ceiling == read
+
+
+def test_a_ceiling_that_never_was_is_refused(tmp_path: Path) -> None:
+    sampling = {"sampler": "ddim", "steps": 2, "spacing": "linear", "temperature": 1.0}
+    wrong = changed(tmp_path / "m", {"sampling": {**sampling, "ceiling": 300.0}})
+    with pytest.raises(SuperresError, match=r"sampling\.ceiling: .* less than or equal to 10"):
+        read_spec(wrong)

@@ -22,6 +22,7 @@ from superres.sampling.finishing import (
     DETAIL,
     DEVIATION,
     NEIGHBOURHOOD,
+    SURROUNDINGS,
     Finish,
     Rows,
     finished,
@@ -33,13 +34,13 @@ from tiny_trial import save_random_model
 FINISHES = [
     *(Finish(0.8), Finish(0.0, 40.0), Finish(0.8, 40.0)),
     *(Finish(sharpening=0.7), Finish(0.8, 40.0, 0.7)),
-    *(Finish(ceiling=60.0), Finish(0.8, 40.0, 0.7, 60.0)),
+    *(Finish(ceiling=0.8), Finish(0.8, 40.0, 0.7, 0.8)),
 ]
 
 
-def rows() -> Rows:
+def rows(height: int = 40) -> Rows:
     generator = torch.Generator().manual_seed(0)
-    return Rows(*(torch.rand(2, 3, 40, 24, generator=generator) for _ in range(2)))
+    return Rows(*(torch.rand(2, 3, height, 24, generator=generator) for _ in range(2)))
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
@@ -139,15 +140,46 @@ def test_texture_stays_where_the_mean_is_smooth_and_goes_beside_its_edges() -> N
     assert edge < 0.35
 
 
-def test_a_ceiling_strengthens_what_is_weak_and_holds_what_is_strong() -> None:
-    mean = torch.full((1, 3, 64, 192), 0.1)
-    checks = (-1.0) ** (torch.arange(64)[:, None] + torch.arange(192))
-    strength = torch.tensor([2.0, 16.0, 90.0]).repeat_interleave(64)
+def test_long_bands_are_those_of_the_whole_where_a_ceiling_looks_far() -> None:
+    finish, edges = Finish(0.8, 40.0, 0.7, 0.8), [0, 30, 90, 91, 200, 260]
+    whole = finished(rows(260), finish, 2)
+    parts = [Rows(*(part[:, :, a:b] for part in rows(260))) for a, b in pairwise(edges)]
+    found = torch.cat(list(finished_in_bands(parts, finish, 2)), dim=2)
+    torch.testing.assert_close(found, whole, rtol=0, atol=1e-6)
+
+
+def finished_checks(strength: torch.Tensor, ceiling: float) -> torch.Tensor:
+    """Return what is left, in levels, of a chequered difference of a strength in each column."""
+    width = len(strength)
+    mean = torch.full((1, 3, 64, width), 0.1)
+    checks = (-1.0) ** (torch.arange(64)[:, None] + torch.arange(width))
     difference = checks * strength / 127.5
-    found = 127.5 * (finished(Rows(mean + difference, mean), Finish(ceiling=24.0), 2) - mean)
-    rms = [float(found[..., 8:-8, a : a + 32].square().mean().sqrt()) for a in (16, 80, 144)]
-    # 1.5 s / (1 + (1.5 s / 24)^4)^(1/4): half as strong again, the bend, almost the ceiling.
-    assert rms == pytest.approx([3.0, 24 / 2**0.25, 24.0], rel=1e-2)
+    return 127.5 * (finished(Rows(mean + difference, mean), Finish(ceiling=ceiling), 2) - mean)
+
+
+def rms(levels: torch.Tensor) -> float:
+    return float(levels.square().mean().sqrt())
+
+
+@pytest.mark.parametrize("ceiling", [0.5, 1.0, 10.0])
+def test_a_ceiling_is_over_the_surroundings(ceiling: float) -> None:
+    strength = torch.tensor([2.0, 50.0]).repeat_interleave(256)
+    found = finished_checks(strength, ceiling)
+    # g / (1 + (g / ceiling)^4)^(1/4) wherever everything around is as strong, be it weak or not.
+    factor = 2 / (1 + (2 / ceiling) ** 4) ** 0.25
+    inner = found[..., 96:160], found[..., 352:416]
+    assert [rms(part) for part in inner] == pytest.approx([2 * factor, 50 * factor], rel=1e-2)
+
+
+def test_a_ceiling_weakens_specks_and_strengthens_what_is_weak_beside_them() -> None:
+    strength = torch.full((512,), 4.0)
+    strength[254:258] = 60.0
+    found = finished_checks(strength, 1.0)
+    far, beside, speck = found[..., 64:128], found[..., 232:244], found[..., 254:258]
+    alike = 2 / 17**0.25
+    assert rms(far) == pytest.approx(4 * alike, rel=1e-2)
+    assert rms(beside) > 1.7 * 4
+    assert rms(speck) < 0.6 * 60
 
 
 def test_a_ceiling_leaves_colours_and_follows_fidelity_and_coring() -> None:
@@ -155,14 +187,16 @@ def test_a_ceiling_leaves_colours_and_follows_fidelity_and_coring() -> None:
     luma = np.array([0.299, 0.587, 0.114])
     weak, strong = (
         (finished(Rows(sampled, mean), Finish(0.7, 30.0, ceiling=ceiling), 2) - mean).numpy()
-        for ceiling in (0.0, 50.0)
+        for ceiling in (0.0, 0.7)
     )
     light = [np.tensordot(luma, one, (0, 1))[:, None] for one in (weak, strong)]
     assert np.abs((weak - light[0]) - (strong - light[1])).max() < 1e-6
     whole = np.tensordot(luma, (sampled - mean).numpy(), (0, 1))[:, None]
     window = (0, 0, 2 * NEIGHBOURHOOD, 2 * NEIGHBOURHOOD)
     power = gaussian_filter(whole**2, window, mode="nearest")
-    gain = 1.5 / (1 + (power * (1.5 * 127.5 / 50) ** 2) ** 2) ** 0.25
+    wide = (0, 0, 2 * SURROUNDINGS, 2 * SURROUNDINGS)
+    around = gaussian_filter(power, wide, mode="nearest")
+    gain = 2 / (1 + (4 * power / (0.7**2 * around)) ** 2) ** 0.25
     assert np.abs(light[1] - gain * light[0]).max() < 5e-3
 
 
@@ -209,7 +243,7 @@ def test_a_folder_and_the_command_line_say_how_much_is_taken_back(
         ([], {"coring": 9.0}),
         (["--fidelity", "0.5", "--coring", "3"], {"fidelity": 0.5, "coring": 3.0}),
         (["--coring", "0", "--sharpening", "0.3"], {"sharpening": 0.3}),
-        (["--ceiling", "24"], {"coring": 9.0, "ceiling": 24.0}),
+        (["--ceiling", "1.5"], {"coring": 9.0, "ceiling": 1.5}),
     ):
         assert main([*words, *more, "--overwrite"]) == 0
         with Image.open(tmp_path / "out.png") as image:
@@ -222,7 +256,7 @@ def test_networks_that_do_not_know_the_mean_refuse(tmp_path: Path) -> None:
     params["sampler"]["fidelity"] = 0.5
     params["select"]["coring"] = 2.0
     params["select"]["sharpening"] = 0.1
-    params["sampler"]["ceiling"] = 24.0
+    params["sampler"]["ceiling"] = 1.0
     refused = "{}: must be 0 with model.kind 'unet'"
     with pytest.raises(SuperresError) as raised:
         check_params(write_yaml(tmp_path / "params.yaml", params))

@@ -18,7 +18,14 @@ from superres.model.folder import WEIGHTS, load_model
 from superres.model.found import Found
 from superres.model.resolver import SuperResolver
 from superres.sampling.batch import Sampling
-from superres.sampling.finishing import DETAIL, DEVIATION, GAIN, MASKING, NEIGHBOURHOOD
+from superres.sampling.finishing import (
+    DETAIL,
+    DEVIATION,
+    GAIN,
+    MASKING,
+    NEIGHBOURHOOD,
+    SURROUNDINGS,
+)
 from superres.sampling.spacing import choose_timesteps
 
 FORMAT = "superres-onnx-1"
@@ -98,4 +105,5 @@ def sampling(model: SuperResolver) -> dict[str, Any]:
         "sharpening_masking": MASKING,
         "ceiling": known.ceiling,
         "ceiling_gain": GAIN,
+        "ceiling_deviation_px": SURROUNDINGS * model.spec.scale,
     }

@@ -87,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--coring", type=float, metavar="LEVELS", help="of 255, below which texture is left out")
     add("--sharpening", type=float, metavar="0..2", help="share of detail that samples get more")
-    add("--ceiling", type=float, metavar="LEVELS", help="of 255, of texture at most; 0: any")
+    add("--ceiling", type=float, metavar="RATIO", help="of texture to that around it; 0: any")
     add("--seed", type=int, default=0, help="the same seed gives the same picture (default 0)")
     add("--samples", type=int, default=1, metavar="K", help="write K, as NAME-1.png, NAME-2.png ..")
     add(

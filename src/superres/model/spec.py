@@ -24,13 +24,13 @@ FORMAT = StoredFormat(
 changes what stored keys mean raises the name, and adds an upgrade from the old one."""
 
 
-LARGEST = {"temperature": 1, "fidelity": 1, "coring": 255, "sharpening": 2, "ceiling": 255}
+LARGEST = {"temperature": 1, "fidelity": 1, "coring": 255, "sharpening": 2, "ceiling": 10}
 """What may be asked at most of how pictures are restored; the least is 0."""
 Coring = Annotated[float, Field(ge=0, le=LARGEST["coring"])]
 """Levels of 255."""
 Sharpening = Annotated[float, Field(ge=0, le=LARGEST["sharpening"])]
 Ceiling = Annotated[float, Field(ge=0, le=LARGEST["ceiling"])]
-"""Levels of 255; 0 is none."""
+"""Over what is in the surroundings; 0 is none."""
 
 
 class SamplingSpec(Section):
@@ -48,6 +48,13 @@ class SamplingSpec(Section):
     ceiling: Ceiling = 0.0
     student: bool = False
     """Whether the weights were distilled for this sampler, these steps and this spacing alone."""
+
+    @field_validator("ceiling", mode="before")
+    @classmethod
+    def _in_levels(cls, ceiling: Any) -> Any:
+        """Take a ceiling in levels of 255, as some folders have it, for the usual one."""
+        in_levels = isinstance(ceiling, (int, float)) and LARGEST["ceiling"] < ceiling <= 255
+        return 1.0 if in_levels else ceiling
 
     def described(self) -> str:
         """Return it in words."""

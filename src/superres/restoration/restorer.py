@@ -106,8 +106,8 @@ class Restorer:
                 from a sample, in [0, 1]: at 1 only the finest texture is drawn anew.
             coring: levels of 255, below which most of that difference is taken back, in [0, 255].
             sharpening: share of the mean's fine detail that is added to a sample, in [0, 2].
-            ceiling: levels of 255 that luma differs from the mean by at most, as a root mean square
-                around a pixel, in [0, 255]; 0 is none.
+            ceiling: how much more than in the surroundings luma differs from the mean at most, a
+                ratio of root mean squares in [0, 10]; 0 is none.
             estimate: the posterior's mean in one evaluation instead of a sample; by default
                 what the model's folder names.
             ensemble: 2, 4 or 8 give the mean of as many estimates, of the image flipped and turned.

@@ -41,8 +41,8 @@ class Sampling:
             `SuperResolver.knows_mean`.
         coring: levels of 255, below which most of that difference is taken back, likewise.
         sharpening: share of the mean's fine detail that is added, in [0, 2], likewise.
-        ceiling: levels of 255 that luma differs from the mean by at most, as a root mean square
-            around a pixel, likewise; 0 is none.
+        ceiling: how much more than in the surroundings luma differs from the mean at most, a ratio
+            of root mean squares, likewise; 0 is none.
     """
 
     sampler: str = "ddpm"

@@ -30,9 +30,9 @@ class FinishParams(Section):
     """What of the mean's own fine detail is added, as a share of it: a mean is softer than what it
     is the mean of. Beside what that adds, less is drawn anew."""
     ceiling: Ceiling
-    """Levels of 255 that a sample's luma differs from the mean by at most, as a root mean square
-    around a pixel. What is far below becomes half as strong again and what is above is weakened:
-    fewer specks, more texture elsewhere. 0 is none: all is left as it was drawn."""
+    """How much more than in the surroundings a sample's luma differs from the mean at most, as a
+    ratio of root mean squares. What is far below becomes twice as strong and what is above is
+    weakened: fewer specks, more texture elsewhere. 0 is none: all is left as it was drawn."""
 
     def finishing(self) -> dict[str, Any]:
         """Return these alone."""

@@ -12,12 +12,13 @@ it is strong, at rims, in print and around eyes, what is guessed beside it shows
 taken back too.
 
 A small network puts too much of its guesses where it is least sure, as specks, and too little
-elsewhere. A ceiling takes from the former; below it, what was drawn is made stronger.
+elsewhere. Fur is alike over many pixels, specks stand out from what is around them: a ceiling that
+follows the surroundings takes from the latter; below it, what was drawn is made stronger.
 
 After DDNM (Wang et al. 2022), which takes from the input what the input knows; here the line is
 drawn where a mean is better than a guess. Leaving out what is small is coring, as in video cameras,
 adding detail over again unsharp masking, as in darkrooms, and a ceiling with a gain below it is a
-sound engineer's compressor.
+sound engineer's compressor with automatic gain.
 """
 
 from __future__ import annotations
@@ -47,8 +48,10 @@ DETAIL = 0.6
 """Deviation of the Gaussian filter that detail is what is left by, likewise."""
 MASKING = 3.0
 """Differences smaller than this many times what sharpening adds around a pixel are small, too."""
-GAIN = 1.5
+GAIN = 2.0
 """Factor on differences of luma that are far below a ceiling."""
+SURROUNDINGS = 8.0
+"""Deviation of the Gaussian window, in pixels of the input, that a ceiling is measured in."""
 
 
 class Finish(NamedTuple):
@@ -63,8 +66,9 @@ class Finish(NamedTuple):
     """What of the detail of the mean's luma is added, as a share of it. With a of root mean square
     around a pixel, the square of `MASKING` a is added to coring's."""
     ceiling: float = 0.0
-    """Levels of 255; 0 is none. Luma's difference, of root mean square s around a pixel, is
-    multiplied by g / (1 + (g s / ceiling)^4)^(1/4), where g is `GAIN`."""
+    """Over the root mean square S of luma's difference in the surroundings; 0 is none. Where it is
+    s around a pixel, it is multiplied by g / (1 + (g s / (ceiling S))^4)^(1/4), where g is `GAIN`.
+    """
 
     def __bool__(self) -> bool:
         return any(self)
@@ -101,7 +105,8 @@ def finished_in_bands(bands: Iterable[Rows], finish: Finish, scale: int) -> Iter
     """
     reach = _reach(DEVIATION, scale)
     if finish.coring or finish.sharpening or finish.ceiling:
-        reach = _reach(DETAIL, scale) + _reach(NEIGHBOURHOOD, scale)
+        widest = SURROUNDINGS if finish.ceiling else DETAIL
+        reach = _reach(widest, scale) + _reach(NEIGHBOURHOOD, scale)
     above: list[Rows] = []
     held: deque[Rows] = deque()
     for rows in chain(bands, [None]):
@@ -132,7 +137,8 @@ def _finished(rows: Rows, finish: Finish, scale: int) -> Tensor:
     kept = power.square()
     left = kept / (kept + small.square()).clamp(min=1e-24)  # where both are nothing, nothing
     if finish.ceiling:
-        above = power * (GAIN * LEVEL / finish.ceiling) ** 2
+        highest = finish.ceiling**2 * _smoothed(power, SURROUNDINGS, scale)
+        above = GAIN**2 * power / highest.clamp(min=1e-24)
         fine = fine + (GAIN / (1 + above.square()).pow(0.25) - 1) * luma(fine)
     return rows.mean + left * fine + added
 
