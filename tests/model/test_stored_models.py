@@ -116,7 +116,7 @@ def test_descriptions_from_before_classes(tmp_path: Path) -> None:
     assert (spec.classes, spec.label, spec.dropped) == (None, None, [])
 
 
-@pytest.mark.parametrize(("stored", "read"), [(24.0, 1.0), (255, 1.0), (10.0, 10.0), (0.0, 0.0)])
+@pytest.mark.parametrize(("stored", "read"), [(24.0, 1.2), (255, 1.2), (10.0, 10.0), (0.0, 0.0)])
 def test_ceilings_in_levels_are_taken_for_the_usual_one(
     tmp_path: Path, stored: float, read: float
 ) -> None:

@@ -31,6 +31,8 @@ Coring = Annotated[float, Field(ge=0, le=LARGEST["coring"])]
 Sharpening = Annotated[float, Field(ge=0, le=LARGEST["sharpening"])]
 Ceiling = Annotated[float, Field(ge=0, le=LARGEST["ceiling"])]
 """Over what is in the surroundings; 0 is none."""
+USUAL_CEILING = 1.2
+"""That of the model in the box."""
 
 
 class SamplingSpec(Section):
@@ -52,9 +54,9 @@ class SamplingSpec(Section):
     @field_validator("ceiling", mode="before")
     @classmethod
     def _in_levels(cls, ceiling: Any) -> Any:
-        """Take a ceiling in levels of 255, as some folders have it, for the usual one."""
+        """Take a ceiling in levels of 255, as older folders have it, for the usual one."""
         in_levels = isinstance(ceiling, (int, float)) and LARGEST["ceiling"] < ceiling <= 255
-        return 1.0 if in_levels else ceiling
+        return USUAL_CEILING if in_levels else ceiling
 
     def described(self) -> str:
         """Return it in words."""
