@@ -131,7 +131,7 @@ def test_files_say_what_they_are(exported: SimpleNamespace) -> None:
     assert sampling["sharpening_deviation_px"] == pytest.approx(3 * 0.6)
     assert sampling["sharpening_masking"] == 3.0
     assert sampling["ceiling_gain"] == 2.0
-    assert sampling["ceiling_deviation_px"] == pytest.approx(3 * 8.0)
+    assert sampling["ceiling_deviation_px"] == pytest.approx(3 * 16.0)
 
 
 def test_no_path_of_this_machine_is_in_a_file(exported: SimpleNamespace) -> None:

@@ -50,7 +50,7 @@ MASKING = 3.0
 """Differences smaller than this many times what sharpening adds around a pixel are small, too."""
 GAIN = 2.0
 """Factor on differences of luma that are far below a ceiling."""
-SURROUNDINGS = 8.0
+SURROUNDINGS = 16.0
 """Deviation of the Gaussian window, in pixels of the input, that a ceiling is measured in."""
 
 
