@@ -130,7 +130,7 @@ def test_files_say_what_they_are(exported: SimpleNamespace) -> None:
     assert sampling["coring_deviation_px"] == pytest.approx(3 * 1.5)
     assert sampling["sharpening_deviation_px"] == pytest.approx(3 * 0.6)
     assert sampling["sharpening_masking"] == 3.0
-    assert sampling["ceiling_gain"] == 2.0
+    assert (sampling["ceiling_gain"], sampling["ceiling_highest"]) == (2.0, 30.0)
     assert sampling["ceiling_deviation_px"] == pytest.approx(3 * 16.0)
 
 

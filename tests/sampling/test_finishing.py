@@ -165,10 +165,12 @@ def rms(levels: torch.Tensor) -> float:
 def test_a_ceiling_is_over_the_surroundings(ceiling: float) -> None:
     strength = torch.tensor([2.0, 50.0]).repeat_interleave(256)
     found = finished_checks(strength, ceiling)
-    # g / (1 + (g / ceiling)^4)^(1/4) wherever everything around is as strong, be it weak or not.
-    factor = 2 / (1 + (2 / ceiling) ** 4) ** 0.25
+    # Where everything around is as strong, be it weak or not, but for the 30 levels.
+    factors = [2 / (1 + 16 * (ceiling**-4 + (s / 30) ** 4)) ** 0.25 for s in (2, 50)]
     inner = found[..., 96:160], found[..., 352:416]
-    assert [rms(part) for part in inner] == pytest.approx([2 * factor, 50 * factor], rel=1e-2)
+    expected = [2 * factors[0], 50 * factors[1]]
+    assert [rms(part) for part in inner] == pytest.approx(expected, rel=1e-2)
+    assert max(expected) <= 30
 
 
 def test_a_ceiling_weakens_specks_and_strengthens_what_is_weak_beside_them() -> None:
@@ -196,7 +198,8 @@ def test_a_ceiling_leaves_colours_and_follows_fidelity_and_coring() -> None:
     power = gaussian_filter(whole**2, window, mode="nearest")
     wide = (0, 0, 2 * SURROUNDINGS, 2 * SURROUNDINGS)
     around = gaussian_filter(power, wide, mode="nearest")
-    gain = 2 / (1 + (4 * power / (0.7**2 * around)) ** 2) ** 0.25
+    limits = (0.7**2 * around) ** -2 + (127.5 / 30) ** 4
+    gain = 2 / (1 + (4 * power) ** 2 * limits) ** 0.25
     assert np.abs(light[1] - gain * light[0]).max() < 5e-3
 
 

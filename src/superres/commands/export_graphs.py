@@ -22,6 +22,7 @@ from superres.sampling.finishing import (
     DETAIL,
     DEVIATION,
     GAIN,
+    HIGHEST,
     MASKING,
     NEIGHBOURHOOD,
     SURROUNDINGS,
@@ -105,5 +106,6 @@ def sampling(model: SuperResolver) -> dict[str, Any]:
         "sharpening_masking": MASKING,
         "ceiling": known.ceiling,
         "ceiling_gain": GAIN,
+        "ceiling_highest": HIGHEST,
         "ceiling_deviation_px": SURROUNDINGS * model.spec.scale,
     }

@@ -52,6 +52,8 @@ GAIN = 2.0
 """Factor on differences of luma that are far below a ceiling."""
 SURROUNDINGS = 16.0
 """Deviation of the Gaussian window, in pixels of the input, that a ceiling is measured in."""
+HIGHEST = 30.0
+"""Levels of 255 that a ceiling never exceeds: rougher texture is rather a pattern of its own."""
 
 
 class Finish(NamedTuple):
@@ -67,8 +69,8 @@ class Finish(NamedTuple):
     around a pixel, the square of `MASKING` a is added to coring's."""
     ceiling: float = 0.0
     """Over the root mean square S of luma's difference in the surroundings; 0 is none. Where it is
-    s around a pixel, it is multiplied by g / (1 + (g s / (ceiling S))^4)^(1/4), where g is `GAIN`.
-    """
+    s around a pixel, it is multiplied by g / (1 + (g s)^4 (1 / (ceiling S)^4 + 1 / h^4))^(1/4),
+    where g is `GAIN` and h `HIGHEST`."""
 
     def __bool__(self) -> bool:
         return any(self)
@@ -137,9 +139,10 @@ def _finished(rows: Rows, finish: Finish, scale: int) -> Tensor:
     kept = power.square()
     left = kept / (kept + small.square()).clamp(min=1e-24)  # where both are nothing, nothing
     if finish.ceiling:
-        highest = finish.ceiling**2 * _smoothed(power, SURROUNDINGS, scale)
-        above = GAIN**2 * power / highest.clamp(min=1e-24)
-        fine = fine + (GAIN / (1 + above.square()).pow(0.25) - 1) * luma(fine)
+        around = finish.ceiling**2 * _smoothed(power, SURROUNDINGS, scale)
+        limits = 1 / around.clamp(min=1e-12).square() + (LEVEL / HIGHEST) ** 4
+        above = (GAIN**2 * power).square() * limits
+        fine = fine + (GAIN / (1 + above).pow(0.25) - 1) * luma(fine)
     return rows.mean + left * fine + added
 
 
