@@ -1,7 +1,7 @@
 """Put the model and the estimator of a finished run into the package.
 
-    PYTHONPATH=src python tools/release_box.py RUN [--student-fidelity 1.0]
-        [--student-coring 7.0]
+    PYTHONPATH=src python tools/release_box.py RUN [--student-fidelity 0.73]
+        [--student-coring 8.0]
 
 With the run's student, if it has one (`distill.steps`), for `superres restore --fast`; it keeps
 fidelity and coring of its teacher or gets those that are given. Weights become fp16, half as large;
