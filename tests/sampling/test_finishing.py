@@ -47,8 +47,14 @@ def rows(height: int = 40) -> Rows:
 @pytest.mark.parametrize("edges", [[0, 40], [0, 7, 40], [0, 1, 2, 20, 39, 40]])
 @pytest.mark.parametrize("finish", FINISHES)
 def test_bands_are_those_of_the_whole(scale: int, edges: list[int], finish: Finish) -> None:
-    whole = finished(rows(), finish, scale)
-    parts = [Rows(*(part[:, :, a:b] for part in rows())) for a, b in pairwise(edges)]
+    assert_bands_are_those_of_the_whole(rows(), edges, finish, scale)
+
+
+def assert_bands_are_those_of_the_whole(
+    picture: Rows, edges: list[int], finish: Finish, scale: int
+) -> None:
+    whole = finished(picture, finish, scale)
+    parts = [Rows(*(part[:, :, a:b] for part in picture)) for a, b in pairwise(edges)]
     found = torch.cat(list(finished_in_bands(parts, finish, scale)), dim=2)
     torch.testing.assert_close(found, whole, rtol=0, atol=1e-6)
 
@@ -142,10 +148,7 @@ def test_texture_stays_where_the_mean_is_smooth_and_goes_beside_its_edges() -> N
 
 def test_long_bands_are_those_of_the_whole_where_a_ceiling_looks_far() -> None:
     finish, edges = Finish(0.8, 40.0, 0.7, 0.8), [0, 30, 90, 91, 200, 260]
-    whole = finished(rows(260), finish, 2)
-    parts = [Rows(*(part[:, :, a:b] for part in rows(260))) for a, b in pairwise(edges)]
-    found = torch.cat(list(finished_in_bands(parts, finish, 2)), dim=2)
-    torch.testing.assert_close(found, whole, rtol=0, atol=1e-6)
+    assert_bands_are_those_of_the_whole(rows(260), edges, finish, 2)
 
 
 def finished_checks(strength: torch.Tensor, ceiling: float) -> torch.Tensor:
