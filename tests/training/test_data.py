@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from superres.core.errors import SuperresError
 from superres.degradation.dataset import PairSet
 from superres.degradation.degrade import degrade
 from superres.training.config import DropParams
@@ -139,3 +140,39 @@ def test_recolored_tiles_have_other_colours_and_inputs_made_of_them(project: Pat
     # What the input shows is the tile that it was made of.
     means = [tiles.mean((2, 3)) for tiles in (coloured.high, coloured.low)]
     assert (means[0] - means[1]).abs().max() < 0.1
+
+
+def test_a_crop_is_a_part_of_a_tile_cut_after_its_corruption(project: Path) -> None:
+    pairs = PairSet(project / "data/tiles", project / "data/pairs", "train")
+    fresh = FreshCorruptions(pairs.degradation, 1.0, 0)
+    whole = Batches(pairs, 0, DROP, fresh).read(0, 32)
+    parts = Batches(pairs, 0, DROP, fresh, crop=16).read(0, 32)
+    assert parts.high.shape == (32, 16, 16, 3)
+    assert parts.low.shape == (32, 8, 8, 3)
+    assert torch.equal(whole.entropy, parts.entropy)
+    # the same turn of the same tile: its quarters, since a block of JPEG is half of an input
+    places = []
+    for high, low, high_part, low_part in zip(
+        whole.high, whole.low, parts.high, parts.low, strict=True
+    ):
+        found = [
+            (top, left)
+            for top in (0, 8)
+            for left in (0, 8)
+            if torch.equal(low[top : top + 8, left : left + 8], low_part)
+            and torch.equal(high[2 * top : 2 * top + 16, 2 * left : 2 * left + 16], high_part)
+        ]
+        assert len(found) == 1
+        places += found
+    assert len(set(places)) == 4
+    late = Batches(pairs, 0, DROP, fresh, crop=16).read(20, 12)
+    assert torch.equal(late.low, parts.low[20:])
+
+
+@pytest.mark.parametrize("crop", [15, 64])
+def test_a_crop_that_tiles_do_not_have_is_refused(project: Path, crop: int) -> None:
+    pairs = PairSet(project / "data/tiles", project / "data/pairs", "train")
+    with pytest.raises(
+        SuperresError, match=f"train.crop: .* multiple of .* 2 .* 32 px, got {crop}"
+    ):
+        Batches(pairs, 0, DROP, crop=crop)

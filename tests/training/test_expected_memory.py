@@ -81,6 +81,15 @@ def test_checkpointing_and_bf16_hold_less_and_tiles_more(tmp_path: Path) -> None
     assert double.passing > 1.5 * needs["bf16", True].passing
 
 
+def test_a_crop_is_what_a_pass_is_made_of(tmp_path: Path) -> None:
+    params, cropped = checked(tmp_path), checked(tmp_path, crop=32)
+    spec = spec_of(params)
+    whole = expected_memory(spec, params.train, 64, 16 * TILES)
+    part = expected_memory(spec, cropped.train, 64, 16 * TILES)
+    assert part.kept == whole.kept  # tiles that validate are whole
+    assert part.passing < 0.5 * whole.passing
+
+
 def test_what_is_kept_is_every_copy_of_the_weights(tmp_path: Path) -> None:
     params = checked(tmp_path, averaging={"ema": 0.9, "power": [0.05, 0.1]})
     spec = spec_of(params)

@@ -107,6 +107,12 @@ def _conflicts(params: Params) -> list[str]:
     tile, scale = params.data.tile_size, params.degrade.scale
     if tile % scale:
         faults.append(f"data.tile_size: must be a multiple of degrade.scale {scale}, got {tile}")
+    part = params.train.crop
+    if part is not None and (part > tile or part % scale):
+        faults.append(
+            f"train.crop: must be a multiple of degrade.scale {scale} and at most data.tile_size "
+            f"{tile}, got {part}"
+        )
     if params.data.split.val + params.data.split.test >= 1:
         faults.append("data.split: val and test must leave photographs to train on (sum below 1)")
     if params.train.batch % params.train.micro_batches:

@@ -115,6 +115,7 @@ def training_params(params: DistillParams, model_folder: str | Path) -> TrainPar
             },
             "drop": {"low": 0.0, "entropies": 0.0},
             "fresh_corruptions": 1.0,
+            "crop": None,
             "recolored": 0.0,  # the mean network, which colours are for, does not learn
             "precision": params.precision,
             "tf32": False,

@@ -156,6 +156,10 @@ class TrainParams(Section):
     fresh_corruptions: Unit
     """Share of the inputs made anew for each time a tile is seen, by the degradation of
     `data/pairs`, instead of read from it; costs the host's time."""
+    crop: Annotated[int, Field(ge=8, le=4096)] | None
+    """Edge in pixels of the part of a tile that is trained on, chosen anew each time from where a
+    block of JPEG begins; null: all of it. The input is cut after its corruption: blur has seen what
+    lies around, as in a photograph, whereas at a tile's own edge it sees a mirror."""
     recolored: Unit
     """Share of those whose original gets other colours first: channels in another order, another
     saturation, exposure and white balance. A few photographs do not show every colour."""

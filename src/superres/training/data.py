@@ -7,13 +7,14 @@ from (seed, position), so neither resuming nor dividing the work changes anythin
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from superres.core.errors import SuperresError
 from superres.core.seeding import derive_seed, rng
 from superres.core.tensors import to_signal
 from superres.degradation.chain import Degradation
@@ -24,6 +25,9 @@ from superres.training.config import DropParams
 
 VALIDATION_TILES = 64
 """That are kept on the device and evaluated at each checkpoint, at most."""
+
+JPEG_BLOCK = 8
+"""Edge in pixels of what JPEG codes at a time."""
 
 Corrupt = Callable[[range, list[np.ndarray], list[np.ndarray], np.ndarray], None]
 
@@ -84,6 +88,10 @@ class Batches:
         corrupt: replaces inputs and entropies, given (positions, tiles, inputs, entropies).
         pinned: whether batches are put into page-locked memory, from which a GPU copies by itself;
             tiles go there straight from the shards.
+        crop: edge in pixels of the part of each tile that is given; None: the whole tile.
+
+    Raises:
+        SuperresError: a crop larger than the tiles, or one that their scale does not divide.
     """
 
     def __init__(
@@ -93,7 +101,15 @@ class Batches:
         drop: DropParams,
         corrupt: Corrupt | None = None,
         pinned: bool = False,
+        crop: int | None = None,
     ) -> None:
+        tile = pairs.high_at(0).shape[0]
+        if crop is not None and (crop > tile or crop % pairs.scale):
+            raise SuperresError(
+                f"train.crop: must be a multiple of degrade.scale {pairs.scale} and at most the "
+                f"tiles' {tile} px, got {crop}"
+            )
+        self._crop = crop
         self._pairs = pairs
         self._seed = seed
         self._corrupt = corrupt
@@ -118,6 +134,10 @@ class Batches:
         entropies = self._pairs.entropies(items)
         if self._corrupt is not None:
             self._corrupt(positions, highs, lows, entropies)
+        if self._crop is not None:
+            streams = [rng(self._seed, "train-crop", position) for position in positions]
+            parts = list(map(partial(_part, edge=self._crop), streams, highs, lows))
+            highs, lows = [high for high, _ in parts], [low for _, low in parts]
         numbers = (torch.from_numpy(array) for array in (entropies, uniform))
         entropy, draws = (t.pin_memory() if self._pinned else t for t in numbers)
         return HostBatch(
@@ -218,6 +238,26 @@ def validation_batch(pairs: PairSet, items: np.ndarray, device: torch.device) ->
         torch.zeros(count, dtype=torch.bool, device=device),
         torch.zeros(count, 2, dtype=torch.float64, device=device),
     )
+
+
+def _part(
+    stream: np.random.Generator, high: np.ndarray, low: np.ndarray, edge: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a square of a tile and of its input, from the corner of one of JPEG's blocks.
+
+    Args:
+        stream: what the place is drawn from.
+        high: the tile, H x H x 3.
+        low: its input, h x h x 3.
+        edge: of the tile's part in pixels.
+    """
+    scale = high.shape[0] // low.shape[0]
+    small = edge // scale
+    places = (low.shape[0] - small) // JPEG_BLOCK + 1
+    top, left = (JPEG_BLOCK * stream.integers(places, size=2)).tolist()
+    part = low[top : top + small, left : left + small]
+    top, left = top * scale, left * scale
+    return high[top : top + edge, left : left + edge], part
 
 
 def _turned(pictures: Sequence[np.ndarray], turns: list[int], pinned: bool) -> Tensor:

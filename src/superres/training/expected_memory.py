@@ -56,7 +56,7 @@ def expected_memory(
     Args:
         spec: the model.
         params: its training.
-        tile: edge of a tile in pixels.
+        tile: edge of a tile in pixels, of which `params.crop` may be a part.
         tiles: in a pass.
         passes: of each process, for one step.
         shards: processes that the weights, and what follows them, are divided among.
@@ -75,7 +75,7 @@ def expected_memory(
     weights = sum(weight.nbytes for weight in named.values())
     optimizer = sum(len(moments[name]) * weight.nbytes for name, weight in named.items())
     copies = 1 + 1 + 1 + len(params.averaging.power)  # themselves, gradients, averages
-    batch = blank_batch(spec, tile, tiles, META)
+    batch = blank_batch(spec, params.crop or tile, tiles, META)
     step = pass_bytes(objective, batch, dtype, added=passes > 1)
     # The average takes the weights' place while it is looked at, and they are put aside.
     looked = validation_bytes(objective, batch, dtype) + weights

@@ -122,7 +122,7 @@ class Trainer:
             training.degradation, train.fresh_corruptions, train.seed, train.recolored
         )
         pinned = self.device.type == "cuda"
-        self.batches = Batches(training, train.seed, train.drop, fresh, pinned)
+        self.batches = Batches(training, train.seed, train.drop, fresh, pinned, train.crop)
         self.validation = validation_batch(
             validation, validation.spread(VALIDATION_TILES), self.device
         )
