@@ -108,7 +108,11 @@ def test_a_part_of_a_section_is_loaded() -> None:
         ("data.tile_size", 33, "data.tile_size: must be a multiple of degrade.scale 2, got 33"),
         ("sampler.steps", 101, "sampler.steps: must be at most diffusion.timesteps 100, got 101"),
         ("train.micro_batches", 3, "train.batch: must be a multiple of train.micro_batches 3"),
-        ("train.crop", 34, "train.crop: must be a multiple of degrade.scale 2 and at most data.tile"),
+        (
+            "train.crop",
+            34,
+            "train.crop: must be a multiple of degrade.scale 2 and at most data.tile",
+        ),
         ("train.fresh_corruptions", 2.0, "fresh_corruptions: must be between 0 and 1, got 2.0"),
         ("data.split.val", 0.9, "val and test must leave photographs to train on"),
         ("evaluate.border_crop", 11, "evaluate.border_crop: must leave 11 of data.tile_size 32"),
