@@ -1,6 +1,6 @@
 """Put the model and the estimator of a finished run into the package.
 
-    PYTHONPATH=src python tools/release_box.py RUN [--student-fidelity 0.73]
+    PYTHONPATH=src python tools/release_box.py RUN [--student-fidelity 0.85]
         [--student-coring 8.0]
 
 With the run's student, if it has one (`distill.steps`), for `superres restore --fast`; it keeps
